@@ -1,0 +1,1 @@
+"""Film captioned stills with a virtual camera into sharded video-text data."""

@@ -1,0 +1,1 @@
+"""Command lines of `animate` and `retrieval`: parse, call one function, print."""
