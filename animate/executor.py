@@ -1,9 +1,9 @@
 """Run tasks here or on Ray: the only file that imports ray.
 
-A task is a tuple of arguments for one function; its answer is a small value (a `ShardRecord`): bytes are
-written where they were made and never travel. Three kinds of failure stay apart. Bad data never gets here (it
-is part of the answer). A bug is an exception: the task is tried again at the end of the queue, within a limit,
-and then listed. A lost worker or machine is Ray's own retry.
+A task is a tuple of arguments for one function; its answer is a small value (a `ShardRecord`): bytes
+are written where they were made and never travel. Three kinds of failure stay apart. Bad data never
+gets here (it is part of the answer). A bug is an exception: the task is tried again at the end of the
+queue, within a limit, and then listed. A lost worker or machine is Ray's own retry.
 """
 
 import contextlib
@@ -58,13 +58,13 @@ def run_tasks(
     retries: int = 2,
     time_limit: float | None = None,
 ) -> list[Failure]:
-    """Call `function(*task)` for every task and `on_done(index, answer)` as each one ends; return the failures.
+    """Call `function(*task)` for every task and `on_done(index, answer)` as each ends; return the failures.
 
-    `workers` = 0 runs in this process, one task after the other. Otherwise that many tasks are in flight on Ray:
-    on a cluster of this machine that lives as long as the call or, with `address`, on a running one, where 0
-    means as many as the cluster has CPUs. A task that raises is tried `retries` times more. After `time_limit`
-    seconds no task starts; those that run are finished. Ctrl-C stops the running tasks, lets them clear up, and
-    goes on as KeyboardInterrupt.
+    `workers` = 0 runs in this process, one task after the other. Otherwise that many tasks are in flight
+    on Ray: on a cluster of this machine that lives as long as the call or, with `address`, on a running
+    one, where 0 means as many as the cluster has CPUs. A task that raises is tried `retries` times more.
+    After `time_limit` seconds no task starts; those that run are finished. Ctrl-C stops the running tasks,
+    lets them clear up, and goes on as KeyboardInterrupt.
     """
     queue = _Queue(
         tasks=deque((index, 1) for index in range(len(tasks))), retries=retries, ends=_end(time_limit)
@@ -88,7 +88,7 @@ def available_cpus() -> int:
 
 
 def prepare_process() -> None:
-    """Make this process a good worker: one thread for OpenCV and torch, an allocator that keeps big arrays."""
+    """Make this process a good worker: one thread for OpenCV and torch, freed memory kept for reuse."""
     import cv2
 
     cv2.setNumThreads(1)
@@ -147,6 +147,7 @@ def _run_on_ray(
     workers: int,
 ) -> None:
     import ray
+    import ray.exceptions
 
     remote = ray.remote(_on_worker).options(num_cpus=1, max_retries=LOST_WORKER_RETRIES)
     running: dict[Any, tuple[int, int]] = {}
