@@ -148,7 +148,7 @@ def erase(place: Place) -> None:
 def frozen_folder(out: str) -> Path:
     """A local folder with the files that `freeze` wrote for the build at `out`, for workers to read.
 
-    For a local build it is `_animate` itself. For a URL each machine fetches them once, into the user's cache.
+    For a local build it is `_animate` itself. A URL is fetched once a machine, into the user's cache.
     """
     place = Place.at(out)
     if place.local is not None:
