@@ -20,7 +20,7 @@ from typing import Any
 from animate import executor
 from animate.data import ShardPlan, ShardRecord
 from animate.place import ATTEMPTS, BuildRefused, Place
-from animate.plan import LENGTH, MANIFEST, SHARD_SUFFIXES, Plan, check_ours, cut, open_plan
+from animate.plan import LENGTH, MANIFEST, SHARD_SUFFIXES, Plan, check_ours, cut, frozen_folder, open_plan
 from animate.recipe import BuildRecipe
 from animate.shard import build_shard
 from animate.sources import open_source
@@ -42,8 +42,9 @@ LIBRARIES = (
     "simplejpeg",
 )
 
-#: Makes one shard: (what, under which recipe, where) to its record. Runs on any worker.
-MakeShard = Callable[[ShardPlan, BuildRecipe, str], ShardRecord]
+#: Makes one shard: (what, under which recipe, where, folder with the frozen files of the plan) to its record.
+#: Runs on any worker.
+MakeShard = Callable[[ShardPlan, BuildRecipe, str, str], ShardRecord]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +121,7 @@ def build(
     started = time.monotonic()
     recipe = _anywhere(recipe)
     source = open_source(recipe.source)
-    samples_per_shard = max(1, recipe.shards.clips_per_shard // recipe.takes)
+    samples_per_shard = _samples_per_shard(recipe)
 
     def freeze(folder: Path) -> Iterator[ShardPlan]:
         shards = cut(source.freeze(folder, samples_per_shard), samples_per_shard)
@@ -191,8 +192,8 @@ def run_plan(
         for name in (MANIFEST, LENGTH):  # of a set that has lost a shard since: they come last again
             place.remove(name)
         failures = executor.run_tasks(
-            make_shard,
-            [(shard, recipe, _location(place)) for shard in todo],
+            _make_on_worker,
+            [(make_shard, shard, recipe, _location(place), plan.digest) for shard in todo],
             workers=_workers(todo, workers, address),
             address=address,
             time_limit=None if time_limit is None else time_limit - (time.monotonic() - started),
@@ -223,6 +224,18 @@ def run_plan(
             for failure in failures
         ),
     )
+
+
+def _make_on_worker(
+    make_shard: MakeShard, shard: ShardPlan, recipe: BuildRecipe, out: str, digest: str
+) -> ShardRecord:
+    return make_shard(shard, recipe, out, str(frozen_folder(out, digest)))
+
+
+def _samples_per_shard(recipe: BuildRecipe) -> int:
+    """As many as give no more than `clips_per_shard` clips, in whole montage groups: these are cut by row."""
+    group = recipe.shot.edit.stills
+    return max(1, recipe.shards.clips_per_shard // recipe.takes // group) * group
 
 
 def _anywhere(recipe: BuildRecipe) -> BuildRecipe:

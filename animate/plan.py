@@ -145,19 +145,16 @@ def erase(place: Place) -> None:
         place.remove(f"{OURS}/{name}")
 
 
-def frozen_folder(out: str) -> Path:
-    """A local folder with the files that `freeze` wrote for the build at `out`, for workers to read.
+def frozen_folder(out: str, digest: str) -> Path:
+    """A local folder with the files that `freeze` wrote for the plan `digest` at `out`, for workers to read.
 
     For a local build it is `_animate` itself. A URL is fetched once a machine, into the user's cache.
     """
     place = Place.at(out)
     if place.local is not None:
         return place.local / OURS
-    plan = read_plan(place)
-    if plan is None:
-        raise BuildRefused(f"{out}: has no {PLAN}")
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "animate"
-    folder = cache / hashlib.blake2b(f"{out}\0{plan.digest}".encode(), digest_size=16).hexdigest()
+    folder = cache / hashlib.blake2b(f"{out}\0{digest}".encode(), digest_size=16).hexdigest()
     if not folder.is_dir():
         cache.mkdir(parents=True, exist_ok=True)
         attempt = Path(tempfile.mkdtemp(dir=cache, prefix="."))

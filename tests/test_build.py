@@ -12,7 +12,7 @@ from animate.build import BuildReport, build, open_shard_set
 from animate.data import Part, ShardPlan, ShardRecord
 from animate.place import BuildRefused, Place
 from animate.plan import Plan, cut, read_plan
-from animate.recipe import BuildRecipe, ShardsRecipe, SourceRecipe, VideoRecipe
+from animate.recipe import BuildRecipe, EditRecipe, ShardsRecipe, ShotRecipe, SourceRecipe, VideoRecipe
 
 RECIPE = BuildRecipe(
     source=SourceRecipe(name="numbers"), shards=ShardsRecipe(clips_per_shard=4), takes=2
@@ -37,12 +37,14 @@ class Numbers:
 
 
 @pytest.fixture(autouse=True)
-def numbers(monkeypatch) -> None:
+def numbers(monkeypatch, tmp_path_factory) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.setitem(sources.SOURCES, "numbers", lambda recipe: Numbers())
 
 
-def make(shard: ShardPlan, recipe: BuildRecipe, out: str) -> ShardRecord:
+def make(shard: ShardPlan, recipe: BuildRecipe, out: str, folder: str) -> ShardRecord:
     """A shard whose every third row is rejected, for every take."""
+    assert (Path(folder) / "listing.parquet").read_bytes() == b"listing"
     rows = range(shard.start, shard.stop if shard.stop is not None else shard.start + 3)
     rejected = sum(row % 3 == 2 for row in rows) * recipe.takes
     inputs = len(rows) * recipe.takes
@@ -95,9 +97,9 @@ def test_a_build_leaves_shards_length_plan_and_manifest_and_nothing_else(tmp_pat
 def test_the_plan_is_frozen_before_the_first_shard_starts(tmp_path):
     seen = []
 
-    def look(shard, recipe, out):
+    def look(shard, recipe, out, folder):
         seen.append(read_plan(Place.at(out)))
-        return make(shard, recipe, out)
+        return make(shard, recipe, out, folder)
 
     run(tmp_path, make_shard=look)
     assert [len(plan.shards) for plan in seen if plan is not None] == [4, 4, 4, 4]
@@ -121,12 +123,12 @@ def test_the_same_command_again_makes_nothing_and_changes_no_file(tmp_path):
 
 
 def test_an_interrupted_build_goes_on_where_its_markers_end(tmp_path):
-    def stop_at_two(shard, recipe, out):
+    def stop_at_two(shard, recipe, out, folder):
         if shard.index == 2:
             (Path(out) / "_tmp").mkdir(exist_ok=True)
             (Path(out) / "_tmp" / "00002.tar.part").touch()
             raise KeyboardInterrupt
-        return make(shard, recipe, out)
+        return make(shard, recipe, out, folder)
 
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "cut", make_shard=stop_at_two)
@@ -165,10 +167,10 @@ def test_no_manifest_is_left_while_a_shard_is_missing(tmp_path):
 
 
 def test_a_shard_that_keeps_failing_is_listed_and_the_rest_is_made(tmp_path):
-    def bug_in_one(shard, recipe, out):
+    def bug_in_one(shard, recipe, out, folder):
         if shard.index == 1:
             raise RuntimeError("a bug")
-        return make(shard, recipe, out)
+        return make(shard, recipe, out, folder)
 
     report = run(tmp_path, make_shard=bug_in_one)
     assert (report.complete, report.shards_finished) == (False, 3)
@@ -266,19 +268,29 @@ def test_two_builds_at_once_in_one_folder_are_refused(tmp_path):
 
 
 def test_a_lost_input_stops_the_build(tmp_path):
-    def lose_one(shard, recipe, out):
-        return dataclasses.replace(make(shard, recipe, out), clips=0)
+    def lose_one(shard, recipe, out, folder):
+        return dataclasses.replace(make(shard, recipe, out, folder), clips=0)
 
     with pytest.raises(AssertionError, match="neither clip nor rejected"):
         run(tmp_path, make_shard=lose_one)
 
 
 def test_a_shard_with_fewer_rows_than_planned_stops_the_build(tmp_path):
-    def skip_a_row(shard, recipe, out):
-        return make(dataclasses.replace(shard, stop=shard.start + 1), recipe, out)
+    def skip_a_row(shard, recipe, out, folder):
+        return make(dataclasses.replace(shard, stop=shard.start + 1), recipe, out, folder)
 
     with pytest.raises(AssertionError, match="2 inputs of 4 planned"):
         run(tmp_path, make_shard=skip_a_row)
+
+
+def test_shards_hold_whole_montage_groups(tmp_path):
+    edit = EditRecipe(stills=3)
+    recipe = dataclasses.replace(
+        RECIPE, takes=1, shot=ShotRecipe(edit=edit), shards=ShardsRecipe(clips_per_shard=5)
+    )
+    run(tmp_path, recipe)
+    plan = read_plan(Place.at(tmp_path))
+    assert [(shard.start, shard.stop) for shard in plan.shards] == [(0, 3), (3, 6), (6, 7)]
 
 
 def test_a_part_of_unknown_length_is_one_shard(tmp_path, monkeypatch):
