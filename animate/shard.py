@@ -1,6 +1,7 @@
 """One piece of a corpus in, one finished shard out: the composition of everything else.
 
-`film` makes one clip of one still, `replay` its frames again from what the clip records, `build_shard` a shard.
+`film` makes one clip of one still, `replay` its frames again from what the clip records, `build_shard` a
+shard.
 """
 
 import hashlib
