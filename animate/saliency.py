@@ -1,7 +1,7 @@
 """Where the eye goes first in a still: a small classical measure, for framing.
 
-Spectral residual (Hou and Zhang, "Saliency Detection: A Spectral Residual Approach", CVPR 2007) on a 64 x 64 grey
-thumbnail, with a mild preference for the middle, where photographers put their subjects.
+Spectral residual (Hou and Zhang, "Saliency Detection: A Spectral Residual Approach", CVPR 2007) on a 64 x 64
+grey thumbnail, with a mild preference for the middle, where photographers put their subjects.
 """
 
 import numpy as np

@@ -40,7 +40,7 @@ class Still:
         self._pixels: dict[int, UInt8[np.ndarray, "h w 3"]] = {}
 
     def pixels(self, halvings: int) -> UInt8[np.ndarray, "h w 3"]:
-        """The upright picture, or one up to 2 ** `halvings` times smaller where the codec gives that for less."""
+        """The upright picture, or one up to 2 ** `halvings` times smaller where that decodes faster."""
         if halvings not in self._pixels:
             smallest = tuple(-(-side // 2**halvings) for side in self.size)
             self._pixels[halvings] = decode_still(
@@ -246,7 +246,7 @@ def _union(layers: Sequence[Layer], corners: np.ndarray) -> float:
 
 
 def _joined_captions(samples: Sequence[Sample]) -> list[str]:
-    """A still's captions; of a montage, each still's first caption, then each second one, … joined in order."""
+    """A still's captions; of a montage the first ones of all stills joined in order, then the second."""
     if len(samples) == 1:
         return list(samples[0].captions)
     rounds = min(len(sample.captions) for sample in samples)

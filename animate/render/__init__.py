@@ -29,8 +29,8 @@ def render(
 ) -> UInt8[np.ndarray, "t h w 3"]:
     """All frames of a clip, sRGB, `video.num_frames` of them, each `video.height` by `video.width`.
 
-    `stills` are the pictures that the layers number, at any resolution of the same shape. `device` is "cpu" or
-    whatever torch takes.
+    `stills` are the pictures that the layers number, at any resolution of the same shape. `device` is
+    "cpu" or whatever torch takes.
     """
     if device == "cpu":
         from animate.render.opencv import render_layers

@@ -110,7 +110,7 @@ def _gaussian(image: Float[Tensor, "1 3 h w"], sigma: float) -> Float[Tensor, "1
 
 
 def _area(source: int, target: int) -> Float[Tensor, "target source"]:
-    """Matrix that averages `source` pixels over the area of each of `target` (torch's "area" mode rounds it)."""
+    """Matrix that averages `source` pixels over the area of each of `target`, whole or not."""
     edges = torch.arange(target + 1, dtype=torch.float64) * (source / target)
     pixels = torch.arange(source)
     overlap = torch.minimum(edges[1:, None], pixels + 1) - torch.maximum(edges[:-1, None], pixels)
