@@ -153,7 +153,7 @@ class VideoRecipe:
     crf: int = 23
     preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"] = "veryfast"
     jpeg_quality: int = 90
-    quality: Literal["fast", "default", "best"] = "default"
+    quality: Literal["default", "best"] = "default"
 
     def __post_init__(self) -> None:
         for side in (self.width, self.height):
