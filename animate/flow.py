@@ -13,8 +13,8 @@ def flow(clip: Mapping[str, Any], i: int, j: int) -> Float32[np.ndarray, "h w 2"
     """Where each pixel of frame `i` has gone in frame `j`: displacement (x to the right, y down) in pixels.
 
     `clip` is what `animate.load` yields, or its `json`. Points that leave the frame keep their true
-    displacement. Raises `ValueError` if a frame does not exist, or if the two lie in different shots of the clip:
-    across a cut nothing flows.
+    displacement. Raises `ValueError` if a frame does not exist, or if the two lie in different shots of the
+    clip: across a cut nothing flows.
     """
     record = clip.get("json", clip)
     num_frames = record["num_frames"]
