@@ -36,7 +36,7 @@ class Still:
     def __init__(self, image: bytes, source: SourceRecipe):
         self.image = image
         self.source = source
-        self.size = still_size(image, source)
+        self.size = still_size(image)
         self._pixels: dict[int, UInt8[np.ndarray, "h w 3"]] = {}
 
     def pixels(self, halvings: int) -> UInt8[np.ndarray, "h w 3"]:
