@@ -36,7 +36,7 @@ class Still:
     def __init__(self, image: bytes, source: SourceRecipe):
         self.image = image
         self.source = source
-        self.size = still_size(image, source)
+        self.size = still_size(image)
         self._pixels: dict[int, UInt8[np.ndarray, "h w 3"]] = {}
 
     def pixels(self, halvings: int) -> UInt8[np.ndarray, "h w 3"]:
@@ -191,7 +191,7 @@ def _record(
     """The clip's flat JSON: the same keys and types in every clip of a build."""
     sample, video = samples[0], recipe.video
     captions = _joined_captions(samples)
-    homographies = _seen_homographies(layers, video.num_frames)
+    shots, homographies = _seen(layers, video.num_frames)
     corners = view_corners(homographies)
     areas = view_areas(corners)
     width, height = stills[0].size
@@ -217,7 +217,7 @@ def _record(
         "camera": describe(drawn, layers, video.fps),
         "homographies": homographies.reshape(-1, 9).tolist(),
         "shot": drawn.to_json(),
-        "shot_starts": [shot.first for shot in drawn.shots],
+        "shot_starts": [int(np.argmax(shots == number)) for number in range(len(layers))],
         "view_areas": np.round(areas, 4).tolist(),
         "view_area_min": round(float(areas.min()), 4),
         "union_area": _union(layers, corners),
@@ -226,16 +226,17 @@ def _record(
     }
 
 
-def _seen_homographies(layers: Sequence[Layer], num_frames: int) -> np.ndarray:
-    """Per frame, the homography of the shot that gives it most light (of two equals, the later)."""
-    homographies = np.empty((num_frames, 3, 3))
+def _seen(layers: Sequence[Layer], num_frames: int) -> tuple[np.ndarray, np.ndarray]:
+    """Per frame, the number of the shot that gives it most light (of equals the last), and its homography."""
+    shots, homographies = np.zeros(num_frames, int), np.empty((num_frames, 3, 3))
     weights = np.zeros(num_frames)
-    for layer in layers:
+    for number, layer in enumerate(layers):
         frames = slice(layer.first, layer.first + len(layer.weight))
         seen = layer.weight >= weights[frames]
+        shots[frames][seen] = number
         homographies[frames][seen] = layer.homographies[seen]
         weights[frames][seen] = layer.weight[seen]
-    return homographies
+    return shots, homographies
 
 
 def _union(layers: Sequence[Layer], corners: np.ndarray) -> float:

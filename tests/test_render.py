@@ -153,9 +153,7 @@ def test_a_dissolve_mixes_light_not_code_values(device):
     """Half the light of white is code value 188, not 128."""
     black, white = np.zeros((64, 64, 3), np.uint8), np.full((64, 64, 3), 255, np.uint8)
     identity = np.eye(3)[None]
-    half = [
-        dataclasses.replace(layer(identity, weight=np.array([0.5])), still=number) for number in (0, 1)
-    ]
+    half = [dataclasses.replace(layer(identity, weight=np.array([0.5])), still=number) for number in (0, 1)]
     frames = render([black, white], half, VideoRecipe(size=64, num_frames=1), device)
     np.testing.assert_array_equal(frames, 188)
 
