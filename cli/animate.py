@@ -11,10 +11,11 @@ import typer
 
 from cli.animate_build import build
 from cli.animate_doctor import doctor
+from cli.animate_preview import preview
 from cli.animate_shards import materialize, verify
 
 #: Every command, in the order of `--help`; a function's name is the command's.
-COMMANDS = (build, verify, materialize, doctor)
+COMMANDS = (build, preview, verify, materialize, doctor)
 
 app = typer.Typer(
     name="animate",
