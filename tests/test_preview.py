@@ -41,7 +41,7 @@ def test_one_sheet_holds_every_component_and_preset(still):
 
 
 def test_an_unknown_shot_lists_presets_and_components():
-    with pytest.raises(RecipeError, match="push_in.*whip_pan"):
+    with pytest.raises(RecipeError, match=r"push_in.*whip_pan"):
         shot_list("moonwalk")
 
 
