@@ -43,8 +43,9 @@ def main() -> None:
 
 def _is_the_users(error: ValueError) -> bool:
     """Whether the message is for whoever typed the command, and not a bug's."""
-    from animate.place import BuildRefused
     from animate.sources import SourceError
+
+    from animate.place import BuildRefused
     from animate.strict_toml import RecipeError
 
     return isinstance(error, BuildRefused | RecipeError | SourceError)

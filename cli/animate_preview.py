@@ -21,10 +21,11 @@ def preview(
     seed: Annotated[int, typer.Option(help="Another seed is another take.")] = 0,
 ) -> None:
     """Film one still and write the clip, or a contact sheet with the views drawn on the still."""
+    from animate.sources import demo_image
+
     from animate.codec import decode_still, encode_gif, encode_mp4, encode_png
     from animate.preview import contact_sheet, preview, sheet_of_all, shot_list
     from animate.recipe import SourceRecipe, VideoRecipe
-    from animate.sources import demo_image
 
     suffixes = (".png",) if everything else (".mp4", ".gif", ".png")
     if out.suffix not in suffixes:

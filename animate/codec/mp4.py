@@ -40,7 +40,7 @@ def encode_mp4(frames: UInt8[np.ndarray, "t h w 3"], *, fps: int, crf: int, pres
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.thread_type = "NONE"
         stream.options = {
-            "crf": str(crf), "preset": preset, "g": str(GROUP_OF_PICTURES), "bf": "0", "threads": "1",
+            "crf": str(crf), "preset": preset, "g": str(GROUP_OF_PICTURES), "bf": "0", "threads": "1", "mbtree": "0",
         }  # fmt: skip
         context = stream.codec_context
         context.thread_count = 1
