@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageCms
 
-#: Colour space in a profile's header -> the Pillow mode whose pixels it describes. Grey profiles are left alone.
+#: Colour space in a profile's header -> the Pillow mode of the pixels it describes. Grey is left alone.
 _MODES = {b"RGB ": "RGB", b"CMYK": "CMYK"}
 
 
