@@ -87,8 +87,8 @@ class Clip:
 class Part:
     """A piece of a source that can be read alone, from row `0` to row `rows`.
 
-    `reader` names how (see `sources.READERS`), `path` what; `rows` is None where counting means reading it all
-    (a tar behind a URL): such a part becomes one shard.
+    `reader` names how (see `sources.READERS`), `path` what; `rows` is None where counting means reading it
+    all (a tar behind a URL): such a part becomes one shard.
     """
 
     reader: str
