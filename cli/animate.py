@@ -11,10 +11,11 @@ import typer
 
 from cli.animate_build import build
 from cli.animate_doctor import doctor
+from cli.animate_preview import preview
 from cli.animate_shards import materialize, verify
 
 #: Every command, in the order of `--help`; a function's name is the command's.
-COMMANDS = (build, verify, materialize, doctor)
+COMMANDS = (build, verify, materialize, preview, doctor)
 
 app = typer.Typer(
     name="animate",
@@ -42,8 +43,9 @@ def main() -> None:
 
 def _is_the_users(error: ValueError) -> bool:
     """Whether the message is for whoever typed the command, and not a bug's."""
-    from animate.place import BuildRefused
     from animate.sources import SourceError
+
+    from animate.place import BuildRefused
     from animate.strict_toml import RecipeError
 
     return isinstance(error, BuildRefused | RecipeError | SourceError)

@@ -141,10 +141,12 @@ def _print_report(report: "BuildReport") -> None:
     if report.failures:
         print(f"\nthe last traceback of shard {report.failures[0].name}:", file=sys.stderr)
         print(report.failures[0].details, file=sys.stderr)
-    if not report.complete:
-        missing = report.shards_planned - report.shards_finished
+    missing = report.shards_planned - report.shards_finished
+    if missing:
+        verb = "shard is" if missing == 1 else "shards are"
         print(
-            f"animate: {missing} shards are not finished; the same command goes on with them", file=sys.stderr
+            f"animate: {missing:,} {verb} not finished; the same command goes on with the rest",
+            file=sys.stderr,
         )
 
 

@@ -12,7 +12,7 @@ from animate.build import BuildReport, build, open_shard_set
 from animate.data import Part, ShardPlan, ShardRecord
 from animate.place import BuildRefused, Place
 from animate.plan import Plan, cut, read_plan
-from animate.recipe import BuildRecipe, EditRecipe, ShardsRecipe, ShotRecipe, SourceRecipe, VideoRecipe
+from animate.recipe import BuildRecipe, EditRecipe, ShardsRecipe, SourceRecipe, VideoRecipe
 
 RECIPE = BuildRecipe(
     source=SourceRecipe(name="numbers"), shards=ShardsRecipe(clips_per_shard=4), takes=2
@@ -284,10 +284,8 @@ def test_a_shard_with_fewer_rows_than_planned_stops_the_build(tmp_path):
 
 
 def test_shards_hold_whole_montage_groups(tmp_path):
-    edit = EditRecipe(stills=3)
-    recipe = dataclasses.replace(
-        RECIPE, takes=1, shot=ShotRecipe(edit=edit), shards=ShardsRecipe(clips_per_shard=5)
-    )
+    montage = dataclasses.replace(RECIPE.shot, edit=EditRecipe(stills=3))
+    recipe = dataclasses.replace(RECIPE, takes=1, shot=montage, shards=ShardsRecipe(clips_per_shard=5))
     run(tmp_path, recipe)
     plan = read_plan(Place.at(tmp_path))
     assert [(shard.start, shard.stop) for shard in plan.shards] == [(0, 3), (3, 6), (6, 7)]
