@@ -40,12 +40,12 @@ def load(
     epoch: int = 0,
     device: str = "cpu",
 ) -> Iterator[LoadedClip]:
-    """The clips of shards, in their order: a folder, tars, globs, brace patterns, or URLs that fsspec opens.
+    """The clips of shards in order: of a folder, tars, globs, brace patterns, or URLs that fsspec opens.
 
-    `shard` = (i, n) reads the i-th of n equal shares: whole tars where there are n of them, else single clips.
-    `epoch` films virtual clips anew: 0 gives the clips as built, e what take `take + e * takes` of a build with
-    more takes would hold; clips stored as pixels are the same in every epoch. `device` is where virtual
-    clips are rendered.
+    `shard` = (i, n) reads the i-th of n shares: whole tars where there are n of them, else single clips.
+    `epoch` films virtual clips anew: 0 gives the clips as built, e what take `take + e * takes` of a build
+    with more takes would hold; clips stored as pixels are the same in every epoch. `device` is where
+    virtual clips are rendered.
 
     Raises `ValueError` for shards that are not there, not whole, or hold something else.
     """
@@ -76,7 +76,8 @@ def read_tar(url: str) -> Iterator[tuple[str, dict[str, bytes]]]:
     """Each sample of a tar: its key, and its members by suffix. `ValueError` if the tar is not whole."""
     key, members = "", {}
     try:
-        with fsspec.open(url, "rb") as file, tarfile.open(fileobj=file, mode="r|") as tar:
+        filesystem, path = fsspec.core.url_to_fs(url)
+        with filesystem.open(path, "rb") as file, tarfile.open(fileobj=file, mode="r|") as tar:
             for entry in tar:
                 if not entry.isfile():
                     continue
