@@ -1,6 +1,7 @@
 """One piece of a corpus in, one finished shard out: the composition of everything else.
 
-`film` makes one clip of one still, `replay` its frames again from what the clip records, `build_shard` a shard.
+`film` makes one clip of one still, `replay` its frames again from what the clip records, `build_shard` a
+shard.
 """
 
 import hashlib
@@ -35,11 +36,11 @@ class Still:
     def __init__(self, image: bytes, source: SourceRecipe):
         self.image = image
         self.source = source
-        self.size = still_size(image, source)
+        self.size = still_size(image)
         self._pixels: dict[int, UInt8[np.ndarray, "h w 3"]] = {}
 
     def pixels(self, halvings: int) -> UInt8[np.ndarray, "h w 3"]:
-        """The upright picture, or one up to 2 ** `halvings` times smaller where the codec gives that for less."""
+        """The upright picture, or one up to 2 ** `halvings` times smaller where that decodes faster."""
         if halvings not in self._pixels:
             smallest = tuple(-(-side // 2**halvings) for side in self.size)
             self._pixels[halvings] = decode_still(
@@ -115,7 +116,7 @@ def build_shard(
     rows = read_part(plan.part, plan.start, plan.stop, recipe.source, Path(plan_folder))
     with ShardWriter(out, plan.name) as writer:
         for group in _grouped(rows, recipe.shot.edit.stills):
-            for clip in _film_group(group, recipe, device):
+            for clip in film_group(group, recipe, device):
                 if isinstance(clip, Clip):
                     writer.add(clip)
                 else:
@@ -135,8 +136,8 @@ def _grouped(rows: Iterator[Sample | Rejected], size: int) -> Iterator[list[Samp
         yield group
 
 
-def _film_group(
-    group: Sequence[Sample | Rejected], recipe: BuildRecipe, device: str
+def film_group(
+    group: Sequence[Sample | Rejected], recipe: BuildRecipe, device: str = "cpu"
 ) -> Iterator[Clip | tuple[Take, Rejected]]:
     """Every take of every row of a montage group (of one row, without montage), in order.
 
@@ -190,7 +191,7 @@ def _record(
     """The clip's flat JSON: the same keys and types in every clip of a build."""
     sample, video = samples[0], recipe.video
     captions = _joined_captions(samples)
-    homographies = _seen_homographies(layers, video.num_frames)
+    shots, homographies = _seen(layers, video.num_frames)
     corners = view_corners(homographies)
     areas = view_areas(corners)
     width, height = stills[0].size
@@ -216,7 +217,7 @@ def _record(
         "camera": describe(drawn, layers, video.fps),
         "homographies": homographies.reshape(-1, 9).tolist(),
         "shot": drawn.to_json(),
-        "shot_starts": [shot.first for shot in drawn.shots],
+        "shot_starts": [int(np.argmax(shots == number)) for number in range(len(layers))],
         "view_areas": np.round(areas, 4).tolist(),
         "view_area_min": round(float(areas.min()), 4),
         "union_area": _union(layers, corners),
@@ -225,16 +226,17 @@ def _record(
     }
 
 
-def _seen_homographies(layers: Sequence[Layer], num_frames: int) -> np.ndarray:
-    """Per frame, the homography of the shot that gives it most light (of two equals, the later)."""
-    homographies = np.empty((num_frames, 3, 3))
+def _seen(layers: Sequence[Layer], num_frames: int) -> tuple[np.ndarray, np.ndarray]:
+    """Per frame, the number of the shot that gives it most light (of equals the last), and its homography."""
+    shots, homographies = np.zeros(num_frames, int), np.empty((num_frames, 3, 3))
     weights = np.zeros(num_frames)
-    for layer in layers:
+    for number, layer in enumerate(layers):
         frames = slice(layer.first, layer.first + len(layer.weight))
         seen = layer.weight >= weights[frames]
+        shots[frames][seen] = number
         homographies[frames][seen] = layer.homographies[seen]
         weights[frames][seen] = layer.weight[seen]
-    return homographies
+    return shots, homographies
 
 
 def _union(layers: Sequence[Layer], corners: np.ndarray) -> float:
@@ -245,7 +247,7 @@ def _union(layers: Sequence[Layer], corners: np.ndarray) -> float:
 
 
 def _joined_captions(samples: Sequence[Sample]) -> list[str]:
-    """A still's captions; of a montage, each still's first caption, then each second one, … joined in order."""
+    """A still's captions; of a montage the first ones of all stills joined in order, then the second."""
     if len(samples) == 1:
         return list(samples[0].captions)
     rounds = min(len(sample.captions) for sample in samples)

@@ -1,8 +1,8 @@
 """Mixing light: sRGB to linear light and back, and what is done in between.
 
-Dissolves, shutter, focus and exposure act on light, not on code values: a dissolve half way through holds half
-the photons of each picture. The sRGB curve (IEC 61966-2-1) is applied by table: exact into linear light, and
-to within half a code value back.
+Dissolves, shutter, focus and exposure act on light, not on code values: a dissolve half way through holds
+half the photons of each picture. The sRGB curve (IEC 61966-2-1) is applied by table: exact into linear light,
+and to within half a code value back.
 """
 
 import numpy as np

@@ -1,12 +1,12 @@
 """How far to blur and shrink a still before sampling it, so that fine detail does not alias.
 
-A bilinear sample looks at four source pixels. Where a frame pixel spans more than that, the rest is skipped and
-detail turns into sparkle. So each frame is sampled from a *level* of the still: level n suits about
+A bilinear sample looks at four source pixels. Where a frame pixel spans more than that, the rest is skipped
+and detail turns into sparkle. So each frame is sampled from a *level* of the still: level n suits about
 sqrt(2)**n source pixels a frame pixel. Level 0 is the still itself. A higher level is the still halved
-`halvings` times by exact area averaging, then smoothed by a Gaussian of 0.35 frame pixels, at full resolution: as
-sharp as a frame can be without aliasing, and within 1 dB of the best such blur against both a box and a tent
-reference. (Shrinking to one source pixel a frame pixel and then sampling, the usual pyramid, costs more and
-loses 6 dB to sampling twice on similar grids; figures in benchmarks/results/quality.json.)
+`halvings` times by exact area averaging, then smoothed by a Gaussian of 0.35 frame pixels, at full
+resolution: as sharp as a frame can be without aliasing, and within 1 dB of the best such blur against both a
+box and a tent reference. (Shrinking to one source pixel a frame pixel and then sampling, the usual pyramid,
+costs more and loses 6 dB to sampling twice on similar grids; figures in benchmarks/results/quality.json.)
 """
 
 import math
