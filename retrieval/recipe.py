@@ -17,6 +17,16 @@ Precision = Literal["fp32", "bf16", "fp16"]
 SelectOn = Literal["none", "validation", "test"]
 
 
+def _at_least(name: str, value: float, least: float) -> None:
+    if value < least:
+        raise ValueError(f"{name} = {value}: must be at least {least}")
+
+
+def _positive(name: str, value: float) -> None:
+    if not value > 0:
+        raise ValueError(f"{name} = {value}: must be above 0")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
     """Which dual encoder, from where, and how frame vectors become one video vector."""
@@ -54,7 +64,7 @@ class ModelSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InteractionSpec:
-    """The fine stage: `none` (there is none), `eot` (one text token looks at the frames), `tokens` (all do)."""
+    """The fine stage: `none` (there is none), `eot` (one text token sees the frames), `tokens` (all do)."""
 
     head: Head = "tokens"
     layers: int = 2
@@ -216,7 +226,7 @@ class TrainRecipe:
 
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> TrainRecipe:
-    """The recipe in a TOML file, each `"table.key=value"` of `overrides` set; `RecipeError` says what is wrong."""
+    """The recipe in a TOML file, each `"table.key=value"` of `overrides` set; else `RecipeError`."""
     return recipe_from_table(apply_overrides(read_toml(path), overrides))
 
 
@@ -226,13 +236,3 @@ def recipe_from_table(table: dict[str, Any]) -> TrainRecipe:
         if needed not in table:
             raise RecipeError(f"recipe: the table [{needed}] is missing")
     return from_table(TrainRecipe, table)
-
-
-def _at_least(name: str, value: float, least: float) -> None:
-    if value < least:
-        raise ValueError(f"{name} = {value}: must be at least {least}")
-
-
-def _positive(name: str, value: float) -> None:
-    if not value > 0:
-        raise ValueError(f"{name} = {value}: must be above 0")
