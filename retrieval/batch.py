@@ -38,8 +38,6 @@ class TrainData(Protocol):
         """Full batches in an epoch."""
         ...
 
-    def batches(
-        self, *, epoch: int, batch_size: int, start: int, rank: int, workers: int
-    ) -> Iterator[Batch]:
+    def batches(self, *, epoch: int, batch_size: int, start: int, rank: int, workers: int) -> Iterator[Batch]:
         """Batches `start, start + 1, ...` of an epoch, this worker's share of each."""
         ...

@@ -7,6 +7,8 @@ from typing import Any
 import open_clip
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
+from open_clip.modified_resnet import ModifiedResNet
+from open_clip.transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -47,8 +49,8 @@ class ClipTowers(nn.Module):
             )
         images = (frames.float() / 255 - self.image_mean) / self.image_std
         visual = self.clip.visual
-        is_transformer = isinstance(visual, open_clip.transformer.VisionTransformer)
-        has_own_norm = not isinstance(visual, open_clip.modified_resnet.ModifiedResNet) and not (
+        is_transformer = isinstance(visual, VisionTransformer)
+        has_own_norm = not isinstance(visual, ModifiedResNet) and not (
             is_transformer and visual.attn_pool is not None
         )
         output = self.clip.forward_intermediates(

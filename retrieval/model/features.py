@@ -33,6 +33,18 @@ class Features:
         """The same values without their graph."""
         return Features(pooled=self.pooled.detach(), tokens=self.tokens.detach(), mask=self.mask)
 
+    def float(self) -> "Features":
+        """The same values in float32."""
+        return Features(pooled=self.pooled.float(), tokens=self.tokens.float(), mask=self.mask)
+
+    def trim(self, length: int) -> "Features":
+        """Only the first `length` tokens of each row."""
+        return Features(pooled=self.pooled, tokens=self.tokens[:, :length], mask=self.mask[:, :length])
+
+    def without_tokens(self) -> "Features":
+        """The pooled vectors alone, for a model without a fine stage."""
+        return Features(pooled=self.pooled, tokens=self.tokens[:, :0].detach(), mask=self.mask[:, :0])
+
     def to(self, device: str | torch.device) -> "Features":
         """The same values on another device."""
         return Features(

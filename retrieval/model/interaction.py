@@ -30,21 +30,21 @@ class Interaction(nn.Module):
         self.time = nn.Parameter(torch.randn(spec.max_frames, spec.width) * 0.02)
         self.slot = nn.Parameter(torch.randn(tokens_per_frame, spec.width) * 0.02)
         self.blocks = nn.ModuleList(InteractionBlock(spec.width, spec.heads) for _ in range(spec.layers))
-        self.score = nn.Sequential(nn.LayerNorm(spec.width), nn.Linear(spec.width, 1))
+        self.norm = nn.LayerNorm(spec.width)
+        self.score = nn.Linear(spec.width, 1)
         # Joint scores start near 0, so that the fused order starts as the coarse one.
-        nn.init.normal_(self.score[1].weight, std=0.02)
-        nn.init.zeros_(self.score[1].bias)
+        nn.init.normal_(self.score.weight, std=0.02)
+        nn.init.zeros_(self.score.bias)
         self.log_prior = nn.Parameter(torch.zeros(()))
 
     def forward(self, text: Features, video: Features) -> Float[Tensor, " p"]:
         """Joint-only scores of p pairs: row i of `text` with row i of `video`."""
         words, words_mask = self._words(text)
-        # The norm is by token, so it may come before or after the rest; positions come after it.
         frames = self.video_in(video.tokens) + self._places(video.tokens.shape[1])
         words = self.text_in(words)
         for block in self.blocks:
             words = block(words, words_mask, frames, video.mask)
-        return self.score(masked_mean(words, words_mask)).squeeze(-1)
+        return self.score(self.norm(masked_mean(words, words_mask))).squeeze(-1)
 
     def prior_weight(self) -> Float[Tensor, ""]:
         """How much the coarse score counts in the fused one; above 0, learned, 1 at the start."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import open_clip
 import torch
+from open_clip.model import convert_to_custom_text_state_dict
 from safetensors import safe_open
 from torch import Tensor, nn
 
@@ -58,7 +59,7 @@ def _torchscript_state(clip: nn.Module, path: Path) -> dict[str, Tensor]:
     state = torch.jit.load(path, map_location="cpu").state_dict()
     state = {name: value.float() for name, value in state.items() if name not in RELEASE_BUFFERS}
     if not hasattr(clip, "positional_embedding"):
-        state = open_clip.convert_to_custom_text_state_dict(state)
+        state = convert_to_custom_text_state_dict(state)
     if "logit_scale" in state:
         state["logit_scale"] = state["logit_scale"].reshape(clip.get_parameter("logit_scale").shape)
     return state
