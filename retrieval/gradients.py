@@ -98,7 +98,7 @@ class _Encoding:
     def __init__(self, model: Retriever, batch: Batch, micro_batch: int, precision: Precision) -> None:
         self.model = model
         self.device = model.log_scale.device
-        self.precision = precision
+        self.precision: Precision = precision
         self.frames = batch.frames
         self.mask = batch.mask
         self.ids = model.tokenize(batch.captions)

@@ -1,5 +1,7 @@
 """A tiny model and tiny data for the tests: towers of two linear layers, clips of a few random numbers."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -63,3 +65,38 @@ def tiny_batch(size: int, seed: int = 0) -> Batch:
         video_ids=ids,
         keys=[f"clip{n}" for n in range(size)],
     )
+
+
+class TinyData:
+    """`num_clips` clips whose captions tell their frames, in an order drawn anew each epoch."""
+
+    def __init__(self, num_clips: int = 32, seed: int = 0) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        self.words = torch.stack(
+            [torch.randperm(len(WORDS), generator=generator)[:4] for _ in range(num_clips)]
+        )
+        meanings = torch.randn(len(WORDS), 6, generator=generator)
+        self.frames = meanings[self.words].mean(1, keepdim=True) * 2 + 0.1 * torch.randn(
+            num_clips, 3, 6, generator=generator
+        )
+        self.identity = {"name": "tiny"}
+        self.left_out: dict[str, int] = {}
+
+    def batches_per_epoch(self, batch_size: int) -> int:
+        return len(self.words) // batch_size
+
+    def batches(self, *, epoch: int, batch_size: int, start: int, rank: int, workers: int) -> Iterator[Batch]:
+        order = torch.randperm(len(self.words), generator=torch.Generator().manual_seed(epoch))
+        share = batch_size // workers
+        for number in range(start, self.batches_per_epoch(batch_size)):
+            first = number * batch_size + rank * share
+            yield self.take(order[first : first + share].tolist())
+
+    def take(self, rows: list[int]) -> Batch:
+        return Batch(
+            frames=self.frames[rows],
+            mask=torch.ones(len(rows), 3, dtype=torch.bool),
+            captions=[" ".join(WORDS[i] for i in self.words[row]) for row in rows],
+            video_ids=[f"video{row}" for row in rows],
+            keys=[f"clip{row}" for row in rows],
+        )
