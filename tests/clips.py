@@ -41,7 +41,7 @@ def write_clip(
 ) -> Path:
     """A video whose frame i is `numbered(i)`, shown from `starts[i]` ticks of `tick` seconds on."""
     with av.open(str(path), "w", options=container_options or {}) as container:
-        stream = container.add_stream(codec, rate=Fraction(30), options=options or {})
+        stream = container.add_stream(codec, rate=1 / (tick * (starts[1] - starts[0])), options=options or {})
         assert isinstance(stream, av.VideoStream)
         stream.width = stream.height = SIDE
         stream.pix_fmt = "yuv420p"
