@@ -11,6 +11,7 @@ from typing import Any
 
 import ray
 import ray.train
+from ray.exceptions import RayTaskError
 from ray.train.torch import TorchConfig, TorchTrainer
 from ray.util.queue import Queue
 
@@ -83,7 +84,7 @@ def _pass_on(reports: Queue, on_step: OnStep, ended: threading.Event) -> None:
 
 def _cause(error: Exception) -> Exception:
     """What the first failed worker raised, where Ray Train says; else its own error."""
-    if isinstance(error, ray.train.WorkerGroupError):
-        first = error.worker_failures[min(error.worker_failures)]
-        return first.cause if isinstance(first, ray.exceptions.RayTaskError) else first
-    return error
+    if not isinstance(error, ray.train.WorkerGroupError):
+        return error
+    first: Any = error.worker_failures[min(error.worker_failures)]
+    return first.cause if isinstance(first, RayTaskError) else first

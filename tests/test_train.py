@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -127,13 +128,17 @@ def test_micro_batches_do_not_change_the_curve(tmp_path, micro_batch):
 
 
 class Poisoned(TinyData):
-    """One clip's frames are not numbers."""
+    """One clip's frames are not numbers, in all epochs but the first `healthy`."""
 
-    def take(self, rows: list[int]) -> Batch:
-        batch = super().take(rows)
-        if 17 in rows:
-            batch.frames[rows.index(17)] = torch.nan
-        return batch
+    healthy = 0
+
+    def batches(self, *, epoch: int, batch_size: int, start: int, rank: int, workers: int) -> Iterator[Batch]:
+        for batch in super().batches(
+            epoch=epoch, batch_size=batch_size, start=start, rank=rank, workers=workers
+        ):
+            if epoch >= self.healthy and "clip17" in batch.keys:
+                batch.frames[batch.keys.index("clip17")] = torch.nan
+            yield batch
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_its_keys_are_written_down(tmp_path):
@@ -275,24 +280,22 @@ def test_ray_workers_give_the_curve_of_one_and_errors_come_through(tmp_path):
 
     of = recipe()
     run(of, tmp_path / "one")
+    data = Poisoned()
+    data.healthy = 2
     steps: list[int] = []
     try:
-        run_on_ray(
-            partial(ray_work, of, tmp_path / "two", TinyData()),
-            workers=2,
-            use_gpu=False,
-            storage=tmp_path / "ray",
-            on_step=lambda report: steps.append(report.step),
-        )
-        assert steps == list(range(1, 13))
-        assert curve(tmp_path / "two") == pytest.approx(curve(tmp_path / "one"), rel=1e-3)
-        with pytest.raises(NotFinite):
+        with pytest.raises(NotFinite, match=r"step \d+: loss nan"):
             run_on_ray(
-                partial(ray_work, of, tmp_path / "poisoned", Poisoned()),
+                partial(ray_work, of, tmp_path / "two", data),
                 workers=2,
                 use_gpu=False,
-                storage=tmp_path / "ray2",
-                on_step=lambda report: None,
+                storage=tmp_path / "ray",
+                on_step=lambda report: steps.append(report.step),
             )
     finally:
         ray.shutdown()
+    assert len(steps) >= 8
+    assert steps == list(range(1, len(steps) + 1))
+    assert curve(tmp_path / "two") == pytest.approx(curve(tmp_path / "one")[: len(steps)], rel=1e-3)
+    # Both workers wrote down what they saw.
+    assert len(list((tmp_path / "two").glob("not_finite_step*_worker?.json"))) == 2

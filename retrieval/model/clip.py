@@ -116,7 +116,7 @@ class ClipTowers(nn.Module):
 def text_mask(ids: Int[Tensor, "b l"], end_of_text: int) -> Bool[Tensor, "b l"]:
     """Positions up to and with the first end-of-text token; all of them where a text has none.
 
-    Id 0 pads, but is a real token too (CLIP's "!"), so it tells nothing.
+    Id 0 pads, but is a real token too (the "!" of "!;"), so it tells nothing.
     """
     is_end = ids == end_of_text
     ends_before = is_end.long().cumsum(dim=1) - is_end.long()

@@ -11,11 +11,8 @@ from torch import Tensor, nn
 
 from retrieval.recipe import Activation
 
-# Buffers that the original release keeps beside its weights.
-RELEASE_BUFFERS = ("input_resolution", "context_length", "vocab_size")
-
-# x * sigmoid(1.702 x): no other operation of a CLIP graph has this constant.
-QUICK_GELU_CONSTANT = b"1.702"
+# Buffers that TorchScript archives of CLIP keep beside the weights: settings, and a mask that is made anew.
+ARCHIVE_BUFFERS = ("input_resolution", "context_length", "vocab_size", "attn_mask")
 
 
 def is_torchscript(path: Path) -> bool:
@@ -39,8 +36,11 @@ def recorded_activation(path: Path) -> Activation | None:
         return recorded
     if is_torchscript(path):
         with zipfile.ZipFile(path) as archive:
-            sources = [archive.read(name) for name in archive.namelist() if name.endswith(".py")]
-        return "quick_gelu" if any(QUICK_GELU_CONSTANT in source for source in sources) else "gelu"
+            code = b"".join(archive.read(name) for name in archive.namelist() if name.endswith(".py"))
+        # The archive's code keeps the names of the classes that were traced.
+        if b"QuickGELU" in code:
+            return "quick_gelu"
+        return "gelu" if b"GELU" in code else None
     return None
 
 
@@ -57,7 +57,7 @@ def load_encoder_weights(clip: nn.Module, path: Path) -> None:
 
 def _torchscript_state(clip: nn.Module, path: Path) -> dict[str, Tensor]:
     state = torch.jit.load(path, map_location="cpu").state_dict()
-    state = {name: value.float() for name, value in state.items() if name not in RELEASE_BUFFERS}
+    state = {name: value.float() for name, value in state.items() if name not in ARCHIVE_BUFFERS}
     if not hasattr(clip, "positional_embedding"):
         state = convert_to_custom_text_state_dict(state)
     if "logit_scale" in state:
