@@ -1,0 +1,211 @@
+"""A pinhole camera in front of a still: poses in, homographies out.
+
+The still is a plane. At rest the camera faces its middle from distance 1 and sees the widest upright view of
+the frame's shape that the still can give. Every move is one pose a frame, and every pose one homography
+
+    view_from_source = K(t) [R(t) - T(t) nT / d] K0^-1
+
+of which this file computes the inverse, `source_from_view`, in closed form.
+
+Convention. Unit coordinates: x and y run from 0 at the left and top edge to 1 at the right and bottom edge,
+of the still and of the view alike, so nothing here knows pixels. Camera axes: x right, y down, z forward.
+A pose is a row of seven numbers, the columns below. At rest it is all zeros, and poses of several moves add.
+
+    PAN, TILT, ROLL        radians; positive turns right, up, clockwise (as the operator sees it)
+    TRUCK, PEDESTAL        to the right and up, in widths (heights) of the frame at rest
+    DOLLY                  towards the still, in distances to it: 0.25 is a quarter of the way
+    ZOOM                   natural logarithm of focal length over focal length at rest
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64
+
+PAN, TILT, ROLL, TRUCK, PEDESTAL, DOLLY, ZOOM = range(7)
+NUM_AXES = 7
+
+#: Angle that the longer side of the frame spans at rest: a normal lens.
+FIELD_OF_VIEW_DEGREES = 50.0
+
+#: How far inside the still a view stays, relative to its size: room for rounding the homographies.
+_MARGIN = 1e-9
+_DECIMALS = 12
+
+#: Rows that are >= 0 for a homogeneous source point inside the still: x, 1 - x, y, 1 - y, and in front.
+_INSIDE = np.array([[1, 0, 0], [-1, 0, 1], [0, 1, 0], [0, -1, 1], [0, 0, 1]], dtype=np.float64)
+_CORNERS = np.array([[0, 0, 1], [1, 0, 1], [1, 1, 1], [0, 1, 1]], dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """The shape of a still and of the frame that films it, both (width, height) in any common unit."""
+
+    still_size: tuple[int, int]
+    frame_size: tuple[int, int]
+
+    @property
+    def widest(self) -> tuple[float, float]:
+        """Share of the still's width and height that the view at rest shows; one of them is 1."""
+        ratio = (self.frame_size[0] * self.still_size[1]) / (self.frame_size[1] * self.still_size[0])
+        return min(1.0, ratio), min(1.0, 1.0 / ratio)
+
+    @property
+    def widest_area(self) -> float:
+        """Share of the still's area that the view at rest shows."""
+        across, down = self.widest
+        return across * down
+
+    @property
+    def half_extents(self) -> tuple[float, float]:
+        """Half the frame's width and height at rest, in distances to the still."""
+        width, height = self.frame_size
+        half = math.tan(math.radians(FIELD_OF_VIEW_DEGREES) / 2) / max(width, height)
+        return half * width, half * height
+
+    @property
+    def source_pixels_per_frame_pixel(self) -> float:
+        """Source pixels that one frame pixel spans at rest, when both sizes are in pixels."""
+        return self.widest[0] * self.still_size[0] / self.frame_size[0]
+
+
+def source_from_view(
+    poses: Float64[np.ndarray, "*b 7"], tighten: Float64[np.ndarray, "*#b"] | float, view: View
+) -> Float64[np.ndarray, "*b 3 3"]:
+    """Homographies from view to source, h33 = 1, for poses whose frame is `1 / tighten` as wide again.
+
+    `tighten` in (0, 1] is the factor by which the frame is narrowed on top of the poses' own zoom.
+    """
+    across, down = view.half_extents
+    homographies = _source_from_ray(poses, view)
+    narrowing = tighten * np.exp(-poses[..., ZOOM])
+    homographies[..., :, 0] *= (2 * across * narrowing)[..., None]
+    homographies[..., :, 1] *= (2 * down * narrowing)[..., None]
+    homographies[..., :, 2] -= (homographies[..., :, 0] + homographies[..., :, 1]) / 2
+    return np.round(homographies / homographies[..., 2:, 2:], _DECIMALS)
+
+
+def widest_fit(poses: Float64[np.ndarray, "*b t 7"], view: View) -> Float64[np.ndarray, "*b"]:
+    """The largest `tighten`, at most 1, that keeps every view of a path inside the still; <= 0 if none does.
+
+    A corner's homogeneous source point is linear in the frame's half extents, so each edge of the still
+    bounds the width in closed form: no search, no corner left out.
+    """
+    across, down = view.half_extents
+    edges = _INSIDE @ _source_from_ray(poses, view)
+    reach = np.abs(edges[..., 0]) * across + np.abs(edges[..., 1]) * down
+    widths = (edges[..., 2] / np.maximum(reach, 1e-300)).min(axis=-1) * np.exp(poses[..., ZOOM])
+    return np.minimum(widths.min(axis=-1) * (1 - _MARGIN), 1 - _MARGIN)
+
+
+def project(
+    homographies: Float64[np.ndarray, "*b 3 3"], points: Float64[np.ndarray, "n 2"]
+) -> Float64[np.ndarray, "*b n 2"]:
+    """Points of the view, in unit coordinates, as points of the source."""
+    homogeneous = np.concatenate([points, np.ones((len(points), 1))], axis=1)
+    return _dehomogenise(homogeneous @ homographies.swapaxes(-1, -2))
+
+
+def view_corners(homographies: Float64[np.ndarray, "*b 3 3"]) -> Float64[np.ndarray, "*b 4 2"]:
+    """Corners of each view on the still, clockwise from the top left."""
+    return _dehomogenise(_CORNERS @ homographies.swapaxes(-1, -2))
+
+
+def view_areas(corners: Float64[np.ndarray, "*b 4 2"]) -> Float64[np.ndarray, "*b"]:
+    """Share of the still that each view shows."""
+    x, y = corners[..., 0], corners[..., 1]
+    return 0.5 * np.abs(
+        (x[..., 2] - x[..., 0]) * (y[..., 3] - y[..., 1]) - (x[..., 3] - x[..., 1]) * (y[..., 2] - y[..., 0])
+    )
+
+
+def union_area(corners: Float64[np.ndarray, "*b t 4 2"], num_lines: int = 64) -> Float64[np.ndarray, "*b"]:
+    """Share of the still that a path of views shows in all.
+
+    Exact along x, sampled on `num_lines` lines in y: each convex view cuts a line in one interval, and the
+    union of intervals is summed in order of their left ends. Right to about 1 / (2 `num_lines`).
+    """
+    start, end = corners, np.roll(corners, -1, axis=-2)
+    rise = end[..., 1] - start[..., 1]
+    slope = (end[..., 0] - start[..., 0]) / np.where(np.abs(rise) < 1e-12, np.inf, rise)
+    lines = (np.arange(num_lines) + 0.5) / num_lines
+    lines = lines.reshape(num_lines, *([1] * (start.ndim - 1)))
+    low, high = np.minimum(start[..., 1], end[..., 1]), np.maximum(start[..., 1], end[..., 1])
+    crossed = (lines >= low) & (lines < high)
+    cut = start[..., 0] + (lines - start[..., 1]) * slope
+    left = np.where(crossed, cut, np.inf).min(axis=-1)
+    right = np.where(crossed, cut, -np.inf).max(axis=-1)
+    order = np.argsort(left, axis=-1)
+    left, right = np.take_along_axis(left, order, -1), np.take_along_axis(right, order, -1)
+    reached = np.maximum.accumulate(right, axis=-1)
+    before = np.concatenate([np.full_like(reached[..., :1], -np.inf), reached[..., :-1]], axis=-1)
+    shown = np.maximum(right - np.maximum(left, before), 0.0)
+    return np.where(np.isfinite(left), shown, 0.0).sum(axis=-1).mean(axis=0)
+
+
+def max_speed(homographies: Float64[np.ndarray, "*b t 3 3"], seconds: float) -> Float64[np.ndarray, "*b"]:
+    """Fastest motion between two frames `seconds` apart, in frame widths a second.
+
+    Measured where it can be largest: at the corners of the view.
+    """
+    if homographies.shape[-3] < 2:
+        return np.zeros(homographies.shape[:-3])
+    corners = _CORNERS @ homographies[..., :-1, :, :].swapaxes(-1, -2)
+    moved = _dehomogenise(corners @ np.linalg.inv(homographies[..., 1:, :, :]).swapaxes(-1, -2))
+    distance = np.linalg.norm(moved - _CORNERS[:, :2], axis=-1)
+    return distance.max(axis=(-1, -2)) / seconds
+
+
+def max_magnification(homographies: Float64[np.ndarray, "*b t 3 3"], view: View) -> Float64[np.ndarray, "*b"]:
+    """Most frame pixels that a source pixel is spread over, along one side, anywhere in the path."""
+    still, frame = view.still_size, view.frame_size
+    depths = (homographies[..., 2:, :] @ _CORNERS.T).max(axis=(-1, -2))
+    source_area = np.linalg.det(homographies) / depths**3 * (still[0] * still[1]) / (frame[0] * frame[1])
+    return 1 / np.sqrt(np.maximum(source_area, 1e-300).min(axis=-1))
+
+
+def source_scale(homographies: Float64[np.ndarray, "*b 3 3"], view: View) -> Float64[np.ndarray, "*b"]:
+    """Source pixels that a frame pixel spans along one side, at the middle of each view."""
+    still, frame = view.still_size, view.frame_size
+    depth = homographies[..., 2, 0] / 2 + homographies[..., 2, 1] / 2 + homographies[..., 2, 2]
+    area = np.linalg.det(homographies) / depth**3 * (still[0] * still[1]) / (frame[0] * frame[1])
+    return np.sqrt(area)
+
+
+def _dehomogenise(points: Float64[np.ndarray, "*b n 3"]) -> Float64[np.ndarray, "*b n 2"]:
+    return points[..., :2] / points[..., 2:]
+
+
+def _source_from_ray(poses: Float64[np.ndarray, "*b 7"], view: View) -> Float64[np.ndarray, "*b 3 3"]:
+    """Matrix from a ray in camera axes to the homogeneous source point where it meets the still."""
+    sines, cosines = np.sin(poses[..., :3]), np.cos(poses[..., :3])
+    sp, st, sr = sines[..., PAN], sines[..., TILT], sines[..., ROLL]
+    cp, ct, cr = cosines[..., PAN], cosines[..., TILT], cosines[..., ROLL]
+    (across, down), (share_x, share_y) = view.half_extents, view.widest
+    depth = 1 - poses[..., DOLLY]
+    truck, pedestal = poses[..., TRUCK] * 2 * across, poses[..., PEDESTAL] * -2 * down
+
+    # Pan after tilt after roll: the columns are the camera's right, down and forward axes.
+    rotation = np.empty((*poses.shape[:-1], 3, 3))
+    rotation[..., 0, 0] = cp * cr + sp * st * sr
+    rotation[..., 0, 1] = -cp * sr + sp * st * cr
+    rotation[..., 0, 2] = sp * ct
+    rotation[..., 1, 0] = ct * sr
+    rotation[..., 1, 1] = ct * cr
+    rotation[..., 1, 2] = -st
+    rotation[..., 2, 0] = -sp * cr + cp * st * sr
+    rotation[..., 2, 1] = sp * sr + cp * st * cr
+    rotation[..., 2, 2] = cp * ct
+
+    forward = rotation[..., 2, :]
+    result = np.empty_like(rotation)
+    scale_x, scale_y = share_x / (2 * across), share_y / (2 * down)
+    result[..., 0, :] = (
+        scale_x * (depth[..., None] * rotation[..., 0, :] + truck[..., None] * forward) + 0.5 * forward
+    )
+    result[..., 1, :] = (
+        scale_y * (depth[..., None] * rotation[..., 1, :] + pedestal[..., None] * forward) + 0.5 * forward
+    )
+    result[..., 2, :] = forward
+    return result

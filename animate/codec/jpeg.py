@@ -1,0 +1,149 @@
+"""JPEG through libjpeg-turbo: header, pixels, and back."""
+
+import io
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import simplejpeg
+from jaxtyping import UInt8
+from PIL import Image
+
+from animate.codec.color import convert_pixels, transform_to_srgb
+from animate.codec.errors import UndecodableImage
+from animate.codec.exif import orientation_of
+
+#: What libjpeg says of data that ends early, and of a scan that is damaged inside.
+_TRUNCATED = ("premature end",)
+_DAMAGED = ("bad huffman code", "instead of rst", "inconsistent progression")
+
+_START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_WITHOUT_LENGTH = frozenset((0x01, *range(0xD0, 0xD9)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JpegHeader:
+    """What stands before the first scan; the size is the stored one, in pixels, not turned upright."""
+
+    width: int
+    height: int
+    channels: int
+    orientation: int
+    profile: bytes
+
+
+def read_jpeg_header(data: bytes) -> JpegHeader:
+    """What the segments before the first scan say (one quick walk); `UndecodableImage` if they break."""
+    width = height = channels = 0
+    orientation = 1
+    profile: list[tuple[int, bytes]] = []
+    position, end = 2, len(data)
+    while True:
+        position = data.find(b"\xff", position)
+        while 0 <= position < end - 1 and data[position + 1] == 0xFF:
+            position += 1  # fill bytes
+        if position < 0 or position + 1 >= end:
+            raise UndecodableImage("truncated", "the JPEG ends inside its header")
+        marker = data[position + 1]
+        position += 2
+        if marker == 0 or marker in _WITHOUT_LENGTH:
+            continue
+        if marker in (0xDA, 0xD9):
+            break
+        length = int.from_bytes(data[position : position + 2], "big")
+        if position + length > end:
+            raise UndecodableImage("truncated", "the JPEG ends inside its header")
+        if length < 2:
+            raise UndecodableImage("undecodable", f"JPEG segment {marker:#x} has length {length}")
+        body = position + 2
+        if marker in _START_OF_FRAME and length >= 8:
+            height, width = (
+                int.from_bytes(data[body + 1 : body + 3], "big"),
+                int.from_bytes(data[body + 3 : body + 5], "big"),
+            )
+            channels = data[body + 5]
+        elif marker == 0xE1 and data.startswith(b"Exif\0\0", body):
+            orientation = orientation_of(data[body : position + length])
+        elif marker == 0xE2 and data.startswith(b"ICC_PROFILE\0", body):
+            profile.append((data[body + 12], data[body + 14 : position + length]))
+        position += length
+    if not width or not height:
+        raise UndecodableImage("undecodable", "the JPEG states no size")
+    return JpegHeader(
+        width=width,
+        height=height,
+        channels=channels,
+        orientation=orientation,
+        profile=b"".join(piece for _, piece in sorted(profile)),
+    )
+
+
+def decode_stored(data: bytes, header: JpegHeader, at_least: tuple[int, int]) -> UInt8[np.ndarray, "h w 3"]:
+    """The pixels as stored, in sRGB but not turned upright; every row must be there.
+
+    `at_least` is the (width, height) which the result may not fall under; (0, 0) for the full size. The
+    decoder divides the size by 2, 4 or 8 (rounding up) where that leaves enough: it then works on fewer
+    DCT coefficients, which costs less than reading all pixels and averaging them.
+    """
+    stored = "CMYK" if header.channels == 4 else "RGB"
+    divisor = _divisor(header, at_least)
+    least_height, least_width = math.ceil(header.height / divisor), math.ceil(header.width / divisor)
+    try:
+        pixels = simplejpeg.decode_jpeg(
+            data, stored, min_height=least_height, min_width=least_width, min_factor=divisor
+        )
+    except ValueError as error:
+        pixels = _decode_again(data, str(error), stored)
+    if stored == "RGB":
+        transform = transform_to_srgb(header.profile, "RGB") if header.profile else None
+        return pixels if transform is None else convert_pixels(pixels, transform)
+    ink = 255 - pixels  # Adobe writes CMYK inverted, and so does everybody since
+    transform = transform_to_srgb(header.profile, "CMYK") if header.profile else None
+    if transform is not None:
+        return convert_pixels(ink, transform)
+    image = Image.frombytes("CMYK", (ink.shape[1], ink.shape[0]), ink.tobytes())
+    return np.asarray(image.convert("RGB"))
+
+
+def decode_jpeg(data: bytes) -> UInt8[np.ndarray, "h w 3"]:
+    """The pixels of a JPEG that `encode_jpeg` wrote; `UndecodableImage` if they are not all there."""
+    try:
+        return simplejpeg.decode_jpeg(data, "RGB")
+    except ValueError as error:
+        raise UndecodableImage("undecodable", f"not a whole JPEG: {error}") from None
+
+
+def encode_jpeg(frame: UInt8[np.ndarray, "h w 3"], quality: int) -> bytes:
+    """`frame` as a JPEG with 4:2:0 chroma; `quality` is libjpeg's, 1 to 100."""
+    return simplejpeg.encode_jpeg(
+        np.ascontiguousarray(frame), quality=quality, colorspace="RGB", colorsubsampling="420"
+    )
+
+
+def _divisor(header: JpegHeader, at_least: tuple[int, int]) -> int:
+    width, height = at_least
+    if width < 1 or height < 1:
+        return 1
+    return next((k for k in (8, 4, 2) if header.width >= k * width and header.height >= k * height), 1)
+
+
+def _decode_again(data: bytes, complaint: str, stored: str) -> UInt8[np.ndarray, "h w c"]:
+    """The pixels of a JPEG of which libjpeg-turbo's strict reading said `complaint`.
+
+    Stray bytes between segments and odd version numbers are harmless and common, and Pillow reads samplings
+    that the strict decoder does not know; data that is missing or damaged is not passed over.
+    """
+    lowered = complaint.lower()
+    if any(text in lowered for text in _TRUNCATED) or data.rfind(b"\xff\xd9") < 0:
+        raise UndecodableImage("truncated", complaint)
+    if any(text in lowered for text in _DAMAGED):
+        raise UndecodableImage("undecodable", complaint)
+    try:
+        with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
+            image.load()
+            if (image.mode == "CMYK") != (stored == "CMYK"):
+                image = image.convert(stored)
+            pixels = np.asarray(image if stored == "CMYK" else image.convert("RGB"))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise UndecodableImage("undecodable", f"{complaint}; {error}") from None
+    return 255 - pixels if stored == "CMYK" else pixels  # Pillow has undone Adobe's inversion

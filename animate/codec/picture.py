@@ -1,0 +1,29 @@
+"""Pictures for people: PNG sheets and animated GIFs."""
+
+import io
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+
+def encode_png(picture: UInt8[np.ndarray, "h w 3"]) -> bytes:
+    """`picture` as a PNG."""
+    with io.BytesIO() as stream:
+        Image.fromarray(picture).save(stream, "PNG", optimize=True)
+        return stream.getvalue()
+
+
+def encode_gif(frames: UInt8[np.ndarray, "t h w 3"], fps: int) -> bytes:
+    """`frames` as an endless animated GIF with one palette for all of them, so that nothing flickers.
+
+    GIF counts time in hundredths of a second: `fps` is met to within that.
+    """
+    t, h, w, _ = frames.shape
+    palette = Image.fromarray(frames.reshape(t * h, w, 3)).quantize(256)
+    images = [Image.fromarray(frame).quantize(palette=palette) for frame in frames]
+    with io.BytesIO() as stream:
+        images[0].save(
+            stream, "GIF", save_all=True, append_images=images[1:], duration=round(1000 / fps), loop=0
+        )
+        return stream.getvalue()

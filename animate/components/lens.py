@@ -1,0 +1,101 @@
+"""The lens: focal length, focus and exposure over time."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from animate.camera import ZOOM, View
+from animate.components.motion import Poses, along, orbit
+from animate.components.parameters import choice, number
+from animate.components.timeline import EASES, Array, Timeline, burst
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Zoom:
+    """Focal length times `ratio` at a constant logarithmic rate, before easing."""
+
+    ratio: float = number(1.15, 1.7, at_least=1, at_most=10)
+    direction: str = choice("in", "out")
+    ease: str = choice(*EASES)
+
+    def poses(self, time: Timeline, view: View) -> Poses:
+        progress = EASES[self.ease](time.progress)
+        return along(ZOOM, np.log(self.ratio) * (progress if self.direction == "in" else 1 - progress))
+
+    def words(self) -> str:
+        return f"zoom {self.direction}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrashZoom:
+    """A zoom by `ratio` done in `seconds`, `at` a share of the shot."""
+
+    ratio: float = number(1.4, 2.0, at_least=1, at_most=10)
+    direction: str = choice("in", "out")
+    at: float = number(0.35, 0.65, at_least=0, at_most=1)
+    seconds: float = number(0.25, 0.6, at_least=0.05, at_most=5)
+
+    def poses(self, time: Timeline, view: View) -> Poses:
+        progress = burst(time, self.at, self.seconds)
+        return along(ZOOM, np.log(self.ratio) * (progress if self.direction == "in" else 1 - progress))
+
+    def words(self) -> str:
+        return f"crash zoom {self.direction}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DollyZoom:
+    """A dolly by `amount` of the distance, with the zoom that keeps the middle of the still the same size.
+
+    Straight in front of a plane that would show nothing at all, so the camera stands `degrees` to one side:
+    the nearer it comes, the stronger the perspective.
+    """
+
+    amount: float = number(0.2, 0.4, at_least=0, at_most=0.8)
+    degrees: float = number(10, 20, at_least=0, at_most=60)
+    direction: str = choice("in", "out")
+    side: str = choice("left", "right")
+    ease: str = choice(*EASES)
+
+    def poses(self, time: Timeline, view: View) -> Poses:
+        progress = EASES[self.ease](time.progress)
+        distance = 1 - self.amount * (progress if self.direction == "in" else 1 - progress)
+        angle = np.radians(self.degrees) * (1 if self.side == "right" else -1)
+        poses = orbit(np.full(len(progress), angle), distance, view)
+        poses[:, ZOOM] = np.log(distance / (1 - self.amount))
+        return poses
+
+    def words(self) -> str:
+        return f"dolly zoom {self.direction}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FocusPull:
+    """Blur that goes away ("in") or comes ("out"): `percent` of the frame's width (sigma) at its worst."""
+
+    percent: float = number(0.5, 1.5, at_least=0, at_most=10)
+    direction: str = choice("in", "out")
+    ease: str = choice(*EASES)
+
+    def blur(self, time: Timeline) -> Array:
+        progress = EASES[self.ease](time.progress)
+        return self.percent / 100 * (1 - progress if self.direction == "in" else progress)
+
+    def words(self) -> str:
+        return "focus pull" if self.direction == "in" else "focus pull out"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExposureDrift:
+    """Exposure that drifts by `stops` in all, from as still to brighter, or darker."""
+
+    stops: float = number(0.1, 0.4, at_least=0, at_most=4)
+    direction: str = choice("brighter", "darker")
+    ease: str = choice(*EASES)
+
+    def exposure(self, time: Timeline) -> Array:
+        sign = 1 if self.direction == "brighter" else -1
+        return sign * self.stops * EASES[self.ease](time.progress)
+
+    def words(self) -> str:
+        return ""

@@ -1,0 +1,217 @@
+"""Camera motion: where the operator carries and turns the camera."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64
+
+from animate.camera import DOLLY, NUM_AXES, PAN, PEDESTAL, ROLL, TILT, TRUCK, View
+from animate.components.parameters import choice, number, seed
+from animate.components.timeline import EASES, Array, Timeline, burst
+
+Poses = Float64[np.ndarray, "t 7"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Static:
+    """A locked-off camera."""
+
+    def poses(self, time: Timeline, view: View) -> Poses:
+        return np.zeros((len(time.progress), NUM_AXES))
+
+    def words(self) -> str:
+        return "static"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pan:
+    """The camera turns about its vertical axis by `degrees` in all, half of it before the middle."""
+
+    degrees: float = number(4, 16, at_least=0, at_most=90)
+    direction: str = choice("left", "right")
+    ease: str = choice(*EASES)
+
+    def poses(self, time: Timeline, view: View) -> Poses:
+        return along(PAN, np.radians(self.degrees) * self._sign * centred(time, self.ease))
+
+    @property
+    def _sign(self) -> int:
+        return 1 if self.direction == "right" else -1
+
+    def words(self) -> str:
+        return f"pan {self.direction}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tilt:
+    """The camera turns about its horizontal axis by `degrees` in all."""
+
+    degrees: float = number(3, 12, at_least=0, at_most=90)
+    direction: str = choice("up", "down")
+    ease: str = choice(*EASES)
+
+    def poses(self, time: Timeline, view: View) -> Poses:
+        sign = 1 if self.direction == "up" else -1
+        return along(TILT, np.radians(self.degrees) * sign * centred(time, self.ease))
+
+    def words(self) -> str:
+        return f"tilt {self.direction}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roll:
+    """The camera turns about the axis of its lens by `degrees` in all."""
+
+    degrees: float = number(2, 8, at_least=0, at_most=90)
+    direction: str = choice("clockwise", "counterclockwise")
+    ease: str = choice(*EASES)
+
+    def poses(self, time: Timeline, view: View) -> Poses:
+        sign = 1 if self.direction == "clockwise" else -1
+        return along(ROLL, np.radians(self.degrees) * sign * centred(time, self.ease))
+
+    def words(self) -> str:
+        return f"roll {self.direction}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Truck:
+    """The camera moves sideways by `amount` frame widths in all."""
+
+    amount: float = number(0.1, 0.35, at_least=0, at_most=4)
+    direction: str = choice("left", "right")
+    ease: str = choice(*EASES)
+
+    def poses(self, time: Timeline, view: View) -> Poses:
+        sign = 1 if self.direction == "right" else -1
+        return along(TRUCK, self.amount * sign * centred(time, self.ease))
+
+    def words(self) -> str:
+        return f"truck {self.direction}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pedestal:
+    """The camera rises or sinks by `amount` frame heights in all."""
+
+    amount: float = number(0.1, 0.35, at_least=0, at_most=4)
+    direction: str = choice("up", "down")
+    ease: str = choice(*EASES)
+
+    def poses(self, time: Timeline, view: View) -> Poses:
+        sign = 1 if self.direction == "up" else -1
+        return along(PEDESTAL, self.amount * sign * centred(time, self.ease))
+
+    def words(self) -> str:
+        return f"pedestal {self.direction}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dolly:
+    """The camera moves towards the still, or away from it, by `amount` of its distance at rest."""
+
+    amount: float = number(0.1, 0.35, at_least=0, at_most=0.9)
+    direction: str = choice("in", "out")
+    ease: str = choice(*EASES)
+
+    def poses(self, time: Timeline, view: View) -> Poses:
+        progress = EASES[self.ease](time.progress)
+        return along(DOLLY, self.amount * (progress if self.direction == "in" else 1 - progress))
+
+    def words(self) -> str:
+        return "push in" if self.direction == "in" else "pull out"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arc:
+    """The camera trucks on a circle about the middle of the still and pans against it, `degrees` in all."""
+
+    degrees: float = number(6, 24, at_least=0, at_most=120)
+    direction: str = choice("left", "right")
+    ease: str = choice(*EASES)
+
+    def poses(self, time: Timeline, view: View) -> Poses:
+        sign = 1 if self.direction == "right" else -1
+        return orbit(np.radians(self.degrees) * sign * centred(time, self.ease), 1.0, view)
+
+    def words(self) -> str:
+        return f"arc {self.direction}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhipPan:
+    """A pan of `degrees` done in `seconds`, `at` a share of the shot."""
+
+    degrees: float = number(14, 30, at_least=0, at_most=90)
+    direction: str = choice("left", "right")
+    at: float = number(0.35, 0.65, at_least=0, at_most=1)
+    seconds: float = number(0.2, 0.5, at_least=0.05, at_most=5)
+
+    def poses(self, time: Timeline, view: View) -> Poses:
+        sign = 1 if self.direction == "right" else -1
+        return along(PAN, np.radians(self.degrees) * sign * (burst(time, self.at, self.seconds) - 0.5))
+
+    def words(self) -> str:
+        return f"whip pan {self.direction}"
+
+
+#: Sines that make up the noise of one axis of a hand-held camera, and its slowest frequency.
+_NUM_SINES = 6
+_SLOWEST_HERTZ = 0.2
+
+#: Share of the stated amplitude on each axis: hands roll less than they pan and sway more than they step.
+_HAND = np.array([1.0, 1.0, 0.5, 1.0, 1.0, 0.5])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handheld:
+    """Band-limited noise on all six axes: sines up to `hertz`, weaker the faster, phases from `noise`.
+
+    `degrees` is the standard deviation of the turns, `percent` that of the moves, in per cent of the frame's
+    width (of the distance to the still for the dolly).
+    """
+
+    degrees: float = number(0.15, 0.6, at_least=0, at_most=10)
+    percent: float = number(0.2, 1.0, at_least=0, at_most=20)
+    hertz: float = number(1.2, 2.5, at_least=0.3, at_most=20)
+    noise: int = seed()
+
+    def poses(self, time: Timeline, view: View) -> Poses:
+        random = np.random.Generator(np.random.PCG64(self.noise)).random((2, 6, _NUM_SINES))
+        octaves = (np.arange(_NUM_SINES) + random[0]) / _NUM_SINES
+        hertz = _SLOWEST_HERTZ * (self.hertz / _SLOWEST_HERTZ) ** octaves
+        weights = hertz**-0.8
+        weights *= np.sqrt(2) / np.linalg.norm(weights, axis=1, keepdims=True)
+        waves = np.sin(2 * np.pi * (hertz * time.seconds[:, None, None] + random[1]))
+        poses = np.zeros((len(time.seconds), NUM_AXES))
+        poses[:, :6] = (waves * weights).sum(axis=2) * _HAND
+        poses[:, :3] *= np.radians(self.degrees)
+        poses[:, 3:6] *= self.percent / 100
+        return poses
+
+    def words(self) -> str:
+        return "handheld"
+
+
+def along(axis: int, values: Array) -> Poses:
+    """Poses that move along one axis alone."""
+    poses = np.zeros((len(values), NUM_AXES))
+    poses[:, axis] = values
+    return poses
+
+
+def centred(time: Timeline, ease: str) -> Array:
+    """Eased progress from -1/2 to 1/2."""
+    return EASES[ease](time.progress) - 0.5
+
+
+def orbit(angle: Array, distance: float | Array, view: View) -> Poses:
+    """Poses on a circle of radius `distance` about the middle of the still, looking at it.
+
+    `angle` in radians, positive where the camera stands to the right and looks back to the left.
+    """
+    poses = np.zeros((len(angle), NUM_AXES))
+    poses[:, TRUCK] = np.sin(angle) * distance / (2 * view.half_extents[0])
+    poses[:, DOLLY] = 1 - np.cos(angle) * distance
+    poses[:, PAN] = -angle
+    return poses

@@ -1,0 +1,86 @@
+"""Time: which window of the shot's own timeline the clip shows, and at what pace."""
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+
+from animate.components.parameters import number, seed
+from animate.components.timeline import Clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Jitter:
+    """Frames are taken up to `amount` of a frame early or late, as cameras without a steady clock do."""
+
+    amount: float = number(0.05, 0.25, at_least=0, at_most=0.45)
+    noise: int = seed()
+
+    def retime(self, clock: Clock) -> Clock:
+        # Samples of one exposure share its frame's delay: noise is a function of the frame, not the sample.
+        frames = np.rint(clock.progress / clock.frame).astype(int) if clock.frame else np.zeros(1, int)
+        random = np.random.Generator(np.random.PCG64(self.noise)).random(frames.max() + 1)
+        late = (random[frames] * 2 - 1) * self.amount * clock.frame
+        return dataclasses.replace(clock, progress=np.clip(clock.progress + late, 0.0, 1.0))
+
+    def words(self) -> str:
+        return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """The camera stands still for a share of the clip at its beginning (`first`) and at its end (`last`)."""
+
+    first: float = number(0, 0.25, at_least=0, at_most=0.45)
+    last: float = number(0, 0.25, at_least=0, at_most=0.45)
+
+    def retime(self, clock: Clock) -> Clock:
+        progress = np.clip((clock.progress - self.first) / (1 - self.first - self.last), 0.0, 1.0)
+        return dataclasses.replace(clock, progress=progress)
+
+    def words(self) -> str:
+        return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ramp:
+    """The pace goes linearly from 1 + `change` to 1 - `change` of its mean: positive brakes."""
+
+    change: float = number(-0.6, 0.6, at_least=-0.95, at_most=0.95)
+
+    def retime(self, clock: Clock) -> Clock:
+        progress = clock.progress + self.change * clock.progress * (1 - clock.progress)
+        return dataclasses.replace(clock, progress=progress)
+
+    def words(self) -> str:
+        return "speed ramp" if abs(self.change) > 0.5 else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speed:
+    """The clip plays the shot `factor` times as fast as life: above 1 time lapse, below 1 slow motion."""
+
+    factor: float = number(0.5, 2.0, at_least=0.1, at_most=10)
+
+    def retime(self, clock: Clock) -> Clock:
+        return dataclasses.replace(clock, rate=clock.rate * self.factor)
+
+    def words(self) -> str:
+        return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemporalCrop:
+    """The clip shows a window of the shot: `length` of it, its place from 0 (first) to 1 (last)."""
+
+    length: float = number(0.5, 1.0, at_least=0.05, at_most=1)
+    position: float = number(0, 1, at_least=0, at_most=1)
+
+    def retime(self, clock: Clock) -> Clock:
+        start = (1 - self.length) * self.position
+        return dataclasses.replace(
+            clock, progress=start + self.length * clock.progress, window=clock.window * self.length
+        )
+
+    def words(self) -> str:
+        return ""

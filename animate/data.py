@@ -1,0 +1,136 @@
+"""The nouns of a build: what goes in, what comes out, and what is planned in between."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+Scalar = str | int | float | bool | None
+
+#: Every way an input can give no clip, and what it means. Stable: users count and filter on these.
+STATUSES: Mapping[str, str] = {
+    "undecodable": "the bytes say they are an image, but no decoder can read them",
+    "truncated": "the image ends before its last row",
+    "empty_file": "zero bytes",
+    "missing_file": "the listing names an image that is not there",
+    "not_an_image": "the bytes are of some other type",
+    "too_small": "a side is under source.min_side, or the frame would need more than shot.max_magnification",
+    "aspect_ratio": "longer side / shorter side is above source.max_aspect",
+    "too_many_pixels": "width x height is above source.max_pixels (checked before decoding)",
+    "missing_caption": "no caption, or nothing but white space",
+    "caption_not_utf8": "the caption is not valid UTF-8",
+    "duplicate_key": "an earlier input of the corpus has the same key",
+    "bad_key": "the key cannot name a tar member (empty, or 90 bytes and longer with its take)",
+    "bad_row": "the row of the table or the sidecar file cannot be read",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One captioned still, as the source gave it.
+
+    `key` is tar-safe already (see `sources.safe_key`), `image` the untouched file bytes. `captions` holds at
+    least one non-blank caption. `meta` holds what else the source carried: the same keys in every sample
+    of a corpus part, scalars only.
+    """
+
+    key: str
+    image: bytes
+    captions: tuple[str, ...]
+    meta: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """An input that gave no clip: `status` is one of `STATUSES`, `message` says what was found."""
+
+    key: str
+    status: str
+    message: str
+    captions: tuple[str, ...] = ()
+    meta: Mapping[str, Scalar] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.status not in STATUSES:
+            raise ValueError(f"status {self.status!r}: must be one of {', '.join(STATUSES)}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Take:
+    """The `index`-th filming of the still with key `source_key`."""
+
+    source_key: str
+    index: int
+
+    @property
+    def key(self) -> str:
+        """Key of the clip: names its members in the shard."""
+        return f"{self.source_key}_{self.index}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clip:
+    """One finished output sample.
+
+    `members` maps suffix (`"mp4"`, `"00.jpg"`, …) to bytes in the order they stand in the tar. `record` is
+    the sample's flat JSON, of which the shard's parquet row is a projection.
+    """
+
+    take: Take
+    members: Mapping[str, bytes]
+    record: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A piece of a source that can be read alone, from row `0` to row `rows`.
+
+    `reader` names how (see `sources.READERS`), `path` what; `rows` is None where counting means reading it
+    all (a tar behind a URL): such a part becomes one shard.
+    """
+
+    reader: str
+    path: str
+    rows: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardPlan:
+    """One unit of work, frozen before the build starts: rows `start` to `stop` of `part`.
+
+    `stop` is None for "to the end". The plan follows from recipe and source alone, never from the workers.
+    """
+
+    index: int
+    part: Part
+    start: int
+    stop: int | None
+
+    @property
+    def name(self) -> str:
+        """Stem of the shard's three files."""
+        return f"{self.index:05d}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardRecord:
+    """What one finished shard holds; the content of its `_stats.json`.
+
+    `inputs` = `clips` + the sum of `rejected` (status to count), by construction. `sha256` is the tar's.
+    """
+
+    name: str
+    inputs: int
+    clips: int
+    rejected: Mapping[str, int]
+    bytes: int
+    sha256: str
+
+
+def take_rng(seed: int, corpus: str, take: Take) -> np.random.Generator:
+    """The one generator behind every random choice for a take: the same on any machine and any worker."""
+    text = "\0".join((str(seed), corpus, take.source_key, str(take.index)))
+    digest = hashlib.blake2b(text.encode(), digest_size=16).digest()
+    return np.random.Generator(np.random.PCG64(int.from_bytes(digest, "little")))

@@ -1,0 +1,198 @@
+"""What this installation can do: libraries, codecs, devices, and what follows from what is missing.
+
+Only looks: it imports each library to see whether it works, which is why it may import what `codec.py` alone
+may otherwise.
+"""
+
+import ctypes.util
+import importlib
+import importlib.metadata
+import platform
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Literal
+
+from animate.executor import available_cpus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One line of the doctor's: `missing` breaks something that `means` names, `note` is worth knowing."""
+
+    name: str
+    state: Literal["ok", "note", "missing"]
+    found: str
+    means: str = ""
+
+
+def examine() -> list[Finding]:
+    """Everything the doctor looks at, in reading order."""
+    machine = f"Python {platform.python_version()}, {platform.system()} {platform.machine()}"
+    return [
+        Finding(name="machine", state="ok", found=f"{machine}, {available_cpus()} CPUs to use"),
+        _pillow(),
+        *(_library(name, meaning, probe) for name, (meaning, probe) in LIBRARIES.items()),
+        _torch(),
+        _torchcodec(),
+        _ffmpeg(),
+        _shared_memory(),
+    ]
+
+
+def _pillow() -> Finding:
+    """Pillow or pillow-simd: both are the package PIL, and the one installed last is the one that runs."""
+    try:
+        from PIL import Image, features
+    except ImportError as error:
+        return Finding(
+            name="PIL", state="missing", found=str(error), means="no image but plain JPEG can be read"
+        )
+    installed = {name: _version(name) for name in ("pillow", "pillow-simd")}
+    active = pillow_flavour(Image.__version__, installed)
+    codecs = {"jpg": "JPEG", "zlib": "PNG", "webp": "WebP", "libtiff": "TIFF", "avif": "AVIF"}
+    supported = set(features.get_supported())
+    without = [label for codec, label in codecs.items() if codec not in supported]
+    found = f"{active} {Image.__version__} is active; reads " + ", ".join(
+        label for codec, label in codecs.items() if codec in supported
+    )
+    if without:
+        return Finding(
+            name="PIL", state="note", found=found, means=f"{', '.join(without)} inputs are rejected"
+        )
+    return Finding(name="PIL", state="ok", found=found)
+
+
+def pillow_flavour(running: str, installed: dict[str, str | None]) -> str:
+    """Which of the two distributions is imported, by the release that runs and those that are installed."""
+    if installed["pillow-simd"] is None:
+        return "pillow"
+    if installed["pillow"] is None:
+        return "pillow-simd"
+    return "pillow-simd" if running == installed["pillow-simd"] != installed["pillow"] else "pillow"
+
+
+def _opencv(cv2: ModuleType) -> str:
+    jpeg = [
+        line.split(":", 1)[1].strip() for line in cv2.getBuildInformation().splitlines() if " JPEG:" in line
+    ]
+    return f"warps frames; JPEG by {jpeg[0] if jpeg else 'nothing'}"
+
+
+def _pyav(av: ModuleType) -> str:
+    if "libx264" not in av.codecs_available:
+        raise ImportError("PyAV is there, but its FFmpeg has no libx264")
+    libavcodec = ".".join(map(str, av.library_versions["libavcodec"]))
+    return f"libx264 with libavcodec {libavcodec}"
+
+
+def _simplejpeg(simplejpeg: ModuleType) -> str:
+    import numpy as np
+
+    encoded = simplejpeg.encode_jpeg(np.zeros((16, 16, 3), np.uint8), colorsubsampling="420")
+    assert simplejpeg.decode_jpeg(encoded).shape == (16, 16, 3)
+    return "libjpeg-turbo works"
+
+
+def _plain(module: ModuleType) -> str:
+    return "works"
+
+
+#: Module -> (what is lost without it, what to say about it when it is there).
+LIBRARIES: dict[str, tuple[str, Callable[[ModuleType], str]]] = {
+    "cv2": ("no clip can be rendered on a CPU", _opencv),
+    "simplejpeg": ("no JPEG can be read or written", _simplejpeg),
+    "av": ("no mp4 can be written or read", _pyav),
+    "pyarrow": ("no table can be read, no shard written", _plain),
+    "ray": ("only --workers 0 works", _plain),
+    "kornia": ("no rendering on a GPU", _plain),
+    "webdataset": ("retrieval cannot read shards; any other reader can", _plain),
+    "open_clip": ("retrieval has no encoders", _plain),
+    "img2dataset": ("`animate fetch` cannot download a corpus", _plain),
+}
+
+_DISTRIBUTIONS = {"cv2": "opencv-python-headless", "open_clip": "open_clip_torch"}
+
+
+def _library(name: str, meaning: str, probe: Callable[[ModuleType], str]) -> Finding:
+    try:
+        if name == "img2dataset":  # looks for updates of another package when imported: ask for it only
+            version = _version(name)
+            if version is None:
+                raise ImportError(f"No module named {name!r}")
+            return Finding(name=name, state="ok", found=f"{version}: installed")
+        module = importlib.import_module(name)
+        found = probe(module)
+    except (ImportError, OSError, RuntimeError) as error:  # not installed, or its native part does not load
+        return Finding(name=name, state="missing", found=_first_line(error), means=meaning)
+    version = _version(_DISTRIBUTIONS.get(name, name)) or getattr(module, "__version__", "unknown release")
+    return Finding(name=name, state="ok", found=f"{version}: {found}")
+
+
+def _torch() -> Finding:
+    try:
+        import torch
+    except (ImportError, OSError) as error:
+        return Finding(
+            name="torch",
+            state="missing",
+            found=_first_line(error),
+            means="no GPU rendering, and no retrieval",
+        )
+    if torch.cuda.is_available():
+        devices = ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
+        return Finding(name="torch", state="ok", found=f"{torch.__version__}: sees {devices}")
+    return Finding(
+        name="torch",
+        state="note",
+        found=f"{torch.__version__}: sees no GPU",
+        means="clips are rendered on the CPU with OpenCV; training is slow",
+    )
+
+
+def _torchcodec() -> Finding:
+    means = "not needed: videos are decoded with PyAV"
+    if _version("torchcodec") is None:
+        return Finding(name="torchcodec", state="note", found="not installed", means=means)
+    try:
+        importlib.import_module("torchcodec")
+    except (ImportError, OSError, RuntimeError) as error:  # it needs the system's FFmpeg libraries
+        return Finding(
+            name="torchcodec", state="note", found=f"does not load: {_first_line(error)}", means=means
+        )
+    return Finding(name="torchcodec", state="ok", found=f"{_version('torchcodec')}: works")
+
+
+def _ffmpeg() -> Finding:
+    program, library = shutil.which("ffmpeg"), ctypes.util.find_library("avcodec")
+    if program or library:
+        found = ", ".join(filter(None, (program, library)))
+        return Finding(name="FFmpeg", state="ok", found=f"of the system: {found}")
+    means = "torchcodec cannot load; nothing here needs it, PyAV carries its own"
+    return Finding(name="FFmpeg", state="note", found="none on the system", means=means)
+
+
+def _shared_memory() -> Finding:
+    """Ray keeps its object store in /dev/shm, which containers often make tiny."""
+    from animate.executor import OBJECT_STORE_BYTES
+
+    if not sys.platform.startswith("linux"):
+        return Finding(name="memory", state="ok", found="no /dev/shm needed")
+    free = shutil.disk_usage("/dev/shm").free
+    found = f"{free / 2**20:,.0f} MB free in /dev/shm"
+    if free < OBJECT_STORE_BYTES:
+        return Finding(name="memory", state="note", found=found, means="Ray falls back to files in /tmp")
+    return Finding(name="memory", state="ok", found=found)
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

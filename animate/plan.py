@@ -1,0 +1,196 @@
+"""The frozen plan of a build: made once from recipe and source, obeyed by later runs into the same folder.
+
+`_animate/plan.json` holds what the clips depend on (the recipe's content and the source's fingerprint) and
+the list of shards. A run that finds a plan either goes on with it, because both are equal to its own, or
+is refused with the names of what differs.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from animate.data import Part, ShardPlan
+from animate.place import ATTEMPTS, OURS, BuildRefused, Place
+from animate.strict_toml import differences
+
+PLAN = f"{OURS}/plan.json"
+MANIFEST = f"{OURS}/manifest.json"
+LENGTH = "__len__"
+#: The three files of a shard, in the order in which they appear; the last one alone means "done".
+SHARD_SUFFIXES = (".tar", ".parquet", "_stats.json")
+#: Raised when the layout of plan.json changes.
+PLAN_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a shard set holds: `recipe` and `source` decide every clip, `shards` is the work to do.
+
+    `recipe` is a plain table (`BuildRecipe.content`), `source` a fingerprint of the corpus.
+    """
+
+    recipe: Mapping[str, Any]
+    source: Mapping[str, Any]
+    shards: tuple[ShardPlan, ...]
+
+    @property
+    def digest(self) -> str:
+        """32 hex digits: equal exactly when recipe and source are."""
+        canonical = json.dumps({"recipe": self.recipe, "source": self.source}, sort_keys=True)
+        return hashlib.blake2b(canonical.encode(), digest_size=16).hexdigest()
+
+    @property
+    def rows(self) -> int | None:
+        """Samples in all shards; None if some shard ends where its part does, wherever that is."""
+        total = 0
+        for shard in self.shards:
+            if shard.stop is None:
+                return None
+            total += shard.stop - shard.start
+        return total
+
+
+def cut(parts: Iterable[Part], samples_per_shard: int) -> Iterator[ShardPlan]:
+    """Shards of at most so many samples, none across two parts; a part of unknown length is one shard."""
+    index = 0
+    for part in parts:
+        starts = (0,) if part.rows is None else range(0, part.rows, samples_per_shard)
+        for start in starts:
+            stop = None if part.rows is None else min(start + samples_per_shard, part.rows)
+            yield ShardPlan(index=index, part=part, start=start, stop=stop)
+            index += 1
+
+
+def open_plan(
+    place: Place,
+    recipe: Mapping[str, Any],
+    source: Mapping[str, Any],
+    freeze: Callable[[Path], Iterable[ShardPlan]],
+    *,
+    overwrite: bool = False,
+) -> Plan:
+    """The plan of the shard set at `place`: what lies there, or a new one, frozen before this returns.
+
+    `freeze` lists the shards and may write what workers need (a listing) into the folder it is given; it is
+    called for a new plan only. Raises `BuildRefused` if another recipe or source was used there before.
+    """
+    if overwrite:
+        erase(place)
+    found = read_plan(place)
+    if found is None:
+        return _make_plan(place, recipe, source, freeze)
+    # Through JSON, so that tuples and lists compare equal as they do on disk.
+    now = json.loads(json.dumps({"recipe": recipe, "source": source}))
+    changed = differences({"recipe": found.recipe, "source": found.source}, now)
+    if changed:
+        raise BuildRefused(
+            f"{place.root} was begun with another recipe or source:\n  "
+            + "\n  ".join(changed)
+            + "\ngive another --out, or --overwrite to start afresh"
+        )
+    return found
+
+
+def check_ours(place: Place) -> None:
+    """`BuildRefused` if the folder holds things but no shard set: we neither mix with nor delete them."""
+    names = place.names()
+    if names and OURS not in names:
+        raise BuildRefused(f"{place.root}: is not empty and holds no shard set ({OURS}/ is missing)")
+
+
+def read_plan(place: Place) -> Plan | None:
+    """The frozen plan at `place`; None if there is none."""
+    try:
+        table = place.read_json(PLAN)
+        if table is None:
+            return None
+        if table["version"] != PLAN_VERSION:
+            raise BuildRefused(
+                f"{place.root}/{PLAN} has version {table['version']}, not {PLAN_VERSION}: another release "
+                "of animate made it; give another --out, or --overwrite to start afresh"
+            )
+        shards = tuple(
+            ShardPlan(index=row["index"], part=Part(**row["part"]), start=row["start"], stop=row["stop"])
+            for row in table["shards"]
+        )
+        return Plan(recipe=table["recipe"], source=table["source"], shards=shards)
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, BuildRefused):
+            raise
+        raise BuildRefused(f"{place.root}/{PLAN} is damaged ({error}); --overwrite starts afresh") from None
+
+
+def erase(place: Place) -> None:
+    """Nothing of a shard set is left at `place`; files that are not ours stay.
+
+    Markers go first and the plan after every shard: cut off anywhere, what is left is refused or goes on as
+    the old build, and is never taken for a new one's.
+    """
+    for name in (MANIFEST, LENGTH):
+        place.remove(name)
+    names = place.names()
+    for suffix in reversed(SHARD_SUFFIXES):
+        for name in names:
+            if name.endswith(suffix) and name.removesuffix(suffix).isdecimal():
+                place.remove(name)
+    place.remove(ATTEMPTS)
+    place.remove(PLAN)
+    for name in place.names(OURS):
+        place.remove(f"{OURS}/{name}")
+
+
+def frozen_folder(out: str, digest: str) -> Path:
+    """A local folder with the files that `freeze` wrote for the plan `digest` at `out`, for workers to read.
+
+    For a local build it is `_animate` itself. A URL is fetched once a machine, into the user's cache.
+    """
+    place = Place.at(out)
+    if place.local is not None:
+        return place.local / OURS
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "animate"
+    folder = cache / hashlib.blake2b(f"{out}\0{digest}".encode(), digest_size=16).hexdigest()
+    if not folder.is_dir():
+        cache.mkdir(parents=True, exist_ok=True)
+        attempt = Path(tempfile.mkdtemp(dir=cache, prefix="."))
+        for name in place.names(OURS) - {Path(PLAN).name, Path(MANIFEST).name}:
+            place.download(f"{OURS}/{name}", attempt / name)
+        try:
+            attempt.rename(folder)
+        except OSError:  # another worker of this machine was first
+            shutil.rmtree(attempt)
+    return folder
+
+
+def _make_plan(
+    place: Place,
+    recipe: Mapping[str, Any],
+    source: Mapping[str, Any],
+    freeze: Callable[[Path], Iterable[ShardPlan]],
+) -> Plan:
+    if any(name.endswith(SHARD_SUFFIXES[-1]) for name in place.names()):
+        raise BuildRefused(f"{place.root}: holds shards but no {PLAN}; --overwrite removes them")
+    for name in place.names(OURS):  # of a run that was cut off while it planned
+        place.remove(f"{OURS}/{name}")
+    if place.local is not None:
+        folder = place.local / OURS
+        folder.mkdir(parents=True, exist_ok=True)
+        plan = Plan(recipe=recipe, source=source, shards=tuple(freeze(folder)))
+    else:
+        with tempfile.TemporaryDirectory() as temporary:
+            plan = Plan(recipe=recipe, source=source, shards=tuple(freeze(Path(temporary))))
+            place.upload(Path(temporary), OURS)
+    content = {
+        "version": PLAN_VERSION,
+        "digest": plan.digest,
+        "recipe": plan.recipe,
+        "source": plan.source,
+        "shards": [asdict(shard) for shard in plan.shards],
+    }
+    place.write_json(PLAN, content)
+    return plan

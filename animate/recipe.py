@@ -1,0 +1,260 @@
+"""`BuildRecipe`: everything that decides what a build's clips look like, and nothing about where it runs.
+
+One frozen dataclass a TOML table. Every key has its default here; recipes/*.toml only change them.
+"""
+
+import dataclasses
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from animate import strict_toml
+from animate.components import COMPONENTS, check
+from animate.strict_toml import RecipeError
+
+Format = Literal["mp4", "frames", "virtual"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceRecipe:
+    """Which corpus, where it lies, its columns and its limits.
+
+    `path` says where the corpus lies on this machine: it is no part of the digest. `limit` = 0 means all.
+    `background` is what transparent pixels are laid over, as red, green, blue in 0..255.
+    """
+
+    name: str = "demo"
+    path: str = ""
+    image_column: str = ""
+    caption_column: str = ""
+    key_column: str = ""
+    limit: int = 0
+    min_side: int = 64
+    max_pixels: int = 100_000_000
+    max_aspect: float = 4.0
+    background: tuple[int, int, int] = (255, 255, 255)
+
+    def __post_init__(self) -> None:
+        _at_least("limit", self.limit, 0)
+        _at_least("min_side", self.min_side, 1)
+        _at_least("max_pixels", self.max_pixels, 1)
+        _at_least("max_aspect", self.max_aspect, 1.0)
+        if not all(0 <= value <= 255 for value in self.background):
+            raise ValueError(f"background = {list(self.background)}: each value must be in 0..255")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShotKind:
+    """One line of a shot list: components with their ranges, drawn together, as often as `weight` says."""
+
+    name: str
+    weight: float = 1.0
+    components: dict[str, dict[str, Any]]
+
+    def __post_init__(self) -> None:
+        _at_least("weight", self.weight, 0.0)
+        if not self.components:
+            raise ValueError(f"shot {self.name!r}: components: must name at least one")
+        for name, given in self.components.items():
+            if name not in COMPONENTS:
+                raise ValueError(
+                    f"shot {self.name!r}: unknown component {name!r}; known ones: {', '.join(COMPONENTS)}"
+                )
+            try:
+                check(COMPONENTS[name], given)
+            except ValueError as error:
+                raise ValueError(f"shot {self.name!r}: components.{name}: {error}") from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EditRecipe:
+    """How shots become a clip.
+
+    `shots` is the range of how many; a clip too short for as many has fewer. `transitions` are drawn from
+    with equal chance (repeat one to make it likelier); a dissolve or fade lasts `transition_seconds`.
+    `stills` above 1 makes montages: a clip cuts through that many stills of the corpus, neighbours in
+    its order, one shot each, and their captions are joined in that order.
+    """
+
+    shots: tuple[int, int] = (1, 1)
+    transitions: tuple[Literal["cut", "dissolve", "fade"], ...] = ("cut",)
+    transition_seconds: tuple[float, float] = (0.3, 0.6)
+    stills: int = 1
+
+    def __post_init__(self) -> None:
+        low, high = self.shots
+        if not 1 <= low <= high <= 64:
+            raise ValueError(f"shots = {list(self.shots)}: must be [low, high] in 1..64")
+        if not self.transitions:
+            raise ValueError("transitions: must name at least one of cut, dissolve, fade")
+        if not 0 < self.transition_seconds[0] <= self.transition_seconds[1]:
+            raise ValueError(
+                f"transition_seconds = {list(self.transition_seconds)}: must be [low, high], above 0"
+            )
+        if not 1 <= self.stills <= 16:
+            raise ValueError(f"stills = {self.stills}: must be in 1..16")
+        if self.stills > 1 and self.shots != (1, 1):
+            raise ValueError("shots: a montage (stills > 1) has one shot a still; leave shots at [1, 1]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShotRecipe:
+    """What the camera may do: a shot list, how it is edited, and bounds that every drawn shot keeps.
+
+    `preset` names a shot list of recipes/shots; a table here is laid over it. Areas are shares of the widest
+    view that the frame's shape can have of the still: no frame shows less than `min_view_area`, no shot less
+    than `min_union_area` in all. `max_speed` is in per cent of the frame's width a second,
+    `max_magnification` in frame pixels a source pixel. `shutter_degrees` above 0 blurs motion: each frame
+    averages `shutter_samples` poses over that share (of 360) of the frame's time, in linear light.
+    """
+
+    preset: str = "default"
+    min_view_area: float = 0.2
+    min_union_area: float = 0.6
+    max_speed: float = 600.0
+    max_magnification: float = 4.0
+    shutter_degrees: float = 0.0
+    shutter_samples: int = 8
+    edit: EditRecipe = field(default_factory=EditRecipe)
+    shots: tuple[ShotKind, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("min_view_area", "min_union_area"):
+            # 1 itself could only be met by a camera that never moves.
+            if not 0.0 <= getattr(self, name) <= 0.99:
+                raise ValueError(f"{name} = {getattr(self, name)}: must be in 0..0.99")
+        if not self.max_speed > 0:
+            raise ValueError(f"max_speed = {self.max_speed}: must be above 0")
+        if not self.max_magnification > 0:
+            raise ValueError(f"max_magnification = {self.max_magnification}: must be above 0")
+        if not 0 <= self.shutter_degrees <= 360:
+            raise ValueError(f"shutter_degrees = {self.shutter_degrees}: must be in 0..360")
+        if not 2 <= self.shutter_samples <= 64:
+            raise ValueError(f"shutter_samples = {self.shutter_samples}: must be in 2..64")
+        if not sum(kind.weight for kind in self.shots) > 0:
+            raise ValueError("shots: must list at least one shot with a weight above 0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoRecipe:
+    """The frames of a clip and how they are stored.
+
+    `size` is the side of square frames or [width, height], in pixels, even. `fps` is whole, so that every
+    reader agrees on it. `crf` and `preset` are x264's, `jpeg_quality` libjpeg's (1..100).
+    """
+
+    size: int | tuple[int, int] = 224
+    num_frames: int = 12
+    fps: int = 4
+    format: Format = "mp4"
+    crf: int = 23
+    preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"] = "veryfast"
+    jpeg_quality: int = 90
+    quality: Literal["default", "best"] = "default"
+
+    def __post_init__(self) -> None:
+        for side in (self.width, self.height):
+            if not 16 <= side <= 8192 or side % 2:
+                raise ValueError(f"size = {self.size}: sides must be even and in 16..8192")
+        if not 1 <= self.num_frames <= 100_000:
+            raise ValueError(f"num_frames = {self.num_frames}: must be in 1..100000")
+        if not 1 <= self.fps <= 240:
+            raise ValueError(f"fps = {self.fps}: must be in 1..240")
+        if not 0 <= self.crf <= 51:
+            raise ValueError(f"crf = {self.crf}: must be in 0..51")
+        if not 1 <= self.jpeg_quality <= 100:
+            raise ValueError(f"jpeg_quality = {self.jpeg_quality}: must be in 1..100")
+
+    @property
+    def width(self) -> int:
+        return self.size if isinstance(self.size, int) else self.size[0]
+
+    @property
+    def height(self) -> int:
+        return self.size if isinstance(self.size, int) else self.size[1]
+
+    @property
+    def duration_seconds(self) -> float:
+        return self.num_frames / self.fps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardsRecipe:
+    """How clips are grouped into shards."""
+
+    clips_per_shard: int = 1000
+
+    def __post_init__(self) -> None:
+        _at_least("clips_per_shard", self.clips_per_shard, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildRecipe:
+    """A whole build: corpus, camera, frames, shards."""
+
+    name: str = "default"
+    seed: int = 0
+    takes: int = 1
+    source: SourceRecipe = field(default_factory=SourceRecipe)
+    shot: ShotRecipe = field(default_factory=lambda: read_preset("default"))
+    video: VideoRecipe = field(default_factory=VideoRecipe)
+    shards: ShardsRecipe = field(default_factory=ShardsRecipe)
+
+    def __post_init__(self) -> None:
+        _at_least("takes", self.takes, 1)
+        if self.video.format == "virtual" and self.shot.edit.stills > 1:
+            raise ValueError(
+                "video.format = 'virtual' keeps one still a clip, but shot.edit.stills = "
+                f"{self.shot.edit.stills} films several: choose mp4 or frames"
+            )
+
+    def content(self) -> dict[str, Any]:
+        """The plain table of all that decides the clips: the recipe without where the corpus lies."""
+        anywhere = dataclasses.replace(self.source, path="")
+        return strict_toml.to_table(dataclasses.replace(self, source=anywhere))
+
+    def digest(self) -> str:
+        """32 hex digits that change when, and only when, a content knob does."""
+        return strict_toml.digest(dataclasses.replace(self, source=dataclasses.replace(self.source, path="")))
+
+
+def read_recipe(path: str | Path | None, overrides: Sequence[str] = ()) -> BuildRecipe:
+    """The recipe in a TOML file (None: all defaults) with `"a.b=value"` overrides, or `RecipeError`."""
+    table = strict_toml.read_toml(path) if path is not None else {}
+    table = strict_toml.apply_overrides(table, overrides)
+    shot = table.get("shot", {})
+    if isinstance(shot, Mapping):
+        preset = shot.get("preset", "default")
+        listed = _preset_table(preset, "shot.preset")
+        edit = shot.get("edit", {})
+        if isinstance(edit, Mapping):
+            edit = {**listed.get("edit", {}), **edit}
+        table["shot"] = {**listed, **shot, "preset": preset, "edit": edit}
+    return strict_toml.from_table(BuildRecipe, table)
+
+
+def read_preset(name: str) -> ShotRecipe:
+    """The shot list of recipes/shots with this name; `RecipeError` lists the known ones."""
+    table = {"edit": {}, **_preset_table(name, "preset"), "preset": name}
+    return strict_toml.from_table(ShotRecipe, table, f"recipes/shots/{name}.toml")
+
+
+def preset_names() -> list[str]:
+    """Names of the shot lists that come with the package."""
+    folder = resources.files("recipes") / "shots"
+    return sorted(file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml"))
+
+
+def _preset_table(name: Any, where: str) -> dict[str, Any]:
+    if name not in preset_names():
+        raise RecipeError(f"{where} = {name!r}: must be one of {', '.join(preset_names())}")
+    text = (resources.files("recipes") / "shots" / f"{name}.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)
+
+
+def _at_least(name: str, value: float, least: float) -> None:
+    if value < least:
+        raise RecipeError(f"{name} = {value}: must be at least {least}")

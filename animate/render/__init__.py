@@ -1,0 +1,39 @@
+"""A still and a film in, frames out: the only place that warps pixels.
+
+Conventions, stated once. A homography maps view to source in unit coordinates; pixel centres lie at (i + 0.5)
+/ n, so pixel i of an axis of n pixels covers i / n .. (i + 1) / n. OpenCV and kornia both count from pixel
+centres (kornia with `align_corners=True`), so unit coordinate u is pixel u n - 0.5 in either. Samples between
+the outermost pixel centres and the edge repeat the edge. Nothing is rounded before the sampler.
+
+Down-scaling is anti-aliased: see `animate.render.prefilter`. Light is mixed (dissolve, shutter, blur,
+exposure) in linear light, decoded from and encoded to sRGB by its standard curve: see `animate.render.light`.
+A frame of one shot with nothing to mix is the sampler's output, untouched.
+
+The device alone decides how: `"cpu"` samples with OpenCV, any torch device with kornia.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import UInt8
+
+from animate.recipe import VideoRecipe
+from animate.shot import Layer
+
+
+def render(
+    stills: Sequence[UInt8[np.ndarray, "h w 3"]],
+    layers: Sequence[Layer],
+    video: VideoRecipe,
+    device: str = "cpu",
+) -> UInt8[np.ndarray, "t h w 3"]:
+    """All frames of a clip, sRGB, `video.num_frames` of them, each `video.height` by `video.width`.
+
+    `stills` are the pictures that the layers number, at any resolution of the same shape. `device` is
+    "cpu" or whatever torch takes.
+    """
+    if device == "cpu":
+        from animate.render.opencv import render_layers
+    else:
+        from animate.render.torch_device import render_layers
+    return render_layers(stills, layers, video, device)

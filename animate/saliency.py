@@ -1,0 +1,54 @@
+"""Where the eye goes first in a still: a small classical measure, for framing.
+
+Spectral residual (Hou and Zhang, "Saliency Detection: A Spectral Residual Approach", CVPR 2007) on 32 x 32
+thumbnails of brightness and of two opponent colours, with a mild preference for the middle, where
+photographers put their subjects.
+"""
+
+import numpy as np
+from jaxtyping import Float64, UInt8
+
+_SIDE = 32
+
+#: Brightness, red against green, blue against yellow.
+_OPPONENTS = np.array([[1 / 3, 1 / 3, 1 / 3], [1, -1, 0], [-0.5, -0.5, 1]])
+
+
+def salient_point(still: UInt8[np.ndarray, "h w 3"]) -> tuple[float, float]:
+    """(x, y) in unit coordinates of the most striking place, rounded to three decimals."""
+    if min(still.shape[:2]) < _SIDE or np.ptp(still) < 8:
+        return 0.5, 0.5
+    surprise = np.zeros((_SIDE, _SIDE))
+    for channel in np.moveaxis(_thumbnail(still) @ _OPPONENTS.T, -1, 0):
+        surprise += np.ptp(channel) * _spectral_residual(channel)
+    place = (np.arange(_SIDE) + 0.5) / _SIDE
+    middle = np.exp(-(((place - 0.5) / 0.35) ** 2) / 2)
+    weight = _smooth(surprise, 2) * middle * middle[:, None]
+    y, x = np.unravel_index(int(np.argmax(weight)), weight.shape)
+    return round(float(place[x]), 3), round(float(place[y]), 3)
+
+
+def _thumbnail(still: UInt8[np.ndarray, "h w 3"]) -> Float64[np.ndarray, "32 32 3"]:
+    """Means over a grid of 32 x 32 cells of whole pixels."""
+    small = still.astype(np.float64)
+    for axis in (0, 1):
+        starts = np.arange(_SIDE) * small.shape[axis] // _SIDE
+        counts = np.diff(starts, append=small.shape[axis])
+        small = np.add.reduceat(small, starts, axis) / np.expand_dims(counts, (1 - axis, 2))
+    return small
+
+
+def _spectral_residual(channel: Float64[np.ndarray, "32 32"]) -> Float64[np.ndarray, "32 32"]:
+    """What the amplitude spectrum does not share with its neighbourhood, back in space; its mean is 1."""
+    spectrum = np.fft.fft2(channel - channel.mean())
+    amplitude = np.log(np.abs(spectrum) + 1e-3)
+    residual = np.exp(amplitude - _smooth(amplitude, 1) + 1j * np.angle(spectrum))
+    surprise = np.abs(np.fft.ifft2(residual)) ** 2
+    return surprise / max(float(surprise.mean()), 1e-12)
+
+
+def _smooth(values: np.ndarray, reach: int) -> np.ndarray:
+    """Mean over a square of 2 `reach` + 1, wrapping around."""
+    for axis in (0, 1):
+        values = sum(np.roll(values, shift, axis) for shift in range(-reach, reach + 1)) / (2 * reach + 1)
+    return values

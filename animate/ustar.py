@@ -1,0 +1,50 @@
+"""Tar members as plain bytes: USTAR headers with no clock and no owner, so that equal clips give equal tars.
+
+`tarfile` makes the header once; each member changes its name, size and checksum. Asking `tarfile` for every
+header costs 30 us a member, 0.4 ms a clip of twelve frames: as much as drawing its camera path.
+"""
+
+import tarfile
+
+#: A name has to fit its field whole: no prefix field, no long-name extension.
+MAX_NAME_BYTES = 100
+MAX_MEMBER_BYTES = 8**11 - 1
+
+#: Ends a tar, and pads it to whole records as tar programs expect.
+_BLOCK = tarfile.BLOCKSIZE
+_SIZE, _CHECKSUM = slice(124, 135), slice(148, 156)
+
+
+def _blank_header() -> bytes:
+    header = bytearray(tarfile.TarInfo("").tobuf(tarfile.USTAR_FORMAT, "ascii", "strict"))
+    header[_SIZE] = bytes(11)
+    header[_CHECKSUM] = b" " * 8  # as the checksum counts itself
+    return bytes(header)
+
+
+_BLANK = _blank_header()
+_BLANK_SUM = sum(_BLANK)
+
+
+def member(name: str, content: bytes) -> tuple[bytes, bytes, bytes]:
+    """Header, content and padding of a file, mode 0644; write them one after the other.
+
+    Raises `ValueError` for a name that is not ASCII or is over 100 bytes.
+    """
+    encoded = name.encode("ascii")
+    if not 0 < len(encoded) <= MAX_NAME_BYTES:
+        raise ValueError(f"tar member {name!r}: the name must have 1 to {MAX_NAME_BYTES} bytes")
+    if len(content) > MAX_MEMBER_BYTES:
+        raise ValueError(f"tar member {name!r}: {len(content)} bytes, at most {MAX_MEMBER_BYTES} fit")
+    size = b"%011o" % len(content)
+    header = bytearray(_BLANK)
+    header[: len(encoded)] = encoded
+    header[_SIZE] = size
+    header[_CHECKSUM] = b"%06o\0 " % (_BLANK_SUM + sum(encoded) + sum(size))
+    return bytes(header), content, bytes(-len(content) % _BLOCK)
+
+
+def end(written: int) -> bytes:
+    """What closes a tar of `written` bytes: two empty blocks, padded to a whole record."""
+    closing = 2 * _BLOCK
+    return bytes(closing + -(written + closing) % tarfile.RECORDSIZE)

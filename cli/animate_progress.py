@@ -1,0 +1,84 @@
+"""The progress of a build on stderr: a bar on a terminal, a line now and then in a log file."""
+
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+if TYPE_CHECKING:
+    from animate.build import Progress as BuildState
+
+#: Between two lines of a log file.
+LINE_SECONDS = 30.0
+
+
+class BuildProgress:
+    """Shows clips a second, rejected so far and time left, inside a `with` block."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True)
+        self._bar = Progress(
+            SpinnerColumn(),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[text]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+            disable=not self._console.is_terminal,
+        )
+        self._task = self._bar.add_task("build", total=None, text="planning")
+        self._first: tuple[float, BuildState] | None = None
+        self._last_line = time.monotonic()
+        #: What is finished so far, in words.
+        self.finished = "no shard finished"
+
+    def __enter__(self) -> "BuildProgress":
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """The bar is off the screen."""
+        self._bar.stop()
+
+    def show(self, state: "BuildState") -> None:
+        """Bring the bar up to `state`; the first call sets the point from which speed is measured."""
+        now = time.monotonic()
+        if self._first is None:
+            self._first = (now, state)
+            self._bar.reset(self._task, total=state.inputs_planned)
+        began, before = self._first
+        speed = (state.clips - before.clips) / (now - began) if now > began else 0.0
+        self.finished = f"{state.shards_finished:,} of {state.shards_planned:,} shards finished"
+        text = f"{self.finished}, {state.clips:,} clips, {speed:.1f} clips/s, {state.rejected:,} rejected"
+        if state.inputs_planned is None:  # then the shards are what can be counted
+            self._bar.update(
+                self._task, completed=state.shards_finished, total=state.shards_planned, text=text
+            )
+        else:
+            self._bar.update(self._task, completed=state.inputs, text=text)
+        if not self._console.is_terminal and now - self._last_line >= LINE_SECONDS:
+            self._last_line = now
+            self._console.print(text + _time_left(before, state, now - began), soft_wrap=True)
+
+
+def _time_left(before: "BuildState", state: "BuildState", seconds: float) -> str:
+    made = state.shards_finished - before.shards_finished
+    if not made:
+        return ""
+    left = round(seconds / made * (state.shards_planned - state.shards_finished))
+    return f", {left // 3600}:{left // 60 % 60:02d}:{left % 60:02d} left"

@@ -1,0 +1,229 @@
+"""The command line: what options mean, what is printed, and how each run ends."""
+
+import io
+import signal
+import sys
+
+import pytest
+from rich.console import Console
+
+from animate import build as build_module
+from animate.build import BuildReport, Progress, ShardFailure
+from animate.recipe import BuildRecipe
+from cli import animate as cli
+from cli.animate_build import _seconds, _size
+from cli.animate_progress import BuildProgress
+
+REPORT = BuildReport(
+    out="/somewhere/shards",
+    shards_planned=2,
+    shards_finished=2,
+    shards_made=2,
+    inputs=1500,
+    clips=1490,
+    clips_made=1490,
+    rejected={"truncated": 3, "too_small": 7},
+    size_bytes=34_500_000,
+    seconds=42.0,
+    failures=(),
+)
+
+
+def run(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of `animate ARGUMENTS`."""
+    handler = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(sys, "argv", ["animate", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    signal.signal(signal.SIGTERM, handler)
+    return int(ended.value.code or 0), *capsys.readouterr()
+
+
+@pytest.fixture
+def built(monkeypatch) -> dict:
+    """What the build was asked for, with a build that does nothing but answer `REPORT`."""
+    asked = {}
+
+    def fake(recipe, out, **settings):
+        asked.update(settings, recipe=recipe, out=out)
+        return asked.get("report", REPORT)
+
+    monkeypatch.setattr(build_module, "build", fake)
+    return asked
+
+
+def test_without_options_the_recipe_is_the_default(monkeypatch, capsys, built):
+    assert run(monkeypatch, capsys, "build", "--out", "shards")[0] == 0
+    assert built["recipe"] == BuildRecipe()
+    assert built["out"] == "shards"
+    assert (built["workers"], built["address"], built["overwrite"], built["time_limit"]) == (
+        None,
+        None,
+        False,
+        None,
+    )
+
+
+def test_options_change_the_recipe_and_set_has_the_last_word(monkeypatch, capsys, built, tmp_path):
+    (tmp_path / "r.toml").write_text("seed = 3\ntakes = 2\n[video]\ncrf = 30\nfps = 2\n")
+    options = "--format frames --takes 5 --limit 9 --size 320x180 --frames 8 --fps 3 --set video.fps=6"
+    code, _, _ = run(
+        monkeypatch, capsys, "build", "--out", "x", "--recipe", str(tmp_path / "r.toml"), *options.split()
+    )
+    assert code == 0
+    recipe, video = built["recipe"], built["recipe"].video
+    assert (recipe.seed, recipe.takes, recipe.source.limit) == (3, 5, 9)
+    assert (video.format, video.size, video.num_frames, video.fps, video.crf) == (
+        "frames",
+        (320, 180),
+        8,
+        6,
+        30,
+    )
+
+
+def test_settings_of_the_run_are_no_part_of_the_recipe(monkeypatch, capsys, built):
+    options = "--workers 3 --address auto --overwrite --time-limit 30m"
+    assert run(monkeypatch, capsys, "build", "--out", "x", *options.split())[0] == 0
+    assert built["recipe"].digest() == BuildRecipe().digest()
+    assert (built["workers"], built["address"], built["overwrite"], built["time_limit"]) == (
+        3,
+        "auto",
+        True,
+        1800,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--set", "video.sise=3"], "unknown key 'sise' in [video]"),
+        (["--set", "video.size=225"], "sides must be even"),
+        (["--size", "big"], "video.size"),
+        (["--format", "gif"], "must be one of mp4, frames, virtual"),
+        (["--recipe", "no/such.toml"], "no such file"),
+        (["--src", "no/such/corpus"], "no/such/corpus"),
+    ],
+)
+def test_what_cannot_be_meant_is_one_message_and_exit_code_2(
+    monkeypatch, capsys, tmp_path, arguments, message
+):
+    code, out, err = run(monkeypatch, capsys, "build", "--out", str(tmp_path / "x"), *arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("animate: ")
+    assert message in err
+    assert "Traceback" not in err
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_bug_is_no_users_message(monkeypatch, capsys):
+    def bug(recipe, out, **settings):
+        raise ValueError("of ours")
+
+    monkeypatch.setattr(build_module, "build", bug)
+    monkeypatch.setattr(sys, "argv", ["animate", "build", "--out", "x"])
+    with pytest.raises(ValueError, match="of ours"):
+        cli.main()
+
+
+def test_the_summary_says_what_came_of_it(monkeypatch, capsys, built):
+    _, out, err = run(monkeypatch, capsys, "build", "--out", "x")
+    assert out.splitlines() == [
+        "clips     1,490 of 1,500 inputs",
+        "rejected  10 (truncated 3, too_small 7)",
+        "shards    2 of 2",
+        "size      34.5 MB",
+        "time      42.0 s, 35.5 clips/s",
+        "where     /somewhere/shards",
+    ]
+    assert err == ""
+
+
+def changed(**fields) -> BuildReport:
+    names = BuildReport.__dataclass_fields__
+    return BuildReport(**{**{name: getattr(REPORT, name) for name in names}, **fields})
+
+
+def test_a_build_with_nothing_to_do_says_so(monkeypatch, capsys, built):
+    built["report"] = changed(shards_made=0, clips_made=0)
+    code, out, _ = run(monkeypatch, capsys, "build", "--out", "x")
+    assert (code, out.splitlines()[0]) == (0, "Nothing to do: every shard is finished.")
+
+
+def test_failed_shards_are_listed_and_the_exit_code_is_1(monkeypatch, capsys, built):
+    failure = ShardFailure(name="00001", attempts=3, message="KeyError: 'x'", details="Traceback: deep down")
+    built["report"] = changed(shards_finished=1, failures=(failure,))
+    code, _, err = run(monkeypatch, capsys, "build", "--out", "x")
+    assert code == 1
+    assert "shard 00001 failed 3 times: KeyError: 'x'" in err
+    assert "deep down" in err
+    assert "1 shard is not finished" in err
+
+
+def test_an_interrupted_build_ends_with_130_and_a_word_on_how_to_go_on(monkeypatch, capsys):
+    def interrupted(recipe, out, on_progress, **settings):
+        on_progress(
+            Progress(shards_planned=9, shards_finished=4, inputs_planned=90, inputs=40, clips=40, rejected=0)
+        )
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(build_module, "build", interrupted)
+    code, _, err = run(monkeypatch, capsys, "build", "--out", "x")
+    assert code == 130
+    assert "stopped with 4 of 9 shards finished; the same command goes on from there" in err
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("90s", 90), ("1.5m", 90), ("2h", 7200)])
+def test_a_time_limit_is_seconds_minutes_or_hours(text, seconds):
+    assert _seconds(text) == seconds
+
+
+def test_a_time_limit_of_another_form_is_a_usage_error(monkeypatch, capsys):
+    code, _, err = run(monkeypatch, capsys, "build", "--out", "x", "--time-limit", "soon")
+    assert code == 2
+    assert "'soon': write seconds, or 90s, 30m, 2h" in " ".join(err.split())
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (2_500_000, "2.5 MB"), (10**13, "10.0 TB")],
+)
+def test_sizes_are_decimal(size, text):
+    assert _size(size) == text
+
+
+def progress_text(states: list[Progress], *, terminal: bool, monkeypatch) -> str:
+    """What the progress shows of builds' states, one every 60 seconds."""
+    clock = iter(range(0, 6000, 60))
+    monkeypatch.setattr("cli.animate_progress.time.monotonic", lambda: float(next(clock)))
+    screen = io.StringIO()
+    with BuildProgress(Console(file=screen, force_terminal=terminal, width=120)) as progress:
+        for state in states:
+            progress.show(state)
+    return screen.getvalue()
+
+
+def states(inputs_planned: int | None) -> list[Progress]:
+    return [
+        Progress(
+            shards_planned=4,
+            shards_finished=done,
+            inputs_planned=inputs_planned,
+            inputs=1000 * done,
+            clips=990 * done,
+            rejected=10 * done,
+        )
+        for done in range(1, 4)
+    ]
+
+
+@pytest.mark.parametrize("inputs_planned", [4000, None])
+def test_progress_shows_speed_rejections_and_time_left(monkeypatch, inputs_planned):
+    """Speed counts this run alone: the first shard was there before."""
+    lines = progress_text(states(inputs_planned), terminal=False, monkeypatch=monkeypatch).splitlines()
+    assert lines[-1] == "3 of 4 shards finished, 2,970 clips, 16.5 clips/s, 30 rejected, 0:01:00 left"
+
+
+def test_a_terminal_gets_a_bar(monkeypatch):
+    text = progress_text(states(4000), terminal=True, monkeypatch=monkeypatch)
+    assert "3 of 4 shards finished, 2,970 clips, 16.5 clips/s, 30 rejected" in text

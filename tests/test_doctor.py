@@ -1,0 +1,42 @@
+"""The doctor finds what is there and says what follows from what is not."""
+
+import sys
+
+import pytest
+
+from animate.doctor import LIBRARIES, examine, pillow_flavour
+from cli import animate as cli
+
+
+def test_a_whole_installation_misses_nothing():
+    findings = {finding.name: finding for finding in examine()}
+    assert {name for name, finding in findings.items() if finding.state == "missing"} == set()
+    assert set(LIBRARIES) | {"PIL", "torch", "machine", "memory"} <= set(findings)
+    assert "libx264" in findings["av"].found
+    assert all(finding.means for finding in findings.values() if finding.state != "ok")
+
+
+@pytest.mark.parametrize("library", ["av", "simplejpeg", "cv2"])
+def test_a_missing_library_is_named_with_what_is_lost(monkeypatch, capsys, library):
+    monkeypatch.setitem(sys.modules, library, None)  # so that importing it fails
+    monkeypatch.setattr(sys, "argv", ["animate", "doctor"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 1
+    lines = capsys.readouterr().out.splitlines()
+    [index] = [i for i, line in enumerate(lines) if line.startswith("missing ")]
+    assert lines[index].split()[1] == library
+    assert lines[index + 1].strip() == f"-> {LIBRARIES[library][0]}"
+
+
+@pytest.mark.parametrize(
+    ("running", "pillow", "simd", "active"),
+    [
+        ("13.0.0", "13.0.0", None, "pillow"),
+        ("12.1.1", None, "12.1.1", "pillow-simd"),
+        ("12.1.1", "13.0.0", "12.1.1", "pillow-simd"),
+        ("13.0.0", "13.0.0", "12.1.1", "pillow"),
+    ],
+)
+def test_the_pillow_that_runs_is_told_from_the_one_that_is_only_installed(running, pillow, simd, active):
+    assert pillow_flavour(running, {"pillow": pillow, "pillow-simd": simd}) == active

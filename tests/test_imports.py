@@ -1,0 +1,154 @@
+"""The law of imports: who may import whom, which file alone may touch a library, and what stays unloaded.
+
+Units are the modules of `animate`; a folder counts as one.
+"""
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import animate
+
+ROOT = Path(__file__).parents[1]
+
+#: Each unit of `animate` may import from the units of the lines above its own, and from no other.
+LAYERS = (
+    ("data", "strict_toml", "place"),
+    ("camera",),
+    ("components",),
+    ("recipe",),
+    ("codec", "sources", "writers", "plan", "executor"),
+    ("shot", "saliency", "doctor"),
+    ("render",),
+    ("shard", "flow"),
+    ("load", "verify", "build", "preview"),
+    ("materialize",),
+)
+#: Library -> the only units that may import it.
+ONLY = {
+    "ray": {"executor"},
+    "kornia": {"render"},
+    "torch": {"render", "doctor"},
+    # The doctor tries each library to say whether it works.
+    "PIL": {"codec", "doctor"},
+    "av": {"codec", "doctor"},
+    "simplejpeg": {"codec", "doctor"},
+    "torchcodec": {"codec", "doctor"},
+    "imageio": {"codec"},
+    "torchvision": set(),
+    "webdataset": set(),
+    "retrieval": set(),
+    "cli": set(),
+}
+#: OpenCV call -> the only unit that may make it.
+ONLY_CALL = {
+    **dict.fromkeys(("warpAffine", "warpPerspective", "remap", "getRectSubPix"), "render"),
+    **dict.fromkeys(("imread", "imdecode", "imwrite", "imencode", "VideoCapture", "VideoWriter"), "codec"),
+}
+
+
+def files(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+def unit(path: Path) -> str:
+    """`animate/render/light.py` belongs to the unit `render`."""
+    return path.relative_to(ROOT).parts[1].removesuffix(".py")
+
+
+def imported(path: Path) -> Iterator[tuple[str, str]]:
+    """(module, name) for each import anywhere in the file, but for those that only type checkers read."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    skipped = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, "") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are written in full"
+            yield from ((node.module or "", alias.name) for alias in node.names)
+
+
+def units_imported(path: Path) -> set[str]:
+    """Units of `animate` that the file imports, but for its own."""
+    found = set()
+    for module, name in imported(path):
+        parts = module.split(".")
+        if parts[0] == "animate":
+            found.add(parts[1] if len(parts) > 1 else name)
+    return found - {unit(path)}
+
+
+@pytest.mark.parametrize("path", files("animate"), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_unit_imports_only_from_the_layers_above_it(path):
+    if unit(path) == "__init__":
+        return  # the public names: it may gather them from anywhere
+    rank = next((i for i, layer in enumerate(LAYERS) if unit(path) in layer), len(LAYERS))
+    allowed = {name for layer in LAYERS[:rank] for name in layer}
+    assert units_imported(path) <= allowed
+
+
+@pytest.mark.parametrize("path", files("animate"), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_library_is_imported_where_it_belongs(path):
+    libraries = {module.split(".")[0] for module, _ in imported(path)}
+    assert {name for name in libraries if unit(path) not in ONLY.get(name, {unit(path)})} == set()
+
+
+@pytest.mark.parametrize("path", files("animate"), ids=lambda path: str(path.relative_to(ROOT)))
+def test_an_opencv_call_is_made_where_it_belongs(path):
+    calls = {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}
+    assert {call for call in calls if ONLY_CALL.get(call, unit(path)) != unit(path)} == set()
+
+
+@pytest.mark.parametrize("path", files("retrieval"), ids=lambda path: str(path.relative_to(ROOT)))
+def test_retrieval_uses_public_names_of_animate_alone(path):
+    for module, name in imported(path):
+        if module.split(".")[0] == "animate":
+            # strict_toml reads the recipes of both packages.
+            assert module == "animate.strict_toml" or name in animate.__all__, f"{module}.{name}"
+        assert module.split(".")[0] != "cli"
+
+
+def test_nobody_imports_albumentations():
+    for package in ("animate", "retrieval", "cli", "tests", "benchmarks"):
+        for path in files(package):
+            for module, _ in imported(path):
+                assert not module.startswith("albu"), f"{path}: its successor has another licence"
+
+
+def loaded_after(code: str) -> set[str]:
+    """Top-level modules in a fresh interpreter after it ran `code`."""
+    report = "import sys, json; print(json.dumps([name for name in sys.modules if '.' not in name]))"
+    run = subprocess.run(
+        [sys.executable, "-c", f"{code}\n{report}"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr
+    return set(json.loads(run.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize("path", files("cli"), ids=lambda path: path.stem)
+def test_help_loads_nothing_heavy(path):
+    heavy = {"torch", "ray", "kornia", "cv2", "numpy", "pyarrow", "av", "PIL", "webdataset", "open_clip"}
+    assert loaded_after(f"import cli.{path.stem}") & heavy == set()
+
+
+@pytest.mark.parametrize("format", ["mp4", "frames", "virtual"])
+def test_a_cpu_rendering_worker_never_loads_torch(tmp_path, format):
+    code = f"""
+from animate.build import build
+from animate.recipe import read_recipe
+recipe = read_recipe(None, ["source.limit=2", "video.format={format}"])
+assert build(recipe, {str(tmp_path / "shards")!r}, workers=0).clips == 2
+"""
+    assert loaded_after(code) & {"torch", "kornia", "webdataset", "ray"} == set()

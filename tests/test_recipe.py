@@ -1,0 +1,167 @@
+"""Recipes: strict, complete in their digest, and blind to where they run."""
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from animate.recipe import BuildRecipe, SourceRecipe, preset_names, read_preset, read_recipe
+from animate.strict_toml import (
+    RecipeError,
+    apply_overrides,
+    differences,
+    digest,
+    from_table,
+    read_toml,
+    to_table,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inner:
+    size: int | tuple[int, int] = 3
+    kind: Literal["a", "b"] = "a"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outer:
+    name: str = "x"
+    rate: float = 0.5
+    on: bool = False
+    inner: Inner = field(default_factory=Inner)
+    many: tuple[Inner, ...] = ()
+    maybe: int | None = None
+    table: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self):
+        if self.rate < 0:
+            raise ValueError(f"rate = {self.rate}: must be at least 0")
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"nme": "y"}, "unknown key 'nme' in the top level; known keys there: inner, many, maybe, name"),
+        ({"inner": {"sise": 1}}, "unknown key 'sise' in [inner]; known keys there: kind, size"),
+        ({"many": [{}, {"x": 1}]}, "unknown key 'x' in [many[1]]"),
+        ({"name": 3}, "name = 3: must be text"),
+        ({"on": 1}, "on = 1: must be true or false"),
+        ({"rate": True}, "rate = true: must be a number"),
+        ({"rate": float("nan")}, "not NaN"),
+        ({"rate": -1}, "rate = -1.0: must be at least 0"),
+        ({"inner": {"kind": "c"}}, 'inner.kind = "c": must be one of a, b'),
+        ({"inner": {"size": [1]}}, "inner.size = [1]: must have 2 values"),
+        ({"inner": 3}, "inner: expected a table"),
+        ({"maybe": "no"}, "maybe"),
+        ({"table": {"k": "v"}}, "table.k"),
+    ],
+)
+def test_what_cannot_be_meant_is_an_error_that_names_it(table, message):
+    with pytest.raises(RecipeError) as error:
+        from_table(Outer, table)
+    assert message in str(error.value)
+
+
+def test_tables_and_recipes_are_two_spellings_of_one_thing():
+    outer = Outer(rate=2.0, inner=Inner(size=(4, 5)), many=(Inner(kind="b"),), maybe=7, table={"k": 1.5})
+    assert from_table(Outer, to_table(outer)) == outer
+
+
+def test_a_whole_number_is_a_number():
+    assert from_table(Outer, {"rate": 2}).rate == 2.0
+
+
+def test_a_digest_changes_with_every_field_and_with_nothing_else():
+    digests = {digest(Outer())}
+    for change in ({"name": "y"}, {"rate": 1.0}, {"on": True}, {"inner": Inner(size=4)}, {"maybe": 0}):
+        digests.add(digest(dataclasses.replace(Outer(), **change)))
+    assert len(digests) == 6
+    assert digest(Outer()) == digest(from_table(Outer, {}))
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))
+def test_text_that_is_not_toml_is_taken_as_it_stands(text):
+    table = apply_overrides({}, [f"name={text}"])
+    assert table["name"] == text.strip() or not isinstance(table["name"], str) or text.strip()[0] in "\"'"
+
+
+def test_overrides_reach_into_tables_and_leave_the_original_alone():
+    table = {"inner": {"size": 3}}
+    changed = apply_overrides(table, ["inner.kind=b", "inner.size=[1, 2]", "rate=0.25"])
+    assert from_table(Outer, changed) == Outer(rate=0.25, inner=Inner(size=(1, 2), kind="b"))
+    assert table == {"inner": {"size": 3}}
+    for bad in ("rate", "=3", "inner.size.deep=3"):
+        with pytest.raises(RecipeError, match="override"):
+            apply_overrides(table, [bad])
+
+
+def test_differences_name_the_key_and_both_values():
+    old, new = to_table(Outer()), to_table(Outer(rate=1.0, inner=Inner(size=4), maybe=1))
+    assert differences(old, new) == ["inner.size: 3 -> 4", "maybe: not set -> 1", "rate: 0.5 -> 1.0"]
+
+
+def test_a_file_that_is_missing_or_not_toml_is_named(tmp_path):
+    with pytest.raises(RecipeError, match="no such file"):
+        read_toml(tmp_path / "none.toml")
+    (tmp_path / "bad.toml").write_text("a = = 1")
+    with pytest.raises(RecipeError, match=r"bad\.toml.*not valid TOML"):
+        read_toml(tmp_path / "bad.toml")
+    with pytest.raises(RecipeError, match="folder"):
+        read_toml(tmp_path)
+
+
+def test_the_digest_of_a_build_does_not_depend_on_where_the_corpus_lies():
+    here = BuildRecipe(source=SourceRecipe(name="folder", path="/here"))
+    there = BuildRecipe(source=SourceRecipe(name="folder", path="/there"))
+    assert here.digest() == there.digest()
+    assert here.content() == there.content()
+    assert here.digest() != BuildRecipe(source=SourceRecipe(name="table", path="/here")).digest()
+
+
+def test_a_preset_is_part_of_the_content_shot_by_shot():
+    recipe = read_recipe(None, ["shot.preset=documentary"])
+    assert recipe.shot == read_preset("documentary")
+    assert recipe.content()["shot"]["shots"][0]["components"]
+    assert recipe.digest() != BuildRecipe().digest()
+
+
+def test_keys_beside_a_preset_change_only_themselves():
+    plain = read_preset("documentary")
+    recipe = read_recipe(None, ["shot.preset=documentary", "shot.edit.shots=[1, 1]", "shot.max_speed=50"])
+    assert recipe.shot.edit == dataclasses.replace(plain.edit, shots=(1, 1))
+    assert recipe.shot.max_speed == 50
+    assert recipe.shot.shots == plain.shots
+
+
+def test_the_named_presets_are_there():
+    wanted = {"push_in", "handheld_follow", "documentary", "vlog", "webvid_like", "paper_zoom", "static"}
+    assert wanted <= set(preset_names())
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("video.size=225", "even"),
+        ("video.size=[224]", "2 values"),
+        ("video.fps=4.5", "whole number"),
+        ("video.num_frames=0", "1..100000"),
+        ("video.crf=99", "0..51"),
+        ("video.format=webm", "mp4, frames, virtual"),
+        ("takes=0", "at least 1"),
+        ("shards.clips_per_shard=0", "at least 1"),
+        ("source.min_side=0", "at least 1"),
+        ("source.background=[0, 0, 256]", "0..255"),
+    ],
+)
+def test_impossible_values_are_refused_when_read(override, message):
+    with pytest.raises(RecipeError) as error:
+        read_recipe(None, [override])
+    assert message in str(error.value)
+
+
+def test_a_montage_cannot_be_virtual():
+    with pytest.raises(RecipeError, match=r"virtual.*stills"):
+        read_recipe(None, ["video.format=virtual", "shot.preset=montage"])
