@@ -443,7 +443,7 @@ def test_unreadable_videos_are_counted_once_and_replaced_the_same_way_by_every_w
     clips = ShardClips([write_tar(tmp_path / "a.tar", stills(12, broken=frozenset({2, 5})))])
     data = loader(clips, threads=4)
     epochs = [whole_epoch(data, epoch) for epoch in range(3)]
-    assert data.left_out == {"broken": 2}
+    assert data.left_out == {"missing": 0, "broken": 2, "empty": 0}
     seen = {key for epoch in epochs for batch in epoch for key in batch}
     assert not {"002#0", "005#0"} & seen
     assert all(len(batch) == 6 for epoch in epochs for batch in epoch)
@@ -455,7 +455,7 @@ def test_unreadable_videos_are_counted_once_and_replaced_the_same_way_by_every_w
 
 def test_nothing_readable_ends_with_the_count(tmp_path):
     clips = ShardClips([write_tar(tmp_path / "a.tar", stills(3, broken=frozenset(range(3))))])
-    with pytest.raises(ValueError, match=r"could not be read: \{'broken': 3\}"):
+    with pytest.raises(ValueError, match=r"could not be read: .*'broken': 3"):
         whole_epoch(loader(clips), 0, 2)
 
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from retrieval.datasets.clips import Clips, Dataset, Example, MissingData, Split
+from retrieval.datasets.clips import Clips, Dataset, Example, Split
+from retrieval.datasets.errors import DataError, MissingData
 from retrieval.datasets.loader import TrainLoader
 from retrieval.datasets.msrvtt import msrvtt
 from retrieval.datasets.msvd import msvd
@@ -24,11 +25,11 @@ DATASETS: dict[str, Callable[[DataSpec], Dataset]] = {
 def open_dataset(data: DataSpec) -> Dataset:
     """The data set of a recipe's [data] table.
 
-    `MissingData` says which file is not there; `ValueError` which key makes no sense, or which list is not
+    `MissingData` says which file is not there; `DataError` which key makes no sense, or which list is not
     the official one.
     """
     if data.name not in DATASETS:
-        raise ValueError(f"data.name = {data.name!r}: must be one of {', '.join(DATASETS)}")
+        raise DataError(f"data.name = {data.name!r}: must be one of {', '.join(DATASETS)}")
     return DATASETS[data.name](data)
 
 
@@ -36,7 +37,7 @@ def train_data(recipe: TrainRecipe) -> TrainLoader:
     """Batches of the training part, as the recipe's [data], [frames] and [train] tables say."""
     dataset = open_dataset(recipe.data)
     if dataset.train is None:
-        raise ValueError(f"data: {recipe.data.name!r} as it stands has no training part")
+        raise DataError(f"data: {recipe.data.name!r} as it stands has no training part")
     return TrainLoader(
         dataset.train,
         FrameReader.of(recipe.frames, recipe.frames.train_position, recipe.data.cache),
@@ -50,6 +51,7 @@ def train_data(recipe: TrainRecipe) -> TrainLoader:
 __all__ = [
     "DATASETS",
     "Clips",
+    "DataError",
     "Dataset",
     "Example",
     "Fitted",

@@ -1,4 +1,4 @@
-"""The nouns of all data sets: examples, clips to train on, splits to judge by, and data that is not there."""
+"""The nouns of all data sets: examples, clips to train on, splits to judge by."""
 
 import hashlib
 import json
@@ -9,15 +9,9 @@ from typing import Protocol
 import numpy as np
 from jaxtyping import Int64
 
+from retrieval.datasets.errors import DataError
 from retrieval.datasets.reader import Fitted, FrameReader
 from retrieval.video import Unreadable
-
-
-class MissingData(ValueError):
-    """Files that a data set needs are not on this machine; the message says which, whence and where to."""
-
-    def __init__(self, what: str, *, page: str, place: str) -> None:
-        super().__init__(f"{what}\n  where to get it: {page}\n  where to put it: {place}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +29,11 @@ class Clips(Protocol):
     def __len__(self) -> int: ...
 
     def caption_counts(self) -> Int64[np.ndarray, "n"]:
-        """Captions of each video; `ValueError` where only reading all of them would tell."""
+        """Captions of each video; `DataError` where only reading all of them would tell."""
+        ...
+
+    def captions(self, index: int) -> tuple[str, ...]:
+        """One video's captions, without its frames."""
         ...
 
     def read(self, index: int, reader: FrameReader, rng: np.random.Generator | None, epoch: int) -> Example:
@@ -61,12 +59,12 @@ class Split:
 
     def __post_init__(self) -> None:
         if len(self.clips) != len(self.video_ids):
-            raise ValueError(f"split {self.name!r}: {len(self.video_ids)} ids for {len(self.clips)} videos")
+            raise DataError(f"split {self.name!r}: {len(self.video_ids)} ids for {len(self.clips)} videos")
         if len(set(self.video_ids)) != len(self.video_ids):
-            raise ValueError(f"split {self.name!r}: a video stands in it twice")
+            raise DataError(f"split {self.name!r}: a video stands in it twice")
         captioned = {video for video, _ in self.captions}
         if not captioned or captioned != set(range(len(self.video_ids))):
-            raise ValueError(f"split {self.name!r}: every video needs a caption")
+            raise DataError(f"split {self.name!r}: every video needs a caption")
 
     @property
     def texts(self) -> list[str]:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64
 
-from retrieval.datasets.clips import Example, MissingData, Split, hash_ids
+from retrieval.datasets.clips import Example, Split, hash_ids
+from retrieval.datasets.errors import DataError, MissingData
 from retrieval.datasets.reader import FrameReader
 from retrieval.video import Unreadable
 
@@ -37,6 +38,9 @@ class VideoFiles:
 
     def caption_counts(self) -> Int64[np.ndarray, "n"]:
         return np.array([len(captions) for captions in self._captions], dtype=np.int64)
+
+    def captions(self, index: int) -> tuple[str, ...]:
+        return self._captions[index]
 
     def read(self, index: int, reader: FrameReader, rng: np.random.Generator | None, epoch: int) -> Example:
         path = self._paths[index]
@@ -97,12 +101,12 @@ def read_list(path: Path) -> list[str]:
 
 
 def read_csv(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    """Rows of a csv file with a header; `ValueError` names a column that is not there."""
+    """Rows of a csv file with a header; `DataError` names a column that is not there."""
     with path.open(encoding="utf-8", newline="") as file:
         rows = csv.DictReader(file)
         for column in columns:
             if column not in (rows.fieldnames or ()):
-                raise ValueError(f"{path}: has no column {column!r}, only {', '.join(rows.fieldnames or ())}")
+                raise DataError(f"{path}: has no column {column!r}, only {', '.join(rows.fieldnames or ())}")
         return list(rows)
 
 

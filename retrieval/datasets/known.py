@@ -7,6 +7,7 @@ does not matter. Captions of VATEX are left out, and of training lists: there on
 from collections.abc import Iterable
 
 from retrieval.datasets.clips import Split, hash_ids
+from retrieval.datasets.errors import DataError
 
 VIDEOS = {
     "msrvtt 9k train": "ce586ac32b3021aa2b1a0300e70f05e4",
@@ -41,30 +42,30 @@ OVERLAPS = {
 
 
 def check_list(name: str, ids: Iterable[str]) -> None:
-    """`ValueError` unless `ids` is the official list of that name."""
+    """`DataError` unless `ids` is the official list of that name."""
     ids = list(ids)
     found, known = hash_ids(ids), VIDEOS[name]
     if found != known:
         known_as = next((other for other, value in VIDEOS.items() if value == found), "")
         hint = f"it is the list {known_as!r}" if known_as else "no known list has that hash"
-        raise ValueError(
+        raise DataError(
             f"split list {name!r}: {len(ids)} videos with hash {found}, but the official list has {known}; "
             f"{hint}"
         )
 
 
 def check_queries(split: Split) -> None:
-    """`ValueError` unless the captions of the split are the official ones."""
+    """`DataError` unless the captions of the split are the official ones."""
     if split.name in NUM_QUERIES:
         if len(split.captions) != NUM_QUERIES[split.name]:
-            raise ValueError(
+            raise DataError(
                 f"captions of {split.name!r}: {len(split.captions)}, "
                 f"but the official ones are {NUM_QUERIES[split.name]}"
             )
         return
     found, known = split.digest(), QUERIES[split.name]
     if found != known:
-        raise ValueError(
+        raise DataError(
             f"captions of {split.name!r}: hash {found}, but the official ones have {known}; "
             "an evaluation on others would not be this benchmark"
         )

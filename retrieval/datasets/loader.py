@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import threading
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ import torch
 
 from retrieval.batch import Batch
 from retrieval.datasets.clips import Clips, Example
+from retrieval.datasets.errors import DataError
 from retrieval.datasets.reader import Fitted, FrameReader
 from retrieval.video import Unreadable
 
@@ -36,7 +37,7 @@ class TrainLoader:
 
     Entry i of an epoch, its caption, its drawn frames and its substitute depend on (seed, epoch, i) alone, so
     a run can resume at any step on any number of workers. `left_out` counts by status the videos that
-    could not be read, each once; `identity` says what is trained on.
+    could not be read so far, each once, and grows in place; `identity` says what is trained on.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class TrainLoader:
         threads: int = 2,
     ) -> None:
         if not len(clips):
-            raise ValueError("clips: no video to train on")
+            raise DataError("clips: no video to train on")
         self._clips, self._reader = clips, reader
         self._seed, self._threads = seed, threads
         self.identity = identity
@@ -60,13 +61,10 @@ class TrainLoader:
             videos = np.repeat(np.arange(len(clips)), counts)
             captions = np.concatenate([np.arange(count) for count in counts])
             self._pairs = np.stack([videos, captions], axis=1)
-        self._unreadable: dict[int, str] = {}
+        self._unreadable: set[int] = set()
+        # All keys from the start: a checkpoint may be written while a thread counts.
+        self.left_out: dict[str, int] = {"missing": 0, "broken": 0, "empty": 0}
         self._lock = threading.Lock()
-
-    @property
-    def left_out(self) -> dict[str, int]:
-        with self._lock:
-            return dict(Counter(self._unreadable.values()))
 
     def __len__(self) -> int:
         return len(self._clips) if self._pairs is None else len(self._pairs)
@@ -78,7 +76,7 @@ class TrainLoader:
     def batches(self, *, epoch: int, batch_size: int, start: int, rank: int, workers: int) -> Iterator[Batch]:
         """Batches `start, start + 1, …` of an epoch, this worker's share of each."""
         if batch_size % workers:
-            raise ValueError(f"batch_size = {batch_size}: must be a multiple of workers = {workers}")
+            raise DataError(f"batch_size = {batch_size}: must be a multiple of workers = {workers}")
         share = batch_size // workers
         order = self._rng(epoch).permutation(len(self))
         ahead: deque[list[Future[_Pair]]] = deque()
@@ -115,12 +113,13 @@ class TrainLoader:
             else:
                 rng.integers(2**63)  # as if it had been read: what was seen before must not matter
             entry = int(rng.integers(len(self)))
-        raise ValueError(f"clips: {_MOST_SUBSTITUTES} videos in a row could not be read: {self.left_out}")
+        raise DataError(f"clips: {_MOST_SUBSTITUTES} videos in a row could not be read: {self.left_out}")
 
     def _leave_out(self, video: int, clip: Unreadable) -> None:
         with self._lock:
             if video not in self._unreadable:
-                self._unreadable[video] = clip.status
+                self._unreadable.add(video)
+                self.left_out[clip.status] += 1
                 log.warning("left out of training (%s): %s", clip.status, clip.message)
 
     def _collate(self, pairs: list[_Pair]) -> Batch:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from retrieval.datasets.clips import Dataset
+from retrieval.datasets.errors import DataError
 from retrieval.datasets.files import VideoFiles, find_annotation, find_videos, read_csv, read_json
 from retrieval.datasets.known import check_list, check_queries
 from retrieval.recipe import DataSpec
@@ -24,7 +25,7 @@ def msrvtt(data: DataSpec) -> Dataset:
     """
     split = data.split or "9k"
     if split not in SPLITS:
-        raise ValueError(f"split = {split!r}: msrvtt has {', '.join(SPLITS)}")
+        raise DataError(f"split = {split!r}: msrvtt has {', '.join(SPLITS)}")
     captions: dict[str, list[str]] = defaultdict(list)
     for sentence in read_json(_find(data, "MSRVTT_data.json"))["sentences"]:
         captions[sentence["video_id"]].append(sentence["caption"])

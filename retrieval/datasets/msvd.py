@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from retrieval.datasets.clips import Dataset
+from retrieval.datasets.errors import DataError
 from retrieval.datasets.files import VideoFiles, find_annotation, find_videos, read_json, read_list
 from retrieval.datasets.known import check_list, check_queries
 from retrieval.recipe import DataSpec
@@ -20,7 +21,7 @@ PARTS = {"train": "train_list.txt", "validation": "val_list.txt", "test": "test_
 def msvd(data: DataSpec) -> Dataset:
     """The one split that is in use; captions as JSON (`{video: [caption]}`) or the usual raw-captions.pkl."""
     if data.split:
-        raise ValueError(f"split = {data.split!r}: msvd has one split only, leave it empty")
+        raise DataError(f"split = {data.split!r}: msvd has one split only, leave it empty")
     captions = read_captions(
         find_annotation(data.annotations, ["captions_msvd.json", "raw-captions.pkl"], page=PAGE)
     )
@@ -49,4 +50,4 @@ class _PlainUnpickler(pickle.Unpickler):
     """Lists, dictionaries and text only: a pickle file may otherwise run any code."""
 
     def find_class(self, module_name: str, global_name: str) -> object:
-        raise ValueError(f"captions: the pickle wants {module_name}.{global_name}, which is no plain data")
+        raise DataError(f"captions: the pickle wants {module_name}.{global_name}, which is no plain data")

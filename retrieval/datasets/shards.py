@@ -14,7 +14,8 @@ import numpy as np
 from braceexpand import braceexpand
 from jaxtyping import Int64
 
-from retrieval.datasets.clips import Dataset, Example, MissingData, Split, hash_ids
+from retrieval.datasets.clips import Dataset, Example, Split, hash_ids
+from retrieval.datasets.errors import DataError, MissingData
 from retrieval.datasets.reader import Fitted, FrameReader
 from retrieval.datasets.tars import TarIndex, index_tar
 from retrieval.recipe import DataSpec
@@ -28,7 +29,7 @@ PAGE = "written by `animate build`, or any WebDataset of your own"
 def shards(data: DataSpec) -> Dataset:
     """`data.shards` to train on, `data.held_out` to validate and test on: local tars, or folders of them."""
     if not data.shards and not data.held_out:
-        raise ValueError("shards = []: name the tars to train on, or data.held_out to evaluate on")
+        raise DataError("shards = []: name the tars to train on, or data.held_out to evaluate on")
     train = ShardClips(find_tars(data.shards), new_takes=data.new_takes) if data.shards else None
     held_out = ShardClips(find_tars(data.held_out)) if data.held_out else None
     split = held_out.split("shards held out") if held_out else None
@@ -50,7 +51,11 @@ class ShardClips:
         return int(self._firsts[-1])
 
     def caption_counts(self) -> Int64[np.ndarray, "n"]:
-        raise ValueError('epoch_of = "captions": shards go by videos; leave it at "videos"')
+        raise DataError('epoch_of = "captions": shards go by videos; leave it at "videos"')
+
+    def captions(self, index: int) -> tuple[str, ...]:
+        _, members = self._members(index)
+        return _captions(members, _record(members))
 
     def read(self, index: int, reader: FrameReader, rng: np.random.Generator | None, epoch: int) -> Example:
         key, members = self._members(index)
@@ -63,10 +68,10 @@ class ShardClips:
         """All of it as something to be judged by; takes of one still are told apart by their keys."""
         ids, captions = [], []
         for i in range(len(self)):
-            key, members = self._members(i)
-            texts = _captions(members, _record(members))
+            key, _ = self._members(i)
+            texts = self.captions(i)
             if not texts:
-                raise ValueError(f"{name}: sample {key!r} has no caption to look for it by")
+                raise DataError(f"{name}: sample {key!r} has no caption to look for it by")
             ids.append(key)
             captions += [(i, text) for text in texts]
         return Split(name=name, clips=self, video_ids=tuple(ids), captions=tuple(captions))
@@ -105,7 +110,7 @@ def find_tars(names: Sequence[str]) -> list[Path]:
     for name in names:
         for expanded in braceexpand(name):
             if "://" in expanded and not expanded.startswith("file://"):
-                raise ValueError(
+                raise DataError(
                     f"shards: {expanded!r} is not on this machine; training reads samples in any order, "
                     "so copy the shards here first"
                 )

@@ -4,7 +4,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from retrieval.datasets.clips import Dataset, MissingData
+from retrieval.datasets.clips import Dataset
+from retrieval.datasets.errors import DataError, MissingData
 from retrieval.datasets.files import VideoFiles, find_videos, read_csv
 from retrieval.recipe import DataSpec
 
@@ -19,7 +20,7 @@ FORM = (
 def table(data: DataSpec) -> Dataset:
     """`data.table` to train on and `data.held_out_table` to validate and test on; either may be absent."""
     if not data.table and not data.held_out_table:
-        raise ValueError(f"table = '': give data.table or data.held_out_table: {FORM}")
+        raise DataError(f"table = '': give data.table or data.held_out_table: {FORM}")
     train = _files(data, data.table) if data.table else None
     held_out = _files(data, data.held_out_table) if data.held_out_table else None
     return Dataset(
@@ -39,7 +40,7 @@ def _files(data: DataSpec, name: str) -> VideoFiles:
     for video, texts in _rows(path):
         captions.setdefault(video, []).extend(texts)
     if not captions:
-        raise ValueError(f"{path}: has no rows; {FORM}")
+        raise DataError(f"{path}: has no rows; {FORM}")
     named = find_videos(str(folder), what=f"table {path.name}", page=PAGE)
     paths = {}
     for video in captions:
@@ -49,13 +50,13 @@ def _files(data: DataSpec, name: str) -> VideoFiles:
 
 
 def _rows(path: Path) -> Iterator[tuple[str, list[str]]]:
-    """Each row's video and captions; `ValueError` names the line that has none."""
+    """Each row's video and captions; `DataError` names the line that has none."""
     if path.suffix == ".csv":
         for row in read_csv(path, ["video", "caption"]):
             yield row["video"], [row["caption"]]
         return
     if path.suffix != ".jsonl":
-        raise ValueError(f"table = {str(path)!r}: must end in .csv or .jsonl: {FORM}")
+        raise DataError(f"table = {str(path)!r}: must end in .csv or .jsonl: {FORM}")
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         if not line.strip():
             continue
@@ -63,5 +64,5 @@ def _rows(path: Path) -> Iterator[tuple[str, list[str]]]:
         video = row.get("video") or row.get("video_id")
         texts = row.get("captions") or [row[key] for key in ("caption",) if row.get(key)]
         if not video or not texts:
-            raise ValueError(f"{path}, line {number}: needs video and captions, has {', '.join(row)}")
+            raise DataError(f"{path}, line {number}: needs video and captions, has {', '.join(row)}")
         yield video, texts

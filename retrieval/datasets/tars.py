@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64
 
+from retrieval.datasets.errors import DataError
+
 _BLOCK = 512
 _PLAIN = (b"0", b"\0")
 
@@ -24,7 +26,7 @@ class TarIndex:
         return len(self.starts)
 
     def read(self, index: int) -> tuple[str, dict[str, bytes]]:
-        """A sample's key and its members by suffix; `ValueError` where the file is damaged there."""
+        """A sample's key and its members by suffix; `DataError` where the file is damaged there."""
         with self.path.open("rb") as file:
             file.seek(int(self.starts[index]))
             block = file.read(int(self.ends[index] - self.starts[index]))
@@ -52,7 +54,7 @@ def index_tar(path: Path) -> TarIndex:
             name, size, kind = _parse(header, path, position)
             following = position + _BLOCK + -(-size // _BLOCK) * _BLOCK
             if position + _BLOCK + size > size_of_file:
-                raise ValueError(f"{path}: is cut off at byte {size_of_file}, inside {name!r}")
+                raise DataError(f"{path}: is cut off at byte {size_of_file}, inside {name!r}")
             if kind in _PLAIN:
                 key = split_name(name)[0]
                 if key == last:
@@ -65,10 +67,10 @@ def index_tar(path: Path) -> TarIndex:
             elif kind in (b"g", b"5"):  # settings for all members, folders: no part of a sample
                 began = following
             elif kind not in (b"x",):
-                raise ValueError(f"{path}: member {name!r} of type {kind!r}; only plain files are read")
+                raise DataError(f"{path}: member {name!r} of type {kind!r}; only plain files are read")
             position = following
     if not starts:
-        raise ValueError(f"{path}: a shard without samples")
+        raise DataError(f"{path}: a shard without samples")
     return TarIndex(path=path, starts=np.array(starts, np.int64), ends=np.array(ends, np.int64))
 
 
@@ -94,9 +96,9 @@ def _parse(header: bytes, path: Path, position: int) -> tuple[str, int, bytes]:
         size = tarfile.nti(header[124:136])  # type: ignore[attr-defined]
         checksum = tarfile.nti(header[148:156])  # type: ignore[attr-defined]
     except tarfile.HeaderError as error:
-        raise ValueError(f"{path}: no tar member at byte {position}: {error}") from None
+        raise DataError(f"{path}: no tar member at byte {position}: {error}") from None
     if checksum != sum(header[:148]) + 8 * 32 + sum(header[156:]):
-        raise ValueError(f"{path}: no tar member at byte {position}: its checksum is wrong")
+        raise DataError(f"{path}: no tar member at byte {position}: its checksum is wrong")
     name = header[:100].split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
     if header[257:262] == b"ustar" and (prefix := header[345:500].split(b"\0", 1)[0]):
         name = f"{prefix.decode('utf-8', 'surrogateescape')}/{name}"

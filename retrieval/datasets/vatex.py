@@ -6,7 +6,8 @@ part are not public.
 
 from pathlib import Path
 
-from retrieval.datasets.clips import Dataset, MissingData
+from retrieval.datasets.clips import Dataset
+from retrieval.datasets.errors import DataError, MissingData
 from retrieval.datasets.files import VideoFiles, find_annotation, find_videos, read_json, read_list
 from retrieval.datasets.known import check_list
 from retrieval.recipe import DataSpec
@@ -22,7 +23,7 @@ ANNOTATIONS = ("vatex_training_v1.0.json", "vatex_validation_v1.0.json")
 def vatex(data: DataSpec) -> Dataset:
     """Lists by HGR; captions from the official JSON (`[{"videoID": …, "enCap": […]}]`)."""
     if data.split:
-        raise ValueError(f"split = {data.split!r}: vatex has one split only, leave it empty")
+        raise DataError(f"split = {data.split!r}: vatex has one split only, leave it empty")
     captions: dict[str, list[str]] = {}
     for file in ANNOTATIONS:
         records = read_json(find_annotation(data.annotations, [file], page=PAGE))
