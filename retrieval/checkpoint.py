@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from animate.strict_toml import differences, from_table, to_table
+from animate.strict_toml import RecipeError, differences, from_table, to_table
 from retrieval.model.architecture import Architecture, check_same, resolve
 from retrieval.model.clip import ClipTowers
 from retrieval.model.retriever import Retriever, build_retriever, rebuild_retriever
@@ -122,15 +122,34 @@ def start_model(recipe: TrainRecipe) -> Retriever:
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        if not recipe.model.start_from:
-            return build_retriever(recipe.model, recipe.interaction)
-        wanted, _ = resolve(recipe.model)
-        model = rebuild_retriever(wanted, recipe.model, recipe.interaction)
+        if recipe.model.start_from:
+            return _taken_over(recipe)
+        model = build_retriever(recipe.model, recipe.interaction)
+    _check_frame_size(model, recipe)
+    return model
+
+
+def _check_frame_size(model: Retriever, recipe: TrainRecipe) -> None:
+    wanted, size = model.towers.architecture.image_size, recipe.frames.size
+    if wanted != (size, size):
+        raise RecipeError(f"frames.size = {size}: this encoder takes {wanted} pixels")
+
+
+def _taken_over(recipe: TrainRecipe) -> Retriever:
+    """The model of `start_from`, if its encoders are those that [model] describes."""
     folder = find_checkpoint(Path(recipe.model.start_from))
     info = read_info(folder)
     if info["architecture"] is None:
         raise CheckpointError(f"start_from = {str(folder)!r}: its towers are not open_clip's")
-    check_same(from_table(Architecture, info["architecture"]), wanted, str(folder))
+    stored = from_table(Architecture, info["architecture"])
+    said = recipe.model.activation
+    # The weights that the table names are not read, so their activation is the checkpoint's.
+    wanted, _ = resolve(
+        replace(recipe.model, weights="", activation=stored.activation if said == "auto" else said)
+    )
+    check_same(stored, wanted, str(folder))
+    model = rebuild_retriever(stored, recipe.model, recipe.interaction)
+    _check_frame_size(model, recipe)
     before, now = info["recipe"]["interaction"], to_table(recipe.interaction)
     if before["head"] == "none":
         load_weights(model, folder, fresh=("interaction.",))

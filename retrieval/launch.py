@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from animate.strict_toml import RecipeError
 from retrieval import checkpoint, datasets, evaluate
 from retrieval.group import Group
 from retrieval.model import Retriever
@@ -45,10 +46,10 @@ def launch(
     """Train as the recipe says in the run folder `out`; gives the selected checkpoint's folder.
 
     device: "cpu", "cuda" or "auto", which is a GPU where there is one. workers: above 1, Ray Train workers.
-    `ValueError` for a recipe or data that cannot be meant, `NotFinite` for a loss that is no number.
+    `RecipeError` for a recipe that cannot be meant, `NotFinite` for a loss that is no number.
     """
     if workers < 1:
-        raise ValueError(f"workers = {workers}: must be at least 1")
+        raise RecipeError(f"workers = {workers}: must be at least 1")
     job = Job(recipe=recipe, out=out.resolve(), device=device, resume=resume)
     if workers == 1:
         job(Group(), on_step)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from animate.strict_toml import RecipeError
 from retrieval.model import Retriever
 from retrieval.recipe import TrainSpec
 
@@ -15,7 +16,7 @@ from retrieval.recipe import TrainSpec
 def freeze(model: Retriever, patterns: tuple[str, ...]) -> int:
     """Stop training the parameters whose name matches one of these shell patterns; gives their number.
 
-    `ValueError` for a pattern that matches nothing: a freeze that does not happen changes the experiment.
+    `RecipeError` for a pattern that matches nothing: a freeze that does not happen changes the experiment.
     """
     names = dict(model.named_parameters())
     frozen: set[str] = set()
@@ -23,7 +24,7 @@ def freeze(model: Retriever, patterns: tuple[str, ...]) -> int:
         matched = fnmatch.filter(names, pattern)
         if not matched:
             tops = sorted({".".join(name.split(".")[:3]) for name in names})
-            raise ValueError(f"freeze = {pattern!r}: matches no parameter; names start {', '.join(tops)}")
+            raise RecipeError(f"freeze = {pattern!r}: matches no parameter; names start {', '.join(tops)}")
         frozen.update(matched)
     for name in frozen:
         names[name].requires_grad_(False)
@@ -39,7 +40,7 @@ def build_optimizer(model: Retriever, spec: TrainSpec) -> torch.optim.AdamW:
             key = (name.startswith("towers."), parameter.ndim > 1)
             grouped.setdefault(key, []).append(parameter)
     if not grouped:
-        raise ValueError("freeze: leaves nothing to train")
+        raise RecipeError("freeze: leaves nothing to train")
     return torch.optim.AdamW(
         [
             {

@@ -39,7 +39,7 @@ class ModelSpec:
     weights: str = ""
     # Without weights the encoders start from noise; that has to be said.
     random_weights: bool = False
-    # A run's checkpoint folder to start from: the whole model, encoders and interaction.
+    # A run or checkpoint folder to start from: the whole model; `weights` are then not read.
     start_from: str = ""
     # Files seldom say which activation trained them; "auto" refuses where it cannot be known.
     activation: Activation = "auto"

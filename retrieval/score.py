@@ -47,10 +47,12 @@ def fine(
     pairs_per_pass: int = 1024,
 ) -> Float[Tensor, " p"]:
     """Joint-only scores of p (text row, video row) pairs."""
+    if not len(pairs):
+        return text.pooled.new_zeros(0, dtype=torch.float32)
     scores = [
         interaction(text[some[:, 0]], video[some[:, 1]]).float() for some in pairs.split(pairs_per_pass)
     ]
-    return torch.cat(scores) if scores else text.pooled.new_zeros(0, dtype=torch.float32)
+    return torch.cat(scores)
 
 
 def fuse(

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from animate.strict_toml import differences, to_table
+from animate.strict_toml import RecipeError, differences, to_table
 from retrieval import checkpoint
 from retrieval.batch import Batch, TrainData
 from retrieval.gradients import Losses, accumulate_gradients
@@ -75,7 +75,7 @@ def train(
 
     Any `Retriever` and any `TrainData` will do. evaluate: None where nothing is selected. trained_on: says in
     each checkpoint which data it has seen. `resume` goes on from the newest checkpoint and refuses another
-    recipe (`ValueError`). `NotFinite` stops a run whose loss is no number.
+    recipe (`RecipeError`). `NotFinite` stops a run whose loss is no number.
     """
     spec = recipe.train
     steps_per_epoch = _steps_per_epoch(recipe, data, group)
@@ -221,10 +221,10 @@ def _not_finite(
 def _steps_per_epoch(recipe: TrainRecipe, data: TrainData, group: Group) -> int:
     spec = recipe.train
     if spec.batch_size % group.size:
-        raise ValueError(f"batch_size = {spec.batch_size}: must be a multiple of the {group.size} workers")
+        raise RecipeError(f"batch_size = {spec.batch_size}: must be a multiple of the {group.size} workers")
     steps = data.batches_per_epoch(spec.batch_size) // spec.accumulate
     if steps == 0:
-        raise ValueError(
+        raise RecipeError(
             f"batch_size = {spec.batch_size}, accumulate = {spec.accumulate}: the training data is "
             "smaller than that"
         )
@@ -236,7 +236,7 @@ def _open_run(out: Path, recipe: TrainRecipe, group: Group, *, resume: bool) -> 
     found = checkpoint.checkpoints(out)
     if not resume:
         if (out / "recipe.json").exists():
-            raise ValueError(f"out = {str(out)!r}: holds a run already; resume it, or name another folder")
+            raise RecipeError(f"out = {str(out)!r}: holds a run already; resume it, or name another folder")
         group.wait()
         if group.rank == 0:
             out.mkdir(parents=True, exist_ok=True)
@@ -244,10 +244,10 @@ def _open_run(out: Path, recipe: TrainRecipe, group: Group, *, resume: bool) -> 
         group.wait()
         return 0
     if not (out / "recipe.json").is_file():
-        raise ValueError(f"out = {str(out)!r}: holds no run to resume")
+        raise RecipeError(f"out = {str(out)!r}: holds no run to resume")
     stored = json.loads((out / "recipe.json").read_text(encoding="utf-8"))
     if changed := differences(stored, to_table(recipe)):
-        raise ValueError(f"resume: the recipe is not the one this run began with: {'; '.join(changed)}")
+        raise RecipeError(f"resume: the recipe is not the one this run began with: {'; '.join(changed)}")
     return checkpoint.read_info(found[-1])["step"] if found else 0
 
 

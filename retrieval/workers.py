@@ -15,6 +15,7 @@ from ray.exceptions import RayTaskError
 from ray.train.torch import TorchConfig, TorchTrainer
 from ray.util.queue import Queue
 
+from animate.strict_toml import RecipeError
 from retrieval.group import Group
 from retrieval.train import OnStep, Report
 
@@ -36,7 +37,7 @@ def run_on_ray(work: Work, *, workers: int, use_gpu: bool, storage: Path, on_ste
     kind = "GPU" if use_gpu else "CPU"
     there = int(ray.cluster_resources().get(kind, 0))
     if workers > there:
-        raise ValueError(f"workers = {workers}: must be at most {there}, the {kind}s that Ray has")
+        raise RecipeError(f"workers = {workers}: must be at most {there}, the {kind}s that Ray has")
     reports = Queue(actor_options={"num_cpus": 0})
     trainer = TorchTrainer(
         _worker,

@@ -10,7 +10,7 @@ from typing import Any
 
 import open_clip
 
-from animate.strict_toml import differences
+from animate.strict_toml import RecipeError, differences
 from retrieval.model.weights import recorded_activation
 from retrieval.recipe import Activation, ModelSpec
 
@@ -72,12 +72,12 @@ class Source:
 def resolve(spec: ModelSpec) -> tuple[Architecture, Path | None]:
     """The architecture of a recipe and the file of its weights (None: random, or from `start_from`).
 
-    `ValueError` for an unknown name, missing weights that were not declared random, and an activation
+    `RecipeError` for an unknown name, missing weights that were not declared random, and an activation
     that is unknown or contradicts itself.
     """
     source = _source(spec)
     if source.weights is None and not (spec.random_weights or spec.start_from):
-        raise ValueError(
+        raise RecipeError(
             "weights = '': no weights named and none found; name a pretrained tag or a file, or say "
             "random_weights = true"
         )
@@ -101,13 +101,13 @@ def resolve(spec: ModelSpec) -> tuple[Architecture, Path | None]:
 def check_same(stored: Architecture, wanted: Architecture, where: str) -> None:
     """Refuse to go on from a checkpoint whose encoders differ; the message lists what differs."""
     if stored.activation != wanted.activation:
-        raise ValueError(
+        raise RecipeError(
             f"activation = {wanted.activation!r}: {where} was trained with {stored.activation!r}, and its "
             "weights mean something else with another"
         )
     changed = differences(stored.config, wanted.config)
     if changed:
-        raise ValueError(f"start_from = {where!r}: has other encoders: {'; '.join(changed)}")
+        raise RecipeError(f"start_from = {where!r}: has other encoders: {'; '.join(changed)}")
 
 
 def _source(spec: ModelSpec) -> Source:
@@ -134,7 +134,7 @@ def _from_config(config: dict[str, Any], spec: ModelSpec) -> Source:
 def _from_local_dir(spec: ModelSpec) -> Source:
     folder = Path(spec.name.removeprefix(LOCAL_DIR))
     if spec.weights:
-        raise ValueError(f"weights = {spec.weights!r}: a local-dir brings its own; leave it out")
+        raise RecipeError(f"weights = {spec.weights!r}: a local-dir brings its own; leave it out")
     read = _read_config(folder / "open_clip_config.json")
     found = [folder / name for name in WEIGHT_FILES if (folder / name).is_file()]
     weights = found[0] if found and not spec.random_weights else None
@@ -153,7 +153,7 @@ def _from_registry(spec: ModelSpec) -> Source:
     config = open_clip.get_model_config(spec.name) if ":" not in spec.name else None
     if config is None:
         close = difflib.get_close_matches(spec.name, open_clip.list_models(), n=5, cutoff=0.4)
-        raise ValueError(
+        raise RecipeError(
             f"name = {spec.name!r}: must be a model of open_clip {open_clip.__version__} "
             f"(close: {', '.join(close) or 'none'}), {LOCAL_DIR}FOLDER, or the path of a config .json"
         )
@@ -177,7 +177,7 @@ def _download(spec: ModelSpec, tag: Mapping[str, Any]) -> Path:
     try:
         return Path(open_clip.download_pretrained(dict(tag)))
     except (OSError, RuntimeError) as error:
-        raise ValueError(
+        raise RecipeError(
             f"weights = {spec.weights!r}: could not be fetched ({error}); "
             "without a network give the path of a file"
         ) from error
@@ -188,9 +188,9 @@ def _read_config(path: Path) -> dict[str, Any]:
     try:
         read = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ValueError(f"name: {str(path)!r} does not exist") from None
+        raise RecipeError(f"name: {str(path)!r} does not exist") from None
     except json.JSONDecodeError as error:
-        raise ValueError(f"name: {str(path)!r} is not JSON: {error}") from None
+        raise RecipeError(f"name: {str(path)!r} is not JSON: {error}") from None
     return {"config": read.get("model_cfg", read), "preprocess": read.get("preprocess_cfg", {})}
 
 
@@ -200,7 +200,7 @@ def _weights_file(weights: str, tags: list[str] | None = None) -> Path | None:
     path = Path(weights)
     if not path.is_file():
         known = f" nor a tag of this model ({', '.join(tags) or 'it has none'})" if tags is not None else ""
-        raise ValueError(f"weights = {weights!r}: is not a file{known}")
+        raise RecipeError(f"weights = {weights!r}: is not a file{known}")
     return path
 
 
@@ -211,7 +211,7 @@ def _agreed(config: Mapping[str, Any], weights: Path | None, *, trust_silence: b
         said = "quick_gelu" if config.get("quick_gelu") else "gelu"
     recorded = recorded_activation(weights) if weights else None
     if said and recorded and said != recorded:
-        raise ValueError(
+        raise RecipeError(
             f"weights = {str(weights)!r}: trained with {recorded!r}, but the model config says {said!r}"
         )
     return recorded or said
@@ -219,7 +219,7 @@ def _agreed(config: Mapping[str, Any], weights: Path | None, *, trust_silence: b
 
 def _activation(spec: ModelSpec, source: Source) -> Activation:
     if source.activation and spec.activation not in ("auto", source.activation):
-        raise ValueError(
+        raise RecipeError(
             f"activation = {spec.activation!r}: the weights and config were made with {source.activation!r}"
         )
     if source.activation:
@@ -228,7 +228,7 @@ def _activation(spec: ModelSpec, source: Source) -> Activation:
         return spec.activation
     if source.weights is None:
         return "gelu"
-    raise ValueError(
+    raise RecipeError(
         f"activation = 'auto': {str(source.weights)!r} does not record its activation, and the wrong one "
         "costs accuracy in silence; write activation = 'quick_gelu' (all of OpenAI's weights, and some that "
         "started from them) or 'gelu'"
@@ -238,13 +238,13 @@ def _activation(spec: ModelSpec, source: Source) -> Activation:
 def _check_config(config: Mapping[str, Any]) -> None:
     missing = [key for key in ("embed_dim", "vision_cfg", "text_cfg") if key not in config]
     if missing:
-        raise ValueError(f"config: not an open_clip model config, {', '.join(missing)} is missing")
+        raise RecipeError(f"config: not an open_clip model config, {', '.join(missing)} is missing")
     if "multimodal_cfg" in config:
-        raise ValueError("config: CoCa's caption decoder has no place here; name a CLIP model")
+        raise RecipeError("config: CoCa's caption decoder has no place here; name a CLIP model")
     if config["text_cfg"].get("hf_model_name"):
-        raise ValueError(
+        raise RecipeError(
             "config: text towers of the transformers library give no intermediates in open_clip, so no "
             "tokens for the fine stage; name a model with open_clip's own text tower"
         )
     if config["vision_cfg"].get("patch_dropout"):
-        raise ValueError("config: vision_cfg.patch_dropout must be 0, every frame keeps its tokens")
+        raise RecipeError("config: vision_cfg.patch_dropout must be 0, every frame keeps its tokens")

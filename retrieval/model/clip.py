@@ -12,6 +12,7 @@ from open_clip.transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional
 
+from animate.strict_toml import RecipeError
 from retrieval.model.architecture import Architecture
 from retrieval.model.features import Features
 
@@ -144,7 +145,7 @@ def _tokenizer(architecture: Architecture) -> Callable[..., Tensor]:
     if isinstance(tokenizer, open_clip.SimpleTokenizer):
         rows = text.get("vocab_size", tokenizer.vocab_size)
         if rows < tokenizer.vocab_size:
-            raise ValueError(
+            raise RecipeError(
                 f"config: text_cfg.vocab_size = {rows} is below the "
                 f"{tokenizer.vocab_size} ids of CLIP's tokenizer"
             )
@@ -158,12 +159,12 @@ def _end_of_text(tokenizer: Any) -> int:
     for end in (inner.eos_token_id, inner.sep_token_id):
         if end is not None:
             return end
-    raise ValueError("name: its tokenizer marks no end of a text, so padding cannot be told from words")
+    raise RecipeError("name: its tokenizer marks no end of a text, so padding cannot be told from words")
 
 
 def _checked_limit(token_limit: int, context_length: int) -> int:
     if token_limit > context_length:
-        raise ValueError(f"token_limit = {token_limit}: must be at most the context length {context_length}")
+        raise RecipeError(f"token_limit = {token_limit}: must be at most the context length {context_length}")
     return token_limit or context_length
 
 

@@ -79,7 +79,7 @@ class Retriever(nn.Module):
 def build_retriever(model: ModelSpec, interaction: InteractionSpec) -> Retriever:
     """The model that a recipe describes, with the weights it names.
 
-    Random weights come from torch's generator: seed it first. `ValueError` where [model] cannot be meant.
+    Random weights come from torch's generator: seed it first. `RecipeError` where [model] cannot be meant.
     """
     architecture, weights = resolve(model)
     towers = ClipTowers(architecture, patch_grid=interaction.patch_grid, token_limit=model.token_limit)

@@ -9,6 +9,7 @@ from open_clip.model import convert_to_custom_text_state_dict
 from safetensors import safe_open
 from torch import Tensor, nn
 
+from animate.strict_toml import RecipeError
 from retrieval.recipe import Activation
 
 # Buffers that TorchScript archives of CLIP keep beside the weights: settings, and a mask that is made anew.
@@ -32,7 +33,7 @@ def recorded_activation(path: Path) -> Activation | None:
         with safe_open(path, framework="pt") as file:
             recorded = (file.metadata() or {}).get("activation")
         if recorded not in (None, "gelu", "quick_gelu"):
-            raise ValueError(f"{path}: records the activation {recorded!r}; known are gelu and quick_gelu")
+            raise RecipeError(f"{path}: records the activation {recorded!r}; known are gelu and quick_gelu")
         return recorded
     if is_torchscript(path):
         with zipfile.ZipFile(path) as archive:
@@ -52,7 +53,7 @@ def load_encoder_weights(clip: nn.Module, path: Path) -> None:
         else:
             open_clip.load_checkpoint(clip, str(path), strict=True)  # pyright: ignore[reportArgumentType]
     except RuntimeError as error:
-        raise ValueError(f"weights = {str(path)!r}: do not fit the model: {error}") from error
+        raise RecipeError(f"weights = {str(path)!r}: do not fit the model: {error}") from error
 
 
 def _torchscript_state(clip: nn.Module, path: Path) -> dict[str, Tensor]:
