@@ -23,6 +23,7 @@ STATUSES: Mapping[str, str] = {
     "caption_not_utf8": "the caption is not valid UTF-8",
     "duplicate_key": "an earlier input of the corpus has the same key",
     "bad_key": "the key cannot name a tar member (empty, or 90 bytes and longer with its take)",
+    "broken_archive": "the tar breaks off or cannot be read here; one row for all that may lie behind",
     "bad_row": "the row of the table or the sidecar file cannot be read",
 }
 

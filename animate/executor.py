@@ -35,6 +35,10 @@ ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", 
 OBJECT_STORE_BYTES = 100 * 2**20
 
 
+class ClusterNotFound(ValueError):
+    """No Ray cluster answers at the address that was given."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """Task number `task` raised (or lost its machine) `attempts` times.
@@ -198,7 +202,11 @@ def _ray_cluster(workers: int, address: str | None) -> Iterator[None]:
                 str(path) for path in (_code_root() / "animate", _code_root() / "recipes") if path.is_dir()
             ]
             environment = {"py_modules": modules, "env_vars": {**ONE_THREAD}}
-            ray.init(address=address, runtime_env=environment, **quiet)
+            try:
+                ray.init(address=address, runtime_env=environment, **quiet)
+            except ConnectionError as error:
+                hint = "is one running there? a cluster with a token wants RAY_AUTH_MODE=token"
+                raise ClusterNotFound(f"address = {address!r}: {_one_line(error)} ({hint})") from None
         else:
             with _environment(_local_environment()):  # the processes of the cluster inherit it
                 ray.init(

@@ -116,7 +116,7 @@ def build_shard(
     rows = read_part(plan.part, plan.start, plan.stop, recipe.source, Path(plan_folder))
     with ShardWriter(out, plan.name) as writer:
         for group in _grouped(rows, recipe.shot.edit.stills):
-            for clip in _film_group(group, recipe, device):
+            for clip in film_group(group, recipe, device):
                 if isinstance(clip, Clip):
                     writer.add(clip)
                 else:
@@ -136,8 +136,8 @@ def _grouped(rows: Iterator[Sample | Rejected], size: int) -> Iterator[list[Samp
         yield group
 
 
-def _film_group(
-    group: Sequence[Sample | Rejected], recipe: BuildRecipe, device: str
+def film_group(
+    group: Sequence[Sample | Rejected], recipe: BuildRecipe, device: str = "cpu"
 ) -> Iterator[Clip | tuple[Take, Rejected]]:
     """Every take of every row of a montage group (of one row, without montage), in order.
 

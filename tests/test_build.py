@@ -15,7 +15,7 @@ from animate.plan import Plan, cut, read_plan
 from animate.recipe import BuildRecipe, EditRecipe, ShardsRecipe, SourceRecipe, VideoRecipe
 
 RECIPE = BuildRecipe(
-    source=SourceRecipe(name="numbers"), shards=ShardsRecipe(clips_per_shard=4), takes=2
+    source=SourceRecipe(name="numbers", path="here"), shards=ShardsRecipe(clips_per_shard=4), takes=2
 )  # two samples, so four clips a shard
 
 

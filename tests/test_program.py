@@ -1,4 +1,4 @@
-"""The whole program, run as a user runs it, on the demo corpus and on real photographs where they are present.
+"""The whole program, as a user runs it, on the demo corpus and on real photographs where present.
 
 The law: recipe and source decide every byte; where, how often interrupted and in how many pieces decide none.
 """
@@ -155,7 +155,8 @@ def test_an_object_store_gets_the_same_bytes(tmp_path, monkeypatch, format):
     assert {name: stored.cat(prefix + name) for name in names} == all_files(tmp_path / "shards")
 
 
-def test_a_build_joins_a_running_cluster(tmp_path):
+def test_a_build_joins_a_running_cluster(tmp_path, monkeypatch):
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # Ray's default depends on the user's home folder
     reference, joined = tmp_path / "reference", tmp_path / "joined"
     built(*SMALL, "--out", reference, "--workers", "0")
     with running_cluster() as address:

@@ -51,7 +51,7 @@ def read_jpeg_header(data: bytes) -> JpegHeader:
         if marker in (0xDA, 0xD9):
             break
         length = int.from_bytes(data[position : position + 2], "big")
-        if position + length > end:
+        if position + max(length, 2) > end:
             raise UndecodableImage("truncated", "the JPEG ends inside its header")
         if length < 2:
             raise UndecodableImage("undecodable", f"JPEG segment {marker:#x} has length {length}")

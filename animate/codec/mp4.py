@@ -19,7 +19,7 @@ GROUP_OF_PICTURES = 12
 #: Groups are closed by default. No "mbtree": x264's AVX-512 code for macroblock trees reads memory that
 #: nobody has written, so that now and then the same frames give other bytes. On clips this short the trees
 #: change neither quality nor size by a measurable amount.
-_OPTIONS = {"g": str(GROUP_OF_PICTURES), "bf": "0", "threads": "1", "mbtree": "0"}
+_OPTIONS: dict[str, object] = {"g": str(GROUP_OF_PICTURES), "bf": "0", "threads": "1", "mbtree": "0"}
 
 # H.273 code points: SMPTE 170M (BT.601) matrix, limited range, sRGB's primaries (BT.709's) and its curve.
 _MATRIX_BT601, _LIMITED, _PRIMARIES_BT709, _TRANSFER_SRGB = 6, 1, 1, 13

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, ImageCms, UnidentifiedImageError
+from PIL import Image, ImageCms, TiffImagePlugin, UnidentifiedImageError
 
 from animate.codec.color import transform_to_srgb
 from animate.codec.errors import UndecodableImage
@@ -69,7 +69,7 @@ def still_size(data: bytes) -> tuple[int, int]:
         width, height, orientation = header.width, header.height, header.orientation
     else:
         with _pillow_as_we_use_it(), _open(data, kind) as image:
-            (width, height), orientation = image.size, _orientation(image)
+            (width, height), orientation = _stored_size(image), _orientation(image)
     return (height, width) if swaps_sides(orientation) else (width, height)
 
 
@@ -151,9 +151,16 @@ def _check_size(width: int, height: int, source: SourceRecipe) -> None:
         raise UndecodableImage("aspect_ratio", f"{stated}: sides differ by more than {source.max_aspect}")
 
 
+def _stored_size(image: Image.Image) -> tuple[int, int]:
+    """(width, height) before anything is turned: of a TIFF, some releases of Pillow state the turned size."""
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        return image.tag_v2[TiffImagePlugin.IMAGEWIDTH], image.tag_v2[TiffImagePlugin.IMAGELENGTH]
+    return image.size
+
+
 def _orientation(image: Image.Image) -> int:
     """What is still to be turned: Pillow itself turns a TIFF while it loads it, and drops the tag."""
-    if image.format == "TIFF":
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
         stated = image.getexif().get(0x0112, 1)
         return stated if stated in range(1, 9) else 1
     exif = image.info.get("exif", b"")

@@ -1,0 +1,165 @@
+"""Read shards of any format back: the frames of every clip, rendered on the way where a shard is virtual."""
+
+import json
+import re
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypedDict
+
+import fsspec
+import numpy as np
+from jaxtyping import UInt8
+
+from animate.codec import decode_jpeg, decode_mp4
+from animate.data import Rejected, Sample, Take
+from animate.place import Place
+from animate.plan import read_plan
+from animate.recipe import BuildRecipe
+from animate.shard import Still, film, replay, replay_source
+from animate.sources.paths import expand_braces, is_url
+from animate.strict_toml import from_table
+
+_FRAME = re.compile(r"\d+\.jpg")
+
+
+class LoadedClip(TypedDict):
+    """One clip: `frames` is RGB (a view of channels-last memory), `json` what the build recorded of it."""
+
+    key: str
+    frames: UInt8[np.ndarray, "t 3 h w"]
+    caption: str
+    captions: list[str]
+    json: dict[str, Any]
+
+
+def load(
+    urls: str | Path | Sequence[str | Path],
+    *,
+    shard: tuple[int, int] = (0, 1),
+    epoch: int = 0,
+    device: str = "cpu",
+) -> Iterator[LoadedClip]:
+    """The clips of shards in order: of a folder, tars, globs, brace patterns, or URLs that fsspec opens.
+
+    `shard` = (i, n) reads the i-th of n shares: whole tars where there are n of them, else single clips.
+    `epoch` films virtual clips anew: 0 gives the clips as built, e what take `take + e * takes` of a build
+    with more takes would hold; clips stored as pixels are the same in every epoch. `device` is where
+    virtual clips are rendered.
+
+    Raises `ValueError` for shards that are not there, not whole, or hold something else.
+    """
+    index, count = shard
+    if not 0 <= index < count:
+        raise ValueError(f"shard = {shard}: must be (i, n) with 0 <= i < n")
+    if epoch < 0:
+        raise ValueError(f"epoch = {epoch}: must be at least 0")
+    tars = find_tars(urls)
+    whole_tars = len(tars) >= count
+    return _clips(tars[index::count] if whole_tars else tars, (0, 1) if whole_tars else shard, epoch, device)
+
+
+def find_tars(urls: str | Path | Sequence[str | Path]) -> list[str]:
+    """The tars that `urls` stand for, in order; `ValueError` where one stands for none."""
+    given = [urls] if isinstance(urls, str | Path) else urls
+    tars = []
+    for url in given:
+        for name in expand_braces(str(url)):
+            found = _find(name)
+            if not found:
+                raise ValueError(f"urls = {str(url)!r}: no tar there")
+            tars += found
+    return tars
+
+
+def read_tar(url: str) -> Iterator[tuple[str, dict[str, bytes]]]:
+    """Each sample of a tar: its key, and its members by suffix. `ValueError` if the tar is not whole."""
+    key, members = "", {}
+    try:
+        filesystem, path = fsspec.core.url_to_fs(url)
+        with filesystem.open(path, "rb") as file, tarfile.open(fileobj=file, mode="r|") as tar:
+            for entry in tar:
+                if not entry.isfile():
+                    continue
+                folder, slash, name = entry.name.rpartition("/")
+                stem, _, suffix = name.partition(".")
+                if folder + slash + stem != key:
+                    if members:
+                        yield key, members
+                    key, members = folder + slash + stem, {}
+                content = tar.extractfile(entry)
+                assert content is not None  # only folders and links have none
+                members[suffix] = content.read()
+    except (tarfile.TarError, FileNotFoundError) as error:
+        raise ValueError(f"{url}: cannot be read as a tar: {error}") from None
+    if members:
+        yield key, members
+
+
+def stored_frames(members: Mapping[str, bytes]) -> UInt8[np.ndarray, "t h w 3"] | None:
+    """The frames that a clip's members hold; None for a virtual clip. `ValueError` if they do not decode."""
+    if "mp4" in members:
+        return decode_mp4(members["mp4"])
+    names = sorted(suffix for suffix in members if _FRAME.fullmatch(suffix))
+    return np.stack([decode_jpeg(members[name]) for name in names]) if names else None
+
+
+def _find(name: str) -> list[str]:
+    if "*" in name or "?" in name:
+        filesystem, pattern = fsspec.core.url_to_fs(name)
+        return sorted(filesystem.unstrip_protocol(path) for path in filesystem.glob(pattern))
+    if name.endswith(".tar"):
+        return [name] if is_url(name) or Path(name).is_file() else []
+    return sorted(f"{name.rstrip('/')}/{file}" for file in Place.at(name).names() if file.endswith(".tar"))
+
+
+def _clips(tars: Sequence[str], share: tuple[int, int], epoch: int, device: str) -> Iterator[LoadedClip]:
+    index, count = share
+    number = 0
+    for url in tars:
+        recipe: BuildRecipe | None = None
+        for key, members in read_tar(url):
+            number += 1
+            if (number - 1) % count != index:
+                continue
+            if "json" not in members:
+                raise ValueError(f"{url}: {key} has no json: not a clip of `animate build`")
+            record = json.loads(members["json"])
+            frames = stored_frames(members)
+            if frames is None:
+                if "shot" not in record or "jpg" not in members:
+                    raise ValueError(f"{url}: {key} holds neither frames nor a still with its shot")
+                if epoch:
+                    recipe = recipe or _recipe_beside(url)
+                    record = _film_again(members["jpg"], record, recipe, epoch)
+                frames = replay(members["jpg"], record, device)
+            yield LoadedClip(
+                key=record["key"],
+                frames=frames.transpose(0, 3, 1, 2),
+                caption=record["caption"],
+                captions=record["captions"],
+                json=record,
+            )
+
+
+def _recipe_beside(url: str) -> BuildRecipe:
+    """The recipe of the build that made the tar."""
+    folder = url.rpartition("/")[0] or "."
+    plan = read_plan(Place.at(folder))
+    if plan is None:
+        raise ValueError(
+            f"{url}: new takes need the build's plan, and {folder}/_animate/plan.json is missing"
+        )
+    return from_table(BuildRecipe, plan.recipe)
+
+
+def _film_again(image: bytes, record: Mapping[str, Any], recipe: BuildRecipe, epoch: int) -> dict[str, Any]:
+    """The record of a later take of the same still."""
+    take = Take(source_key=record["source_key"], index=record["take"] + epoch * recipe.takes)
+    sample = Sample(
+        key=record["source_key"], image=image, captions=tuple(record["captions"]), meta=dict(record)
+    )
+    clip = film([sample], [Still(image, replay_source(record))], take, recipe)
+    # The bounds that can fail at all fail for every take of a still, and this one has been filmed.
+    assert not isinstance(clip, Rejected), clip
+    return dict(clip.record)

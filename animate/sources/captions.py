@@ -1,0 +1,61 @@
+"""Captions: which texts of a value are captions, and what is wrong with those that are not."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+
+def caption_texts(value: Any) -> tuple[str, ...]:
+    """The non-blank texts in a cell: a string, a list of strings or objects, or JSON of a list in a string.
+
+    Texts are stripped; those that come twice are kept once.
+    """
+    if isinstance(value, str):
+        text = value.strip()
+        if text.startswith("[") and text.endswith("]"):
+            return caption_texts(_json_list(text)) or (text,)
+        return (text,) if text else ()
+    if isinstance(value, bytes):
+        return caption_texts(value.decode("utf-8", "surrogateescape"))
+    if isinstance(value, dict):
+        return next((caption_texts(value[name]) for name in _TEXT_KEYS if name in value), ())
+    if isinstance(value, Iterable):
+        return unique(text for item in value for text in caption_texts(item))
+    return ()
+
+
+def unique(texts: Iterable[str]) -> tuple[str, ...]:
+    """The texts in order, each once."""
+    return tuple(dict.fromkeys(texts))
+
+
+def caption_fault(captions: Iterable[str]) -> tuple[str, str]:
+    """Status and message of what is wrong with the captions of one image, or two empty strings."""
+    captions = tuple(captions)
+    if not captions:
+        return "missing_caption", "no caption, or nothing but white space"
+    for caption in captions:
+        try:
+            caption.encode("utf-8")
+        except UnicodeEncodeError as error:
+            return "caption_not_utf8", f"not UTF-8 at character {error.start} of {printable(caption)[:80]!r}"
+    return "", ""
+
+
+def printable(text: str) -> str:
+    """`text` with bytes that were not UTF-8 shown as the replacement character."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+_TEXT_KEYS = ("caption", "raw", "text", "sentence")
+
+
+def _json_list(text: str) -> list[str]:
+    """The strings of a JSON list, or nothing: a caption may well begin with a bracket."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return []
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return value
+    return []

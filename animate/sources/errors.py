@@ -1,0 +1,5 @@
+"""What is said to a user whose corpus is not there or not what the recipe says."""
+
+
+class SourceError(ValueError):
+    """A corpus that cannot be read as asked: names the path or column, and what was found instead."""

@@ -1,0 +1,199 @@
+"""The frozen listing of a corpus: one parquet row an input, written once when a build is planned.
+
+Whatever can be known without the image bytes is settled here and the same for every worker: the order, the
+keys, duplicates, blank captions. Row groups are a shard long, so that a worker reads its own rows only.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from animate.data import Part, Rejected, Scalar
+from animate.recipe import SourceRecipe
+from animate.sources.captions import caption_fault, printable
+from animate.sources.keys import MAX_KEY_BYTES, SeenKeys, safe_key
+
+LISTING = "listing.parquet"
+
+_BATCH = 8192
+_SCHEMA = pa.schema(
+    [
+        ("key", pa.string()),
+        ("status", pa.string()),
+        ("message", pa.string()),
+        ("captions", pa.list_(pa.string())),
+        # Bytes, for file names need not be text.
+        ("file", pa.binary()),
+        ("image", pa.list_(pa.int64())),
+        ("text", pa.list_(pa.int64())),
+        ("json", pa.list_(pa.int64())),
+        ("content", pa.binary()),
+        ("meta", pa.string()),
+    ]
+)
+_META_KEYS = "animate.meta_keys"
+
+
+class Row(NamedTuple):
+    """One input of a corpus before its bytes are read.
+
+    `file` says where the image is, relative to the corpus where it lies inside it. `image`, `text` and `json`
+    are (offset, size) of a tar's members, `image` alone is (row,) of a table with image bytes. `content`
+    is the image itself where its file cannot be read from the middle. `captions` is None where only
+    the worker can tell. A `status` makes the row a rejection.
+    """
+
+    key: str
+    captions: tuple[str, ...] | None
+    file: str = ""
+    meta: Mapping[str, Any] | None = None
+    status: str = ""
+    message: str = ""
+    image: tuple[int, ...] | None = None
+    text: tuple[int, int] | None = None
+    json: tuple[int, int] | None = None
+    content: bytes | None = None
+
+
+def freeze_rows(
+    rows: Iterable[Row],
+    reader: str,
+    folder: Path,
+    rows_per_shard: int,
+    source: SourceRecipe,
+    *,
+    judge: Callable[[list[Row]], list[Row]] | None = None,
+) -> Iterator[Part]:
+    """Writes `rows` to the listing in `folder` and yields the one part that it is (none when it is empty).
+
+    `judge` may reject rows of a batch for reasons of its own. Memory stays flat but for 8 bytes a key.
+    """
+    seen, meta_keys, count = SeenKeys(), dict[str, None](), 0
+    chosen = islice(rows, source.limit) if source.limit else iter(rows)
+    path = Path(folder) / LISTING
+    with pq.ParquetWriter(path, _SCHEMA, compression="zstd", use_dictionary=False) as writer:
+        pending: list[Row] = []
+        while batch := list(islice(chosen, _BATCH)):
+            checked = _reject_repeated(_checked(batch), seen)
+            pending += judge(checked) if judge else checked
+            for row in batch:
+                if row.meta:
+                    meta_keys.update(dict.fromkeys(row.meta))
+            while len(pending) >= rows_per_shard:
+                writer.write_batch(_record_batch(pending[:rows_per_shard]), row_group_size=rows_per_shard)
+                pending = pending[rows_per_shard:]
+            count += len(batch)
+        if pending:
+            writer.write_batch(_record_batch(pending), row_group_size=rows_per_shard)
+        writer.add_key_value_metadata({_META_KEYS: json.dumps(list(meta_keys))})
+    if count:
+        yield Part(reader=reader, path=LISTING, rows=count)
+
+
+class Listed(NamedTuple):
+    """A row of the frozen listing as a worker reads it; `meta` has the same keys in every row."""
+
+    key: str
+    rejected: Rejected | None
+    captions: tuple[str, ...] | None
+    file: str
+    image: list[int] | None
+    text: list[int] | None
+    json: list[int] | None
+    content: bytes | None
+    meta: dict[str, Scalar]
+
+
+def listed_rows(path: Path, start: int, stop: int | None) -> Iterator[Listed]:
+    """Rows `start` to `stop` of the listing, reading only the row groups that hold them."""
+    with pq.ParquetFile(path) as file:
+        empty = dict.fromkeys(json.loads(file.metadata.metadata[_META_KEYS.encode()]))
+        first = 0
+        for group in range(file.num_row_groups):
+            end = first + file.metadata.row_group(group).num_rows
+            if end > start and (stop is None or first < stop):
+                table = file.read_row_group(group)
+                low = max(start - first, 0)
+                high = table.num_rows if stop is None else min(stop - first, table.num_rows)
+                for row in table.slice(low, high - low).to_pylist():
+                    yield _listed(row, empty)
+            first = end
+
+
+def scalar(value: Any) -> Scalar:
+    """`value` as meta carries it: scalars as they are, bytes left out, anything nested as JSON text."""
+    if value is None or isinstance(value, bool | int | str):
+        return printable(value) if isinstance(value, str) else value
+    if isinstance(value, float):
+        return value if value == value and abs(value) != float("inf") else None
+    if isinstance(value, bytes):
+        return None
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _listed(row: dict[str, Any], empty: dict[str, None]) -> Listed:
+    captions = None if row["captions"] is None else tuple(row["captions"])
+    meta = {**empty, **(json.loads(row["meta"]) if row["meta"] else {})}
+    rejected = None
+    if row["status"]:
+        rejected = Rejected(
+            key=row["key"], status=row["status"], message=row["message"], captions=captions or (), meta=meta
+        )
+    return Listed(
+        key=row["key"],
+        rejected=rejected,
+        captions=captions,
+        file=row["file"].decode("utf-8", "surrogateescape"),
+        image=row["image"],
+        text=row["text"],
+        json=row["json"],
+        content=row["content"],
+        meta=meta,
+    )
+
+
+def _checked(rows: list[Row]) -> list[Row]:
+    """The rows with tar-safe keys, and with a status where key or captions are unusable."""
+    result = []
+    for row in rows:
+        key = safe_key(row.key)
+        status, message = row.status, row.message
+        if not status and not 1 <= len(key) <= MAX_KEY_BYTES:
+            status, message = "bad_key", f"{len(key)} bytes, allowed are 1 to {MAX_KEY_BYTES}: {key[:200]!r}"
+        if not status and row.captions is not None:
+            status, message = caption_fault(row.captions)
+        captions = row.captions
+        if status == "caption_not_utf8" and captions is not None:
+            captions = tuple(map(printable, captions))
+        result.append(row._replace(key=key, captions=captions, status=status, message=message))
+    return result
+
+
+def _reject_repeated(rows: list[Row], seen: SeenKeys) -> list[Row]:
+    repeated = seen.add([row.key for row in rows])
+    if not repeated.any():
+        return rows
+    return [
+        row._replace(status="duplicate_key", message=f"an earlier input has the key {row.key!r} too")
+        if again and row.status != "bad_key"
+        else row
+        for row, again in zip(rows, repeated, strict=True)
+    ]
+
+
+def _record_batch(rows: list[Row]) -> pa.RecordBatch:
+    columns: dict[str, Any] = dict(zip(Row._fields, zip(*rows, strict=True), strict=True))
+    columns["file"] = [name.encode("utf-8", "surrogateescape") for name in columns["file"]]
+    columns["meta"] = [None if not meta else _meta_text(meta) for meta in columns["meta"]]
+    return pa.RecordBatch.from_arrays(
+        [pa.array(columns[field.name], field.type) for field in _SCHEMA], schema=_SCHEMA
+    )
+
+
+def _meta_text(meta: Mapping[str, Any]) -> str:
+    return json.dumps({key: scalar(value) for key, value in meta.items()}, ensure_ascii=False)

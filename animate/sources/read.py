@@ -1,0 +1,93 @@
+"""The worker's side: rows of a part as samples or rejections, exactly one a row, in order."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from animate.data import Part, Rejected, Sample
+from animate.recipe import SourceRecipe
+from animate.sources.demo import DEMO_FOLDER
+from animate.sources.listing import Listed, listed_rows
+from animate.sources.table import Table, table_root
+from animate.sources.tables import open_parquet
+
+
+def read_files(
+    part: Part, start: int, stop: int | None, source: SourceRecipe, folder: Path
+) -> Iterator[Sample | Rejected]:
+    """Rows of the listing whose images are files of their own (or stand in the listing)."""
+    root = _root(source)
+    for row in listed_rows(folder / part.path, start, stop):
+        if row.rejected is not None:
+            yield row.rejected
+            continue
+        try:
+            image = row.content if row.content is not None else Path(root, row.file).read_bytes()
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            yield _rejected(row, "missing_file", f"{row.file!r}: {reason}")
+        else:
+            yield _sample(row, image)
+
+
+def read_stored(
+    part: Part, start: int, stop: int | None, source: SourceRecipe, folder: Path
+) -> Iterator[Sample | Rejected]:
+    """Rows of the listing whose images are cells of parquet files."""
+    cells = _Cells(table_root(source), Table(source).columns.image)
+    for row in listed_rows(folder / part.path, start, stop):
+        if row.rejected is not None:
+            yield row.rejected
+            continue
+        image = cells.read(row.file, (row.image or [0])[0])
+        yield (
+            _sample(row, image) if image is not None else _rejected(row, "missing_file", "its image is null")
+        )
+
+
+def _root(source: SourceRecipe) -> str:
+    """The folder that a listing's file names are relative to."""
+    if source.name == "demo":
+        return DEMO_FOLDER
+    return source.path if os.path.isdir(source.path) else table_root(source)
+
+
+class _Cells:
+    """Image bytes by file and row, holding one row group at a time."""
+
+    def __init__(self, root: str, column: str):
+        self._root, self._column = root, column
+        self._file, self._reader, self._first, self._values = "", None, 0, pa.chunked_array([], pa.binary())
+
+    def read(self, file: str, row: int) -> bytes | None:
+        if self._reader is None or file != self._file:
+            self._file, self._first, self._values = file, 0, pa.chunked_array([], pa.binary())
+            self._reader = open_parquet(os.path.join(self._root, file))
+        if not self._first <= row < self._first + len(self._values):
+            self._load(self._reader, row)
+        value = self._values[row - self._first].as_py()
+        return value.get("bytes") if isinstance(value, dict) else value
+
+    def _load(self, reader: pq.ParquetFile, row: int) -> None:
+        first = 0
+        for group in range(reader.num_row_groups):
+            rows = reader.metadata.row_group(group).num_rows
+            if row < first + rows:
+                self._first, self._values = (
+                    first,
+                    reader.read_row_group(group, columns=[self._column]).column(0),
+                )
+                return
+            first += rows
+        raise IndexError(f"{self._file!r} has no row {row}: it changed since the build was planned")
+
+
+def _sample(row: Listed, image: bytes) -> Sample:
+    return Sample(key=row.key, image=image, captions=row.captions or (), meta=row.meta)
+
+
+def _rejected(row: Listed, status: str, message: str) -> Rejected:
+    return Rejected(key=row.key, status=status, message=message, captions=row.captions or (), meta=row.meta)

@@ -1,0 +1,239 @@
+"""Rows of csv, tsv, json, jsonl and parquet files as plain dictionaries, a few at a time."""
+
+import csv
+import gzip
+import io
+import itertools
+import json
+import sys
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import PurePath
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from animate.sources.errors import SourceError
+
+TABLE_SUFFIXES = tuple(
+    suffix + packed
+    for suffix in (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet")
+    for packed in ("", ".gz")
+)
+
+T = TypeVar("T")
+
+#: The key under which a line that cannot be read gives its message instead of columns.
+BAD_ROW = "\0bad_row"
+
+_BATCH = 4096
+_KINDS = {".ndjson": ".jsonl"}
+
+
+def table_kind(path: str) -> str:
+    """`.csv`, `.tsv`, `.json`, `.jsonl` or `.parquet`, packed or not; `SourceError` for anything else."""
+    suffix = PurePath(path.lower().removesuffix(".gz")).suffix
+    kind = _KINDS.get(suffix, suffix)
+    if kind not in _ROWS:
+        raise SourceError(f"{path!r}: not a table; known endings: {', '.join(TABLE_SUFFIXES)}")
+    return kind
+
+
+def table_columns(path: str) -> list[str]:
+    """Names of the columns: the header, the parquet schema, or the keys of the first record."""
+    kind = table_kind(path)
+    if kind == ".parquet":
+        return _parquet_schema(path).names
+    if kind in (".csv", ".tsv"):
+        with _open_text(path) as file:
+            return _header(_reader(file, kind), path)
+    first = next(table_rows(path), {})
+    return [name for name in first if name != BAD_ROW]
+
+
+def binary_columns(path: str) -> list[str]:
+    """Columns of a parquet file that hold bytes, as they are or as Hugging Face's {bytes, path}."""
+    if table_kind(path) != ".parquet":
+        return []
+    return [field.name for field in _parquet_schema(path) if holds_bytes(field.type)]
+
+
+def holds_bytes(kind: pa.DataType) -> bool:
+    """Whether a parquet column of this type can hold image bytes."""
+    if pa.types.is_struct(kind):
+        return any(kind.field(i).name == "bytes" for i in range(kind.num_fields))
+    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+
+
+def table_rows(
+    path: str, columns: Sequence[str] | None = None, names: Sequence[str] | None = None
+) -> Iterator[dict[str, Any]]:
+    """The rows of a file in order; a line that cannot be read gives `{BAD_ROW: message}`.
+
+    `columns` are the only ones a parquet file is read for. `names` are the columns of a csv or tsv file
+    without header. Text that is not UTF-8 keeps its bytes as surrogate escapes. In a tsv file a quote
+    is a plain character.
+    """
+    kind = table_kind(path)
+    if kind == ".parquet":
+        yield from _parquet_rows(path, columns)
+    elif kind in (".csv", ".tsv"):
+        yield from _delimited_rows(path, kind, names)
+    else:
+        yield from _ROWS[kind](path)
+
+
+def open_parquet(path: str) -> pq.ParquetFile:
+    """The parquet file, packed or not; `SourceError` if it is none."""
+    try:
+        if path.lower().endswith(".gz"):
+            with gzip.open(path, "rb") as packed:
+                return pq.ParquetFile(io.BytesIO(packed.read()))
+        return pq.ParquetFile(path)
+    except (pa.ArrowInvalid, EOFError, OSError) as error:
+        raise SourceError(f"{path!r}: not a readable parquet file: {error}") from None
+
+
+def _open_text(path: str) -> io.TextIOWrapper:
+    file: Any = gzip.open(path, "rb") if path.lower().endswith(".gz") else open(path, "rb")  # noqa: SIM115
+    return io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
+
+
+def _reader(file: io.TextIOWrapper, kind: str) -> Iterator[list[str]]:
+    # Captions may be longer than the 128 KiB that the csv module allows by default.
+    csv.field_size_limit(sys.maxsize)
+    if kind == ".tsv":
+        return csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+    return csv.reader(file)
+
+
+def _delimited_rows(path: str, kind: str, names: Sequence[str] | None) -> Iterator[dict[str, Any]]:
+    with _open_text(path) as file:
+        reader = _reader(file, kind)
+        header = list(names) if names is not None else _header(reader, path)
+        for cells, fault in _guarded(reader):
+            if cells is None:
+                yield {BAD_ROW: fault}
+            elif len(cells) == len(header):
+                yield dict(zip(header, cells, strict=True))
+            elif cells:
+                yield {BAD_ROW: f"{len(cells)} cells under {len(header)} columns"}
+
+
+def _header(reader: Iterator[list[str]], path: str) -> list[str]:
+    cells, fault = next(_guarded(reader), ([], ""))
+    if cells is None:
+        raise SourceError(f"{path!r}: {fault}")
+    return cells
+
+
+def _json_lines(path: str) -> Iterator[dict[str, Any]]:
+    with _open_text(path) as file:
+        for line, fault in _guarded(file):
+            if line is None:
+                yield {BAD_ROW: fault}
+            elif line.strip():
+                yield _json_object(line)
+
+
+def _guarded(lines: Iterator[T]) -> Iterator[tuple[T | None, str]]:
+    """The lines, each with an empty fault; None and the fault for a broken one or an early end."""
+    while True:
+        try:
+            line = next(lines)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield None, str(error)
+        except (EOFError, OSError, zlib.error) as error:
+            yield None, f"the file breaks off: {error}"
+            return
+        else:
+            yield line, ""
+
+
+def _json_object(line: str) -> dict[str, Any]:
+    try:
+        value = json.loads(line)
+    except ValueError as error:
+        return {BAD_ROW: f"not JSON: {error}"}
+    return value if isinstance(value, dict) else {BAD_ROW: f"not a JSON object: {line[:80]!r}"}
+
+
+def _json_rows(path: str) -> Iterator[dict[str, Any]]:
+    """A list of objects, an object that holds one, an object of columns, or JSON lines by another name."""
+    if _is_json_lines(path):
+        yield from _json_lines(path)
+        return
+    try:
+        with _open_text(path) as file:
+            value = json.load(file)
+    except (ValueError, EOFError, zlib.error) as error:
+        raise SourceError(f"{path!r}: not JSON: {error}") from None
+    for item in _json_records(value, path):
+        yield item if isinstance(item, dict) else {BAD_ROW: f"not a JSON object: {str(item)[:80]!r}"}
+
+
+def _is_json_lines(path: str) -> bool:
+    """Whether the first line is a whole object and another line follows."""
+    with _open_text(path) as file:
+        lines = [line for line, fault in itertools.islice(_guarded(file), 2) if line and line.strip()]
+    return len(lines) == 2 and lines[0].lstrip().startswith("{") and BAD_ROW not in _json_object(lines[0])
+
+
+def _json_records(value: Any, path: str) -> list[Any]:
+    if isinstance(value, list):
+        return value
+    if isinstance(value, dict):
+        for held in value.values():
+            if isinstance(held, list) and held and isinstance(held[0], dict):
+                return held
+        if value and all(isinstance(held, list) for held in value.values()):
+            return [dict(zip(value, cells, strict=False)) for cells in zip(*value.values(), strict=False)]
+        return [value]
+    raise SourceError(f"{path!r}: holds no list of objects, but {type(value).__name__}")
+
+
+def _parquet_schema(path: str) -> pa.Schema:
+    with open_parquet(path) as file:
+        return file.schema_arrow
+
+
+def _parquet_rows(path: str, columns: Sequence[str] | None) -> Iterator[dict[str, Any]]:
+    with open_parquet(path) as file:
+        for batch in file.iter_batches(batch_size=_BATCH, columns=None if columns is None else list(columns)):
+            yield from _plain_rows(batch)
+
+
+def _plain_rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
+    try:
+        return batch.to_pylist()
+    except UnicodeDecodeError:
+        # Some string of the batch is not UTF-8: read them as bytes, so that only its own row is rejected.
+        texts = {field.name for field in batch.schema if field.type in (pa.string(), pa.large_string())}
+        return [
+            {name: _text(value) if name in texts else value for name, value in row.items()}
+            for row in _as_binary(batch, texts).to_pylist()
+        ]
+
+
+def _as_binary(batch: pa.RecordBatch, texts: set[str]) -> pa.RecordBatch:
+    arrays = [
+        array.cast(pa.large_binary()) if field.name in texts else array
+        for array, field in zip(batch.columns, batch.schema, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("utf-8", "surrogateescape")
+
+
+_ROWS = {
+    ".csv": _delimited_rows,
+    ".tsv": _delimited_rows,
+    ".json": _json_rows,
+    ".jsonl": _json_lines,
+    ".parquet": _parquet_rows,
+}

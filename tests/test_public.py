@@ -1,0 +1,34 @@
+"""Golden lists: what users may rely on changes only together with these."""
+
+import typer.main
+
+import animate
+from cli.animate import app
+
+PUBLIC_NAMES: list[str] = ["load"]
+
+COMMANDS = {
+    "build": [
+        "--out --src --recipe --format --takes --limit --seed --size --frames --fps --set",
+        "--workers --address --overwrite --time-limit",
+    ],
+    "doctor": [],
+    "materialize": ["--format --out shards"],
+    "preview": ["--all --fps --frames --out --seed --shot --size image"],
+    "verify": ["--repair shards"],
+}
+
+
+def test_public_names():
+    assert sorted(animate.__all__) == PUBLIC_NAMES
+    for name in PUBLIC_NAMES:
+        assert getattr(animate, name).__doc__
+
+
+def test_commands_and_their_options():
+    commands = typer.main.get_command(app).commands  # pyright: ignore[reportAttributeAccessIssue]
+    found = {
+        name: {option for parameter in command.params for option in parameter.opts}
+        for name, command in commands.items()
+    }
+    assert found == {name: set(" ".join(lines).split()) for name, lines in COMMANDS.items()}
