@@ -38,8 +38,9 @@ def write_clip(
     container_options: dict[str, str] | None = None,
     gop: int = 12,
     b_frames: int = 2,
+    offset: int = 0,
 ) -> Path:
-    """A video whose frame i is `numbered(i)`, shown from `starts[i]` ticks of `tick` seconds on."""
+    """A video whose frame i is `numbered(offset + i)`, shown from `starts[i]` ticks of `tick` seconds on."""
     with av.open(str(path), "w", options=container_options or {}) as container:
         stream = container.add_stream(codec, rate=1 / (tick * (starts[1] - starts[0])), options=options or {})
         assert isinstance(stream, av.VideoStream)
@@ -51,7 +52,7 @@ def write_clip(
         stream.max_b_frames = b_frames
         stream.codec_context.thread_count = 1
         for number, start in enumerate(starts):
-            frame = av.VideoFrame.from_ndarray(numbered(number), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(numbered(offset + number), format="rgb24")
             frame.pts, frame.time_base = start, tick
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
