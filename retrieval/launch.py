@@ -1,0 +1,79 @@
+"""From a recipe to a trained run: data, model and evaluation put together, here or on several workers."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from animate.strict_toml import RecipeError
+from retrieval import checkpoint, datasets, evaluate
+from retrieval.group import Group
+from retrieval.model import Retriever
+from retrieval.recipe import TrainRecipe
+from retrieval.train import Evaluate, OnStep, train
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One `retrieval train` as each of its workers does it."""
+
+    recipe: TrainRecipe
+    out: Path
+    device: str
+    resume: bool
+
+    def __call__(self, group: Group, on_step: OnStep) -> None:
+        """This worker's part, from recipe to checkpoints."""
+        device = pick_device(self.device)
+        data = datasets.train_data(self.recipe)
+        train(
+            self.recipe,
+            checkpoint.start_model(self.recipe),
+            data,
+            out=self.out,
+            evaluate=_evaluation(self.recipe, device),
+            device=device,
+            group=group,
+            resume=self.resume,
+            trained_on={**data.identity, "left_out": data.left_out},
+            on_step=on_step,
+        )
+
+
+def launch(
+    recipe: TrainRecipe, *, out: Path, workers: int, device: str, resume: bool, on_step: OnStep
+) -> Path:
+    """Train as the recipe says in the run folder `out`; gives the selected checkpoint's folder.
+
+    device: "cpu", "cuda" or "auto", which is a GPU where there is one. workers: above 1, Ray Train workers.
+    `RecipeError` for a recipe that cannot be meant, `NotFinite` for a loss that is no number.
+    """
+    if workers < 1:
+        raise RecipeError(f"workers = {workers}: must be at least 1")
+    job = Job(recipe=recipe, out=out.resolve(), device=device, resume=resume)
+    if workers == 1:
+        job(Group(), on_step)
+    else:
+        from retrieval.workers import run_on_ray
+
+        use_gpu = pick_device(device).type == "cuda"
+        run_on_ray(job, workers=workers, use_gpu=use_gpu, storage=job.out / "ray", on_step=on_step)
+    return checkpoint.find_checkpoint(job.out)
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of that name; `auto` is a GPU if there is one."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def _evaluation(recipe: TrainRecipe, device: torch.device) -> Evaluate | None:
+    split = recipe.eval.select_on
+    if split == "none":
+        return None
+
+    def measure(model: Retriever) -> dict[str, float]:
+        return evaluate.evaluate_split(model, recipe, split, device=device)
+
+    return measure
