@@ -30,7 +30,7 @@ def materialize(
     shards: str | Path,
     out: str | Path,
     *,
-    format: Format,
+    format: str,
     workers: int | None = None,
     address: str | None = None,
     overwrite: bool = False,
@@ -44,14 +44,13 @@ def materialize(
     `BuildRefused` if `shards` is not a finished set of virtual clips, or `out` holds something else.
     """
     started = time.monotonic()
-    if format == "virtual":
-        raise BuildRefused("format = 'virtual': the clips are virtual already; choose mp4 or frames")
+    stored = _stored_format(format)
     origin = Place.at(shards)
     if origin == Place.at(out):
         raise BuildRefused(f"out = {str(out)!r}: is the shard set that is read; choose another folder")
     virtual = _virtual_plan(origin)
     recipe = from_table(BuildRecipe, virtual.recipe)
-    recipe = dataclasses.replace(recipe, video=dataclasses.replace(recipe.video, format=format))
+    recipe = dataclasses.replace(recipe, video=dataclasses.replace(recipe.video, format=stored))
     make_shard = functools.partial(_materialize_shard, shards=_absolute(shards), device=device)
     with open_shard_set(out) as place:
         plan = open_plan(
@@ -72,6 +71,12 @@ def materialize(
             started=started,
             on_progress=on_progress,
         )
+
+
+def _stored_format(format: str) -> Format:
+    if format == "mp4" or format == "frames":
+        return format
+    raise BuildRefused(f"format = {format!r}: must be one of mp4, frames")
 
 
 def _virtual_plan(origin: Place) -> Plan:
