@@ -11,7 +11,7 @@ from rich.console import Console
 from animate.build import BuildReport, Progress, ShardFailure
 from animate.recipe import BuildRecipe
 from cli import animate as cli
-from cli.animate_build import parse_seconds, _size
+from cli.animate_build import _size, parse_seconds
 from cli.animate_progress import BuildProgress
 
 #: The module; the package's name `build` is its function.
