@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 import tempfile
@@ -24,7 +25,7 @@ import pyarrow.parquet as pq
 from jaxtyping import UInt8
 
 from animate import ustar
-from animate.codec import encode_jpeg, encode_mp4
+from animate.codec import decode_jpeg, decode_mp4, encode_jpeg, encode_mp4
 from animate.data import Clip, Rejected, ShardRecord, Take
 from animate.place import ATTEMPTS, Place
 from animate.recipe import Format, VideoRecipe
@@ -60,6 +61,8 @@ COLUMNS: Mapping[str, pa.DataType] = {
 #: JSON values that no column holds though they are text: a whole film, replayable.
 _NOT_COLUMNS = frozenset({"shot"})
 
+_FRAME = re.compile(r"\d+\.jpg")
+
 
 def _mp4_members(image: bytes, frames: Frames | None, video: VideoRecipe) -> dict[str, bytes]:
     """The clip, and its middle frame as poster: clips may begin in black."""
@@ -94,6 +97,14 @@ WRITERS: dict[Format, Callable[[bytes, Frames | None, VideoRecipe], dict[str, by
 def frame_suffix(number: int, num_frames: int) -> str:
     """Suffix of a frame's member, with as many digits as keep the members in order: `00.jpg`, `01.jpg`, …"""
     return f"{number:0{max(2, len(str(num_frames - 1)))}d}.jpg"
+
+
+def stored_frames(members: Mapping[str, bytes]) -> Frames | None:
+    """The frames that a clip's members hold; None for a virtual clip. `ValueError` if they do not decode."""
+    if "mp4" in members:
+        return decode_mp4(members["mp4"])
+    names = sorted(suffix for suffix in members if _FRAME.fullmatch(suffix))
+    return np.stack([decode_jpeg(members[name]) for name in names]) if names else None
 
 
 def flat_json(record: Mapping[str, Any]) -> bytes:

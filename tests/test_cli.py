@@ -11,7 +11,7 @@ from rich.console import Console
 from animate.build import BuildReport, Progress, ShardFailure
 from animate.recipe import BuildRecipe
 from cli import animate as cli
-from cli.animate_build import _seconds, _size
+from cli.animate_build import _size, parse_seconds
 from cli.animate_progress import BuildProgress
 
 #: The module; the package's name `build` is its function.
@@ -178,7 +178,7 @@ def test_an_interrupted_build_ends_with_130_and_a_word_on_how_to_go_on(monkeypat
 
 @pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("90s", 90), ("1.5m", 90), ("2h", 7200)])
 def test_a_time_limit_is_seconds_minutes_or_hours(text, seconds):
-    assert _seconds(text) == seconds
+    assert parse_seconds(text) == seconds
 
 
 def test_a_time_limit_of_another_form_is_a_usage_error(monkeypatch, capsys):

@@ -13,9 +13,9 @@ COMMANDS = {
         "--workers --address --overwrite --time-limit",
     ],
     "doctor": [],
-    "materialize": ["--format --out shards"],
+    "materialize": ["--format --out shards", "--workers --address --overwrite --time-limit"],
     "preview": ["--all --fps --frames --out --seed --shot --size image"],
-    "verify": ["--repair shards"],
+    "verify": ["--repair --workers shards"],
 }
 
 
