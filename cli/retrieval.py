@@ -48,9 +48,9 @@ def _exit_code(error: ValueError | RuntimeError) -> int | None:
     """The exit code of an error whose message is for whoever typed the command; None for a bug's."""
     from animate.strict_toml import RecipeError
     from retrieval.checkpoint import CheckpointError
-    from retrieval.datasets import MissingData
+    from retrieval.datasets.errors import DataError
     from retrieval.train import NotFinite
 
-    if isinstance(error, RecipeError | CheckpointError | MissingData):
+    if isinstance(error, RecipeError | CheckpointError | DataError):
         return 2
     return 1 if isinstance(error, NotFinite) else None
