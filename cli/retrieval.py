@@ -9,10 +9,14 @@ import sys
 
 import typer
 
+from cli.retrieval_check import check
+from cli.retrieval_eval import evaluate
+from cli.retrieval_index import index
+from cli.retrieval_search import search
 from cli.retrieval_train import train
 
 #: Every command, in the order of `--help`, by name.
-COMMANDS = {"train": train}
+COMMANDS = {"train": train, "eval": evaluate, "check": check, "index": index, "search": search}
 
 app = typer.Typer(
     name="retrieval",
