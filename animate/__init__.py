@@ -1,1 +1,9 @@
 """Film captioned stills with a virtual camera into sharded video-text data."""
+
+from animate.build import BuildReport, build
+from animate.flow import flow
+from animate.load import load
+from animate.recipe import BuildRecipe, read_recipe
+from animate.shard import replay
+
+__all__ = ["BuildRecipe", "BuildReport", "build", "flow", "load", "read_recipe", "replay"]

@@ -266,7 +266,7 @@ def _column_type(values: list[Any]) -> pa.DataType:
         return pa.bool_()
     if kinds == {int} and all(value is None or -(2**63) <= value < 2**63 for value in values):
         return pa.int64()
-    if kinds and kinds <= {int, float}:
+    if float in kinds and kinds <= {int, float}:
         return pa.float64()
     return pa.string()
 

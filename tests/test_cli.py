@@ -1,5 +1,6 @@
 """The command line: what options mean, what is printed, and how each run ends."""
 
+import importlib
 import io
 import signal
 import sys
@@ -7,12 +8,14 @@ import sys
 import pytest
 from rich.console import Console
 
-from animate import build as build_module
 from animate.build import BuildReport, Progress, ShardFailure
 from animate.recipe import BuildRecipe
 from cli import animate as cli
 from cli.animate_build import _seconds, _size
 from cli.animate_progress import BuildProgress
+
+#: The module; the package's name `build` is its function.
+build_module = importlib.import_module("animate.build")
 
 REPORT = BuildReport(
     out="/somewhere/shards",

@@ -5,7 +5,7 @@ import typer.main
 import animate
 from cli.animate import app
 
-PUBLIC_NAMES: list[str] = ["load"]
+PUBLIC_NAMES = ["BuildRecipe", "BuildReport", "build", "flow", "load", "read_recipe", "replay"]
 
 COMMANDS = {
     "build": [

@@ -1,6 +1,5 @@
 """Tars of anyone: webdataset's and img2dataset's read right, hostile ones give counted rows."""
 
-import io
 import json
 import tarfile
 from pathlib import Path
@@ -170,20 +169,19 @@ def test_hostile_members_are_rows_or_nothing(tmp_path):
 def test_a_tar_that_breaks_off_gives_all_before_and_one_row(tmp_path, cut, rubbish):
     members = []
     for i in range(4):
-        members += [(f"{i}.jpg", JPEG * 60), (f"{i}.txt", b"c")]
+        members += [(f"{i}.jpg", JPEG * 30), (f"{i}.txt", b"c")]
     whole = write_tar(tmp_path / "whole.tar", members).read_bytes()
     cut = min(cut, len(whole))
     broken = whole[: cut // 512 * 512] + b"\x07" * 2048 if rubbish else whole[:cut]
     (tmp_path / "t.tar").write_bytes(broken)
-    packed = io.BytesIO(broken)
-    assert packed
     for src in (tmp_path / "t.tar", f"file://{tmp_path}/t.tar"):
         rows = read(src, tmp_path)
         good = [row for row in rows if isinstance(row, Sample)]
-        assert [row.image for row in good] == [JPEG * 60] * len(good)
+        assert [row.image for row in good] == [JPEG * 30] * len(good)
         assert [row.status for row in rows if isinstance(row, Rejected)][-1:] in ([], ["broken_archive"])
-        if not rubbish and cut < 7000 and cut % 512:
-            assert rows[-1].status == "broken_archive"
+        complete = broken.startswith(whole[: len(members) * 1024])
+        assert len(good) == 4 if complete else len(good) < 4
+        assert complete or rows[-1].status == "broken_archive"
 
 
 @pytest.mark.parametrize("content", [b"", b"not a tar at all" * 100, b"\x00" * 100])

@@ -47,23 +47,28 @@ def stream(file: IO[bytes]) -> Iterator[Members]:
 
 def _samples(members: Iterable[tuple[str, Place | bytes]]) -> Iterator[Members]:
     """Neighbouring members with the same name up to the first dot after the last slash are one sample."""
-    sample = Members("")
-    for name, content in members:
-        folder, slash, file = name.rpartition("/")
-        stem, _, suffix = file.partition(".")
-        key, suffix = f"{folder}{slash}{stem}", suffix.lower()
-        if suffix not in _KNOWN or not stem:
-            continue
-        if key != sample.key or suffix in sample.places or suffix in sample.contents:
-            if sample.key:
-                yield sample
-            sample = Members(key)
-        if isinstance(content, bytes):
-            sample.contents[suffix] = content
-        else:
-            sample.places[suffix] = content
+    sample, broken = Members(""), None
+    try:
+        for name, content in members:
+            folder, slash, file = name.rpartition("/")
+            stem, _, suffix = file.partition(".")
+            key, suffix = f"{folder}{slash}{stem}", suffix.lower()
+            if suffix not in _KNOWN or not stem:
+                continue
+            if key != sample.key or suffix in sample.places or suffix in sample.contents:
+                if sample.key:
+                    yield sample
+                sample = Members(key)
+            if isinstance(content, bytes):
+                sample.contents[suffix] = content
+            else:
+                sample.places[suffix] = content
+    except BrokenTar as error:
+        broken = error
     if sample.key:
         yield sample
+    if broken is not None:
+        raise broken
 
 
 _KNOWN = frozenset((*IMAGE_MEMBERS, *TEXT_MEMBERS, *JSON_MEMBERS))
@@ -76,11 +81,6 @@ def _places(path: str, size: int) -> Iterator[tuple[str, Place]]:
                 raise BrokenTar(f"ends within {member.name!r}")
             if member.isreg():
                 yield _name(member), (member.offset_data, member.size)
-        # tarfile takes a header that it cannot read for the end; only zeros are one.
-        with open(path, "rb") as file:
-            file.seek(tar.offset)
-            if file.read(tarfile.BLOCKSIZE).strip(b"\0"):
-                raise BrokenTar(f"no readable header at byte {tar.offset}")
 
 
 def _contents(file: IO[bytes]) -> Iterator[tuple[str, bytes]]:
@@ -98,9 +98,26 @@ def _contents(file: IO[bytes]) -> Iterator[tuple[str, bytes]]:
             yield _name(member), content
 
 
+class _StrictInfo(tarfile.TarInfo):
+    """A header that says when it cannot be read, where tarfile itself would take it for the end."""
+
+    @classmethod
+    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> tarfile.TarInfo:
+        try:
+            return super().fromtarfile(tarfile_)
+        except (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError) as error:  # type: ignore[attr-defined]
+            raise tarfile.ReadError(f"no readable header at byte {tarfile_.offset}: {error}") from None
+        except tarfile.EmptyHeaderError:  # type: ignore[attr-defined]
+            raise tarfile.ReadError("no end mark") from None
+
+
 def _opened(path: str | None, file: IO[bytes] | None) -> tarfile.TarFile:
     try:
-        return tarfile.open(path, "r:") if path is not None else tarfile.open(fileobj=file, mode="r|*")
+        return (
+            tarfile.open(path, "r:", tarinfo=_StrictInfo)
+            if path is not None
+            else tarfile.open(fileobj=file, mode="r|*", tarinfo=_StrictInfo)
+        )
     except (tarfile.TarError, OSError, EOFError) as error:
         raise BrokenTar(f"not a tar: {error}") from None
 
