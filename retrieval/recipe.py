@@ -17,12 +17,12 @@ Precision = Literal["fp32", "bf16", "fp16"]
 SelectOn = Literal["none", "validation", "test"]
 
 
-def _at_least(name: str, value: float, least: float) -> None:
+def _at_least(name: str, value: int | float, least: int | float) -> None:
     if value < least:
         raise ValueError(f"{name} = {value}: must be at least {least}")
 
 
-def _positive(name: str, value: float) -> None:
+def _positive(name: str, value: int | float) -> None:
     if not value > 0:
         raise ValueError(f"{name} = {value}: must be above 0")
 

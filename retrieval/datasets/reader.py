@@ -26,10 +26,14 @@ from retrieval.video import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fitted:
-    """Chosen frames at the model's size; `seconds` is when each starts, since the video's first."""
+    """Chosen frames at the model's size; `seconds` is when each starts, since the video's first.
+
+    duration: the whole video's, seconds.
+    """
 
     frames: UInt8[np.ndarray, "t 3 s s"]
     seconds: Float64[np.ndarray, "t"]
+    duration: float
     status: Status = "ok"
     message: str = ""
 
@@ -68,11 +72,12 @@ class FrameReader:
         key = key_of(content=content_hash(source), reader=self.describe())
         kept = self.cache.get(key)
         if kept is not None:
-            return Fitted(frames=kept["frames"], seconds=kept["seconds"])
+            return Fitted(frames=kept["frames"], seconds=kept["seconds"], duration=float(kept["duration"][0]))
         result = self._read(source, rng)
         # Damage is looked at again each time: its message names the file, and another decoder may do better.
         if isinstance(result, Fitted) and result.status == "ok":
-            self.cache.put(key, {"frames": result.frames, "seconds": result.seconds})
+            duration = np.array([result.duration])
+            self.cache.put(key, {"frames": result.frames, "seconds": result.seconds, "duration": duration})
         return result
 
     def read_images(
@@ -89,6 +94,7 @@ class FrameReader:
         return Fitted(
             frames=fit(np.stack(list(whole.values())), self.size),
             seconds=np.array(list(whole), dtype=np.float64) / float(fps),
+            duration=len(images) / float(fps),
             status="ok" if len(whole) == len(decoded) else "truncated",
             message="" if len(whole) == len(decoded) else f"{name}: some frames cannot be decoded",
         )
@@ -99,7 +105,9 @@ class FrameReader:
         """The chosen ones of frames that are there already."""
         chosen = self._choose(len(frames), fps, rng)
         return Fitted(
-            frames=fit(frames[chosen].transpose(0, 2, 3, 1), self.size), seconds=chosen / float(fps)
+            frames=fit(frames[chosen].transpose(0, 2, 3, 1), self.size),
+            seconds=chosen / float(fps),
+            duration=len(frames) / float(fps),
         )
 
     def _choose(self, count: int, fps: Fraction, rng: np.random.Generator | None) -> np.ndarray:
@@ -112,6 +120,7 @@ class FrameReader:
         return Fitted(
             frames=fit(clip.frames, self.size),
             seconds=clip.seconds,
+            duration=clip.duration,
             status=clip.status,
             message=clip.message,
         )
