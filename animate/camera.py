@@ -161,7 +161,7 @@ def max_magnification(homographies: Float64[np.ndarray, "*b t 3 3"], view: View)
     """Most frame pixels that a source pixel is spread over, along one side, anywhere in the path."""
     still, frame = view.still_size, view.frame_size
     depths = (homographies[..., 2:, :] @ _CORNERS.T).max(axis=(-1, -2))
-    source_area = np.linalg.det(homographies) / depths**3 * (still[0] * still[1]) / (frame[0] * frame[1])
+    source_area = _determinant(homographies) / depths**3 * (still[0] * still[1]) / (frame[0] * frame[1])
     return 1 / np.sqrt(np.maximum(source_area, 1e-300).min(axis=-1))
 
 
@@ -169,8 +169,18 @@ def source_scale(homographies: Float64[np.ndarray, "*b 3 3"], view: View) -> Flo
     """Source pixels that a frame pixel spans along one side, at the middle of each view."""
     still, frame = view.still_size, view.frame_size
     depth = homographies[..., 2, 0] / 2 + homographies[..., 2, 1] / 2 + homographies[..., 2, 2]
-    area = np.linalg.det(homographies) / depth**3 * (still[0] * still[1]) / (frame[0] * frame[1])
+    area = _determinant(homographies) / depth**3 * (still[0] * still[1]) / (frame[0] * frame[1])
     return np.sqrt(area)
+
+
+def _determinant(matrices: Float64[np.ndarray, "*b 3 3"]) -> Float64[np.ndarray, "*b"]:
+    """By cofactors: for a few 3 x 3 matrices five times as fast as a factorisation."""
+    a, b, c = matrices[..., 0, :], matrices[..., 1, :], matrices[..., 2, :]
+    return (
+        a[..., 0] * (b[..., 1] * c[..., 2] - b[..., 2] * c[..., 1])
+        - a[..., 1] * (b[..., 0] * c[..., 2] - b[..., 2] * c[..., 0])
+        + a[..., 2] * (b[..., 0] * c[..., 1] - b[..., 1] * c[..., 0])
+    )
 
 
 def _dehomogenise(points: Float64[np.ndarray, "*b n 3"]) -> Float64[np.ndarray, "*b n 2"]:
