@@ -73,12 +73,12 @@ class View:
 def source_from_view(
     poses: Float64[np.ndarray, "*b 7"], tighten: Float64[np.ndarray, "*#b"] | float, view: View
 ) -> Float64[np.ndarray, "*b 3 3"]:
-    """Homographies from view to source, h33 = 1, for poses whose frame is `1 / tighten` as wide again.
+    """Homographies from view to source, h33 = 1.
 
     `tighten` in (0, 1] is the factor by which the frame is narrowed on top of the poses' own zoom.
     """
     across, down = view.half_extents
-    homographies = _source_from_ray(poses, view)
+    homographies = source_from_ray(poses, view)
     narrowing = tighten * np.exp(-poses[..., ZOOM])
     homographies[..., :, 0] *= (2 * across * narrowing)[..., None]
     homographies[..., :, 1] *= (2 * down * narrowing)[..., None]
@@ -93,7 +93,7 @@ def widest_fit(poses: Float64[np.ndarray, "*b t 7"], view: View) -> Float64[np.n
     bounds the width in closed form: no search, no corner left out.
     """
     across, down = view.half_extents
-    edges = _INSIDE @ _source_from_ray(poses, view)
+    edges = _INSIDE @ source_from_ray(poses, view)
     reach = np.abs(edges[..., 0]) * across + np.abs(edges[..., 1]) * down
     widths = (edges[..., 2] / np.maximum(reach, 1e-300)).min(axis=-1) * np.exp(poses[..., ZOOM])
     return np.minimum(widths.min(axis=-1) * (1 - _MARGIN), 1 - _MARGIN)
@@ -187,7 +187,7 @@ def _dehomogenise(points: Float64[np.ndarray, "*b n 3"]) -> Float64[np.ndarray, 
     return points[..., :2] / points[..., 2:]
 
 
-def _source_from_ray(poses: Float64[np.ndarray, "*b 7"], view: View) -> Float64[np.ndarray, "*b 3 3"]:
+def source_from_ray(poses: Float64[np.ndarray, "*b 7"], view: View) -> Float64[np.ndarray, "*b 3 3"]:
     """Matrix from a ray in camera axes to the homogeneous source point where it meets the still."""
     sines, cosines = np.sin(poses[..., :3]), np.cos(poses[..., :3])
     sp, st, sr = sines[..., PAN], sines[..., TILT], sines[..., ROLL]
