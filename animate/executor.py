@@ -188,7 +188,7 @@ def _run_on_ray(
                     on_done(index, answer)
             if on_count is not None:
                 with contextlib.suppress(ray.exceptions.RayError):  # only a progress bar waits for it
-                    heard = ray.get(counts.of.remote(list(running.values())), timeout=5.0)
+                    heard: Any = ray.get(counts.of.remote(list(running.values())), timeout=5.0)
                     on_count(heard)
     finally:  # `running` is empty unless Ctrl-C, or an error of the caller's, broke in
         for reference in running:
