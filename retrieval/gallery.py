@@ -36,6 +36,16 @@ TRAINING_VECTORS = 65_536
 # Candidates that the codes propose for each one wanted; they are then scored exactly.
 PROPOSED_FOR_ONE = 40
 _ROWS_PER_GROUP = 4096
+# Beside these stands `embedding`: as many float32 as the vectors are wide.
+_SCHEMA = pa.schema(
+    {
+        "id": pa.string(),
+        "path": pa.string(),
+        "duration": pa.float64(),
+        "num_frames": pa.int32(),
+        "seconds": pa.list_(pa.float64()),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,22 +166,16 @@ class GalleryWriter:
         if not self._pending:
             return
         assert self._widths is not None
-        schema = pa.schema(
-            {
-                "id": pa.string(),
-                "path": pa.string(),
-                "duration": pa.float64(),
-                "num_frames": pa.int32(),
-                "seconds": pa.list_(pa.float64()),
-                "embedding": pa.list_(pa.float32(), self._widths[0]),
-            }
-        )
+        embeddings = np.stack([row.pop("embedding") for row in self._pending])
+        rows = pa.Table.from_pylist(self._pending, schema=_SCHEMA)
+        column = pa.FixedSizeListArray.from_arrays(pa.array(embeddings.reshape(-1)), self._widths[0])
+        rows = rows.append_column("embedding", column)
         if self._table is None:
             # Embeddings do not repeat: compression and a dictionary would cost time and save nothing.
             self._table = pq.ParquetWriter(
-                self._attempt / "videos.parquet", schema, compression="none", use_dictionary=False
+                self._attempt / "videos.parquet", rows.schema, compression="none", use_dictionary=False
             )
-        self._table.write_table(pa.Table.from_pylist(self._pending, schema=schema))
+        self._table.write_table(rows)
         self._pending.clear()
 
 
