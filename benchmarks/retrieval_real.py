@@ -1,8 +1,8 @@
 """Real videos found by heads that were trained on filmed photographs only: what comes out comes out.
 
 Frozen towers (`frozen_towers.py`) see 2,000 photographs of Flickr8k, as stills and as `animate build` films
-them; linear projections and a fine stage are trained by `retrieval.train` and asked for 604 videos of MSR-VTT,
-which they never saw. Three heads, three seeds, intervals by bootstrap over the queries.
+them; linear projections and a fine stage are trained by `retrieval.train` and asked for 604 videos of
+MSR-VTT, which they never saw. Three heads, three seeds, intervals by bootstrap over the queries.
 
     pip install animate[experiments]
     python benchmarks/retrieval_real.py --photographs FOLDER --videos FOLDER [--cache FOLDER]
@@ -123,7 +123,7 @@ def _run(data: RealData, filming: str, head: str, seed: int) -> tuple[dict[str, 
 
 @torch.no_grad()
 def _ranks(model: Retriever, data: RealData) -> dict[str, metrics.Ranks]:
-    """Of every direction and stage; with a fine stage also over all pairs, which the candidates are taken of."""
+    """Of every direction and stage; with a fine stage also over all pairs, of which K are candidates."""
     video = model.encode_video(data.videos.frames, data.videos.mask)
     text = model.encode_text(model.tokenize(list(data.queries)))
     scored = retrieve(model.interaction, text, video, model.temperature(), top_k=None)

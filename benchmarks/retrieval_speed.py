@@ -1,7 +1,7 @@
 """Coarse-to-fine beside exhaustive interaction, and the training loop beside a bare step of its model.
 
-Films the demo photographs, trains `recipes/demo.toml` on them, films 1,000 other takes for a gallery, and asks
-every different caption of it for its best video, once with K = 50 candidates and once with all 1,000. Then
+Films the demo photographs, trains `recipes/demo.toml` on them, films 1,000 other takes for a gallery, and
+asks every different caption of it for its best video, once with K = 50 candidates and once with all 1,000. Then
 epochs of `retrieval.train` in turn with the same steps on batches that lie ready in memory.
 
     python benchmarks/retrieval_speed.py [--run FOLDER] [--scratch FOLDER] [--quick]
@@ -125,7 +125,7 @@ def _gallery(model: Retriever, recipe: TrainRecipe, scratch: Path) -> Encoded:
 
 
 def _loop(recipe: TrainRecipe, scratch: Path, *, rounds: int) -> dict[str, Any]:
-    """An epoch of the loop, its evaluation and checkpoint left out, beside its steps on batches that are ready."""
+    """An epoch of the loop, beside its steps alone on batches that are ready; no evaluation, no checkpoint."""
     recipe = replace(recipe, train=replace(recipe.train, epochs=1))
     size = recipe.train.batch_size
     ready = list(train_data(recipe).batches(epoch=0, batch_size=size, start=0, rank=0, workers=1))
