@@ -1,4 +1,4 @@
-"""The photographs and videos of `retrieval_real.py` as features: filmed by `animate`, in frozen towers' eyes."""
+"""The photographs and videos of `retrieval_real.py`: filmed by `animate`, encoded by frozen towers."""
 
 import json
 import time

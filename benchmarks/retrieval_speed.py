@@ -1,7 +1,7 @@
 """Coarse-to-fine beside exhaustive interaction, and the training loop beside a bare step of its model.
 
 Films the demo photographs, trains `recipes/demo.toml` on them, films 1,000 other takes for a gallery, and
-asks every different caption of it for its best video, once with K = 50 candidates and once with all 1,000. Then
+asks every different caption of it for its best video: with K = 50 candidates, and with all 1,000. Then
 epochs of `retrieval.train` in turn with the same steps on batches that lie ready in memory.
 
     python benchmarks/retrieval_speed.py [--run FOLDER] [--scratch FOLDER] [--quick]
