@@ -13,11 +13,10 @@ from animate.render.light import exposure_table, to_linear, to_srgb
 from animate.render.mixing import Contribution, contributions, is_plain
 from animate.render.pixels import source_pixel_from_frame_pixel
 from animate.render.prefilter import Level, gaussian_taps, level_of
+from animate.render.warp import Warp, prepare, sample
 from animate.shot import Layer
 
 Frame = UInt8[np.ndarray, "h w 3"]
-
-_SAMPLING = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 
 
 def render_layers(
@@ -46,11 +45,10 @@ def render_layers(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Aim:
-    """One view: the level to sample, and the matrix from its frame's pixels to that level's."""
+    """One view: the level to sample, and how its frame's pixels lie on that level."""
 
     level: Level
-    matrix: Float64[np.ndarray, "3 3"]
-    affine: bool
+    warp: Warp
 
 
 class _Sampler:
@@ -66,35 +64,28 @@ class _Sampler:
     def aim(self, exposures: Float64[np.ndarray, "t s 3 3"]) -> list[list[_Aim]]:
         """What to sample for each exposure of each frame."""
         levels = [[level_of(scale) for scale in row] for row in source_scale(exposures, self.view).tolist()]
-        sizes = {level.halvings: self._level(level).shape for row in levels for level in row}
-        matrices = {
-            halvings: source_pixel_from_frame_pixel(exposures, (shape[1], shape[0]), self.size)
-            for halvings, shape in sizes.items()
-        }
-        affine = (exposures[..., 2, :2] == 0).all(axis=-1)
-        return [
-            [
-                _Aim(level=level, matrix=matrices[level.halvings][i, j], affine=bool(affine[i, j]))
-                for j, level in enumerate(row)
-            ]
-            for i, row in enumerate(levels)
-        ]
+        halvings = np.array([[level.halvings for level in row] for row in levels])
+        aims: list[list[_Aim]] = [[] for _ in levels]
+        warps: dict[tuple[int, int], Warp] = {}
+        for depth in np.unique(halvings):
+            places = np.argwhere(halvings == depth)
+            height, width = self._level(Level(halvings=int(depth), sigma=0.0)).shape[:2]
+            matrices = source_pixel_from_frame_pixel(exposures[halvings == depth], (width, height), self.size)
+            for (i, j), warp in zip(places.tolist(), prepare(matrices, self.size), strict=True):
+                warps[i, j] = warp
+        for i, row in enumerate(levels):
+            for j, level in enumerate(row):
+                aims[i].append(_Aim(level=level, warp=warps[i, j]))
+        return aims
 
     def sample(self, aim: _Aim, frame: Frame) -> None:
         """Fills `frame` with the view."""
         if self.supersampling == 1:
-            self._warp(aim, frame)
+            sample(self._level(aim.level), aim.warp, frame)
         else:
             large = np.empty((self.size[1], self.size[0], 3), np.uint8)
-            self._warp(aim, large)
+            sample(self._level(aim.level), aim.warp, large)
             cv2.resize(large, self.frame_size, dst=frame, interpolation=cv2.INTER_AREA)
-
-    def _warp(self, aim: _Aim, frame: Frame) -> None:
-        still = self.levels[aim.level]
-        if aim.affine:
-            cv2.warpAffine(still, aim.matrix[:2], self.size, frame, _SAMPLING, cv2.BORDER_REPLICATE)
-        else:
-            cv2.warpPerspective(still, aim.matrix, self.size, frame, _SAMPLING, cv2.BORDER_REPLICATE)
 
     def _level(self, level: Level) -> Frame:
         if level not in self.levels:
