@@ -37,7 +37,9 @@ def main(config: dict) -> None:
     for job in jobs:
         download = Downloader(
             sample_writer_class=WebDatasetSampleWriter,
-            resizer=Resizer(image_size=256, resize_mode="no", resize_only_if_bigger=True, disable_all_reencoding=True),
+            resizer=Resizer(
+                image_size=256, resize_mode="no", resize_only_if_bigger=True, disable_all_reencoding=True
+            ),
             thread_count=config["threads"],
             save_caption="caption" in job["columns"],
             extract_exif=True,
@@ -57,7 +59,11 @@ def main(config: dict) -> None:
             ),
         )
         done, _ = download((job["number"], job["table"]))
-        print(json.dumps({"error": None if done else "img2dataset failed; see the log"}), file=answers, flush=True)
+        print(
+            json.dumps({"error": None if done else "img2dataset failed; see the log"}),
+            file=answers,
+            flush=True,
+        )
 
 
 def _jobs_until_end():

@@ -110,9 +110,10 @@ class GuardedOpener(urllib.request.OpenerDirector):
             raise Refused("blocked_address", f"{host} is at {private[0]}, which is not public")
         error: OSError = OSError(f"no address for {host}")
         for family, kind, protocol, _, place in found:
+            left = self.seconds_left()
             connection = socket.socket(family, kind, protocol)
             try:
-                connection.settimeout(self.seconds_left())
+                connection.settimeout(left)
                 connection.connect(place)
                 return connection
             except OSError as failed:

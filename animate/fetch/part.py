@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,8 @@ TRIPLE = (".tar", ".parquet", "_stats.json")
 _STATUS = re.compile(r"\[(\w+)\] ?(.*)", re.DOTALL)
 
 
-def write_job(folder: Path, number: int, columns: dict[str, Sequence[Any]]) -> Job:
-    """The job of downloading these rows into `folder` as triple `number`; `columns` has `url`, and what to carry."""
+def write_job(folder: Path, number: int, columns: Mapping[str, Sequence[Any]]) -> Job:
+    """The job of downloading rows into `folder` as triple `number`: their `url`, and what to carry."""
     table = pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
     path = folder / f"{number:05d}.arrow"
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
@@ -34,7 +34,7 @@ def write_job(folder: Path, number: int, columns: dict[str, Sequence[Any]]) -> J
 def checked_rows(folder: Path, number: int, rows: int) -> list[dict[str, Any] | None]:
     """The part's parquet rows in the order asked for; None for one that img2dataset lost.
 
-    Raises `DownloadFailed` if a file of the triple is missing or broken, or the tar lacks an image of a success.
+    Raises `DownloadFailed` if a file of the triple is missing or broken.
     """
     stem = folder / f"{number:05d}"
     missing = [suffix for suffix in TRIPLE if not Path(f"{stem}{suffix}").is_file()]
@@ -57,7 +57,11 @@ def checked_rows(folder: Path, number: int, rows: int) -> list[dict[str, Any] | 
 def image_places(folder: Path, number: int) -> dict[str, tuple[int, int]]:
     """Where in the part's tar each image lies, by img2dataset's key."""
     try:
-        return {sample.key: sample.places["jpg"] for sample in scan(str(folder / f"{number:05d}.tar")) if "jpg" in sample.places}
+        return {
+            sample.key: sample.places["jpg"]
+            for sample in scan(str(folder / f"{number:05d}.tar"))
+            if "jpg" in sample.places
+        }
     except BrokenTar as error:
         raise DownloadFailed(f"part {number:05d}: its tar {error}") from None
 

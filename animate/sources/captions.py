@@ -72,9 +72,7 @@ def printable(text: str) -> str:
 
 _SPACES = re.compile(r"\s+")
 #: Control and format characters and lone non-characters; joiners within words of some scripts are kept.
-_CONTROLS = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufffe\uffff]"
-)
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufffe\uffff]")
 
 
 @functools.lru_cache(maxsize=65536)

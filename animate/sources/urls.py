@@ -40,9 +40,13 @@ class Urls:
         others = [name for name in columns if name != self.url]
         self.caption = _column("caption", source.caption_column, CAPTION_NAMES, others, self.files[0])
         if source.filters.duplicates == "perceptual":
-            raise SourceError("source.filters.duplicates = 'perceptual' needs the images: fetch them, then build from those")
+            raise SourceError(
+                "source.filters.duplicates = 'perceptual' needs the images: fetch them, then build from those"
+            )
         if source.filters.duplicates == "sha256" and "sha256" not in columns:
-            raise SourceError("source.filters.duplicates = 'sha256': the list has no such column; fetch first, or use 'url'")
+            raise SourceError(
+                "source.filters.duplicates = 'sha256': the list has no such column; fetch first, or use 'url'"
+            )
 
     def fingerprint(self) -> dict[str, str | int]:
         return identity(self.files, self.root)
@@ -102,7 +106,10 @@ def _column(role: str, given: str, known: Sequence[str], names: list[str], file:
 def _ask(scratch: Path, number: int, chunk: list[Listed], fetch: FetchRecipe) -> None:
     wanted = [row for row in chunk if row.rejected is None]
     if wanted:
-        columns = {"url": [row.file for row in wanted], "caption": [(row.captions or ("",))[0] for row in wanted]}
+        columns = {
+            "url": [row.file for row in wanted],
+            "caption": [(row.captions or ("",))[0] for row in wanted],
+        }
         running(fetch).start(write_job(scratch, number, columns))
 
 
