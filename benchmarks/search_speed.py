@@ -46,7 +46,7 @@ class Measured:
     recall: float
     found: float
     most_entries: int
-    memory: dict[str, float]
+    memory: dict[str, Any]
 
 
 def main() -> None:
@@ -129,9 +129,9 @@ def search_all(
         frame_width=width,
         tokens_per_frame=1,
     ).eval()
-    memory = {"resident_before_opening": resident()}
+    memory: dict[str, Any] = {"before_opening": resident()}
     gallery = Gallery(folder)
-    memory["resident_after_opening"] = resident()
+    memory["after_opening"] = resident()
     steps: dict[str, list[float]] = {name: [] for name in ("coarse", "read, cold", "read, warm", "score")}
     kept, found, most = [], [], 0
     for number, (query, answer, wanted) in enumerate(zip(queries, best, targets, strict=True)):
@@ -148,7 +148,7 @@ def search_all(
                 steps[name].append(value)
     memory |= {
         "codes": round((folder / "coarse.faiss").stat().st_size / 2**20, 1),
-        "resident_after_all_queries": resident(),
+        "after_all_queries": resident(),
         "peak_with_building": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
     return Measured(
@@ -232,10 +232,11 @@ def forget(path: Path) -> None:
         os.close(descriptor)
 
 
-def resident() -> int:
-    """Resident memory of this process in MB."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * resource.getpagesize() // 2**20
+def resident() -> dict[str, int]:
+    """Resident memory of this process in MB: its own, and pages of files that the system may take back."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    kilobytes = {line.split(":")[0]: int(line.split()[1]) for line in lines if line.startswith("Rss")}
+    return {"own": kilobytes["RssAnon"] // 1024, "of_files": kilobytes["RssFile"] // 1024}
 
 
 if __name__ == "__main__":
