@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import UInt8
 
-from animate import ustar
+from animate import tally, ustar
 from animate.codec import decode_jpeg, decode_mp4, encode_jpeg, encode_mp4
 from animate.data import Clip, Rejected, ShardRecord, Take
 from animate.place import ATTEMPTS, Place
@@ -172,6 +172,7 @@ class ShardWriter:
                 if name not in _NOT_COLUMNS and not isinstance(value, list | dict)
             }
         )
+        tally.count(made=True)
 
     def reject(self, take: Take, rejected: Rejected) -> None:
         """The input is counted, and its row says why it gave no clip."""
@@ -189,6 +190,7 @@ class ShardWriter:
                 **dict.fromkeys(("num_frames", "fps", "duration", "camera")),
             }
         )
+        tally.count(made=False)
 
     def finish(self) -> ShardRecord:
         """The three files are in place, the marker last; returns what the marker says."""

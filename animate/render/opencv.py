@@ -1,6 +1,7 @@
 """Rendering on a CPU: OpenCV samples, one still's levels are made once and shared by all frames."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -16,63 +17,84 @@ from animate.shot import Layer
 
 Frame = UInt8[np.ndarray, "h w 3"]
 
+_SAMPLING = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+
 
 def render_layers(
     stills: Sequence[Frame], layers: Sequence[Layer], video: VideoRecipe, device: str
 ) -> UInt8[np.ndarray, "t h w 3"]:
     """See `animate.render.render`."""
-    cameras = [_Sampler(still, video) for still in stills]
+    samplers = [_Sampler(still, video) for still in stills]
+    aims = [samplers[layer.still].aim(layer.exposures) for layer in layers]
     frames = np.empty((video.num_frames, video.height, video.width, 3), np.uint8)
     for frame, parts in zip(frames, contributions(layers, video.num_frames), strict=True):
-        if is_plain(parts):
-            cameras[parts[0].still].sample(parts[0].exposures[0], frame)
-            if parts[0].stops:
-                cv2.LUT(frame, exposure_table(parts[0].stops), dst=frame)
+        if is_plain(parts, layers):
+            [part] = parts
+            samplers[layers[part.layer].still].sample(aims[part.layer][part.frame][0], frame)
+            if part.stops:
+                cv2.LUT(frame, exposure_table(part.stops), dst=frame)
+        elif parts:
+            lights = [
+                _light(samplers[layers[part.layer].still], aims[part.layer][part.frame], part, video)
+                for part in parts
+            ]
+            frame[:] = to_srgb(sum(lights[1:], lights[0]))
         else:
-            frame[:] = to_srgb(sum(_light(cameras[part.still], part, video) for part in parts))
+            frame[:] = 0
     return frames
 
 
-def _light(camera: "_Sampler", part: Contribution, video: VideoRecipe) -> Float32[np.ndarray, "h w 3"]:
-    """What one shot adds to a frame's linear light."""
-    sampled = np.empty((video.height, video.width, 3), np.uint8)
-    light = np.zeros((video.height, video.width, 3), np.float32)
-    for homography in part.exposures:
-        camera.sample(homography, sampled)
-        light += to_linear(sampled)
-    sigma = part.blur * video.width
-    if sigma > 0.1:
-        taps = gaussian_taps(sigma)
-        light = cv2.sepFilter2D(light, -1, taps, taps, borderType=cv2.BORDER_REPLICATE)
-    return light * np.float32(part.weight * 2.0**part.stops / len(part.exposures))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Aim:
+    """One view: the level to sample, and the matrix from its frame's pixels to that level's."""
+
+    level: Level
+    matrix: Float64[np.ndarray, "3 3"]
+    affine: bool
 
 
 class _Sampler:
-    """One still, its levels made as frames ask for them."""
+    """One still, its levels made as views ask for them."""
 
     def __init__(self, still: Frame, video: VideoRecipe):
-        self.video = video
+        self.frame_size = (video.width, video.height)
         self.supersampling = 2 if video.quality == "best" else 1
         self.size = (video.width * self.supersampling, video.height * self.supersampling)
         self.view = View(still_size=(still.shape[1], still.shape[0]), frame_size=self.size)
         self.levels: dict[Level, Frame] = {Level(halvings=0, sigma=0.0): still}
 
-    def sample(self, homography: Float64[np.ndarray, "3 3"], frame: Frame) -> None:
+    def aim(self, exposures: Float64[np.ndarray, "t s 3 3"]) -> list[list[_Aim]]:
+        """What to sample for each exposure of each frame."""
+        levels = [[level_of(scale) for scale in row] for row in source_scale(exposures, self.view).tolist()]
+        sizes = {level.halvings: self._level(level).shape for row in levels for level in row}
+        matrices = {
+            halvings: source_pixel_from_frame_pixel(exposures, (shape[1], shape[0]), self.size)
+            for halvings, shape in sizes.items()
+        }
+        affine = (exposures[..., 2, :2] == 0).all(axis=-1)
+        return [
+            [
+                _Aim(level=level, matrix=matrices[level.halvings][i, j], affine=bool(affine[i, j]))
+                for j, level in enumerate(row)
+            ]
+            for i, row in enumerate(levels)
+        ]
+
+    def sample(self, aim: _Aim, frame: Frame) -> None:
         """Fills `frame` with the view."""
         if self.supersampling == 1:
-            self._warp(homography, frame)
+            self._warp(aim, frame)
         else:
             large = np.empty((self.size[1], self.size[0], 3), np.uint8)
-            self._warp(homography, large)
-            cv2.resize(large, (self.video.width, self.video.height), dst=frame, interpolation=cv2.INTER_AREA)
+            self._warp(aim, large)
+            cv2.resize(large, self.frame_size, dst=frame, interpolation=cv2.INTER_AREA)
 
-    def _warp(self, homography: Float64[np.ndarray, "3 3"], frame: Frame) -> None:
-        still = self._level(level_of(float(source_scale(homography, self.view))))
-        matrix = source_pixel_from_frame_pixel(homography, (still.shape[1], still.shape[0]), self.size)
-        if homography[2, 0] == 0 and homography[2, 1] == 0:
-            cv2.warpAffine(still, matrix[:2], self.size, frame, _FLAGS, cv2.BORDER_REPLICATE)
+    def _warp(self, aim: _Aim, frame: Frame) -> None:
+        still = self.levels[aim.level]
+        if aim.affine:
+            cv2.warpAffine(still, aim.matrix[:2], self.size, frame, _SAMPLING, cv2.BORDER_REPLICATE)
         else:
-            cv2.warpPerspective(still, matrix, self.size, frame, _FLAGS, cv2.BORDER_REPLICATE)
+            cv2.warpPerspective(still, aim.matrix, self.size, frame, _SAMPLING, cv2.BORDER_REPLICATE)
 
     def _level(self, level: Level) -> Frame:
         if level not in self.levels:
@@ -87,4 +109,19 @@ class _Sampler:
         return self.levels[level]
 
 
-_FLAGS = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+def _light(
+    sampler: _Sampler, aims: Sequence[_Aim], part: Contribution, video: VideoRecipe
+) -> Float32[np.ndarray, "h w 3"]:
+    """What one shot adds to a frame's linear light."""
+    sampled = np.empty((video.height, video.width, 3), np.uint8)
+    light: Float32[np.ndarray, "h w 3"] | None = None
+    for aim in aims:
+        sampler.sample(aim, sampled)
+        light = to_linear(sampled) if light is None else cv2.add(light, to_linear(sampled), dst=light)
+    assert light is not None  # a frame has at least one exposure
+    sigma = part.blur * video.width
+    if sigma > 0.1:
+        taps = gaussian_taps(sigma)
+        light = cv2.sepFilter2D(light, -1, taps, taps, borderType=cv2.BORDER_REPLICATE)
+    light *= np.float32(part.weight * 2.0**part.stops / len(aims))
+    return light
