@@ -63,20 +63,17 @@ class _Sampler:
 
     def aim(self, exposures: Float64[np.ndarray, "t s 3 3"]) -> list[list[_Aim]]:
         """What to sample for each exposure of each frame."""
-        levels = [[level_of(scale) for scale in row] for row in source_scale(exposures, self.view).tolist()]
-        halvings = np.array([[level.halvings for level in row] for row in levels])
-        aims: list[list[_Aim]] = [[] for _ in levels]
-        warps: dict[tuple[int, int], Warp] = {}
-        for depth in np.unique(halvings):
-            places = np.argwhere(halvings == depth)
-            height, width = self._level(Level(halvings=int(depth), sigma=0.0)).shape[:2]
-            matrices = source_pixel_from_frame_pixel(exposures[halvings == depth], (width, height), self.size)
-            for (i, j), warp in zip(places.tolist(), prepare(matrices, self.size), strict=True):
-                warps[i, j] = warp
-        for i, row in enumerate(levels):
-            for j, level in enumerate(row):
-                aims[i].append(_Aim(level=level, warp=warps[i, j]))
-        return aims
+        flat = exposures.reshape(-1, 3, 3)
+        levels = [level_of(scale) for scale in source_scale(flat, self.view).tolist()]
+        aims: dict[int, _Aim] = {}
+        for halvings in {level.halvings for level in levels}:
+            height, width = self._level(Level(halvings=halvings, sigma=0.0)).shape[:2]
+            places = [i for i, level in enumerate(levels) if level.halvings == halvings]
+            matrices = source_pixel_from_frame_pixel(flat[places], (width, height), self.size)
+            for i, warp in zip(places, prepare(matrices, self.size), strict=True):
+                aims[i] = _Aim(level=levels[i], warp=warp)
+        per_frame = exposures.shape[1]
+        return [[aims[i * per_frame + j] for j in range(per_frame)] for i in range(len(exposures))]
 
     def sample(self, aim: _Aim, frame: Frame) -> None:
         """Fills `frame` with the view."""
