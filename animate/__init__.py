@@ -2,8 +2,18 @@
 
 from animate.build import BuildReport, build
 from animate.flow import flow
-from animate.load import load
+from animate.load import load, recipe_beside, retake
 from animate.recipe import BuildRecipe, read_recipe
 from animate.shard import replay
 
-__all__ = ["BuildRecipe", "BuildReport", "build", "flow", "load", "read_recipe", "replay"]
+__all__ = [
+    "BuildRecipe",
+    "BuildReport",
+    "build",
+    "flow",
+    "load",
+    "read_recipe",
+    "recipe_beside",
+    "replay",
+    "retake",
+]

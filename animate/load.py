@@ -105,8 +105,8 @@ def _clips(tars: Sequence[str], share: tuple[int, int], epoch: int, device: str)
                 if "shot" not in record or "jpg" not in members:
                     raise ValueError(f"{url}: {key} holds neither frames nor a still with its shot")
                 if epoch:
-                    recipe = recipe or _recipe_beside(url)
-                    record = _film_again(members["jpg"], record, recipe, epoch)
+                    recipe = recipe or recipe_beside(url)
+                    record = retake(members["jpg"], record, recipe, epoch)
                 frames = replay(members["jpg"], record, device)
             yield LoadedClip(
                 key=record["key"],
@@ -117,8 +117,8 @@ def _clips(tars: Sequence[str], share: tuple[int, int], epoch: int, device: str)
             )
 
 
-def _recipe_beside(url: str) -> BuildRecipe:
-    """The recipe of the build that made the tar."""
+def recipe_beside(url: str) -> BuildRecipe:
+    """The recipe of the build that made the tar; `ValueError` if its plan is no longer beside it."""
     folder = url.rpartition("/")[0] or "."
     plan = read_plan(Place.at(folder))
     if plan is None:
@@ -128,8 +128,8 @@ def _recipe_beside(url: str) -> BuildRecipe:
     return from_table(BuildRecipe, plan.recipe)
 
 
-def _film_again(image: bytes, record: Mapping[str, Any], recipe: BuildRecipe, epoch: int) -> dict[str, Any]:
-    """The record of a later take of the same still."""
+def retake(image: bytes, record: Mapping[str, Any], recipe: BuildRecipe, epoch: int) -> dict[str, Any]:
+    """The record that the clip of a virtual shard has in a later epoch; `replay` gives its frames."""
     take = Take(source_key=record["source_key"], index=record["take"] + epoch * recipe.takes)
     sample = Sample(
         key=record["source_key"], image=image, captions=tuple(record["captions"]), meta=dict(record)

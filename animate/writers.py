@@ -7,6 +7,7 @@ Equal clips in equal order give three equal files.
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -24,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import UInt8
 
-from animate import ustar
+from animate import tally, ustar
 from animate.codec import decode_jpeg, decode_mp4, encode_jpeg, encode_mp4
 from animate.data import Clip, Rejected, ShardRecord, Take
 from animate.place import ATTEMPTS, Place
@@ -161,9 +162,8 @@ class ShardWriter:
             "json": flat_json(clip.record),
             "txt": clip.record["caption"].encode(),
         }
-        for suffix in sorted(members):
-            for piece in ustar.member(f"{clip.take.key}.{suffix}", members[suffix]):
-                self._write(piece)
+        pieces = (ustar.member(f"{clip.take.key}.{suffix}", members[suffix]) for suffix in sorted(members))
+        self._write(b"".join(itertools.chain.from_iterable(pieces)))
         self._clips += 1
         self._rows.append(
             {
@@ -172,6 +172,7 @@ class ShardWriter:
                 if name not in _NOT_COLUMNS and not isinstance(value, list | dict)
             }
         )
+        tally.count(made=True)
 
     def reject(self, take: Take, rejected: Rejected) -> None:
         """The input is counted, and its row says why it gave no clip."""
@@ -189,6 +190,7 @@ class ShardWriter:
                 **dict.fromkeys(("num_frames", "fps", "duration", "camera")),
             }
         )
+        tally.count(made=False)
 
     def finish(self) -> ShardRecord:
         """The three files are in place, the marker last; returns what the marker says."""
@@ -226,8 +228,11 @@ class ShardWriter:
             if local is None:
                 self._place.filesystem.put_file(str(self._folder / name), f"{self._place.root}/{name}")
             else:
+                if suffix == STATS:
+                    _sync_folder(local)  # the marker must not outlive what it stands for
                 os.replace(self._folder / name, local / name)
-                _sync_folder(local)
+        if local is not None:
+            _sync_folder(local)
 
 
 def read_stats(out: str | Path, name: str) -> ShardRecord | None:

@@ -9,10 +9,14 @@ import sys
 
 import typer
 
+from cli.retrieval_check import check
+from cli.retrieval_eval import evaluate
+from cli.retrieval_index import index
+from cli.retrieval_search import search
 from cli.retrieval_train import train
 
 #: Every command, in the order of `--help`, by name.
-COMMANDS = {"train": train}
+COMMANDS = {"train": train, "eval": evaluate, "check": check, "index": index, "search": search}
 
 app = typer.Typer(
     name="retrieval",
@@ -48,9 +52,9 @@ def _exit_code(error: ValueError | RuntimeError) -> int | None:
     """The exit code of an error whose message is for whoever typed the command; None for a bug's."""
     from animate.strict_toml import RecipeError
     from retrieval.checkpoint import CheckpointError
-    from retrieval.datasets import MissingData
+    from retrieval.datasets.errors import DataError
     from retrieval.train import NotFinite
 
-    if isinstance(error, RecipeError | CheckpointError | MissingData):
+    if isinstance(error, RecipeError | CheckpointError | DataError):
         return 2
     return 1 if isinstance(error, NotFinite) else None

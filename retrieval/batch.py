@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Bool, Shaped
 from torch import Tensor
@@ -26,6 +26,7 @@ class Batch:
     keys: list[str]
 
 
+@runtime_checkable
 class TrainData(Protocol):
     """Clips to train on, in batches.
 

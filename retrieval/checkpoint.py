@@ -130,6 +130,7 @@ def start_model(recipe: TrainRecipe) -> Retriever:
 
 
 def _check_frame_size(model: Retriever, recipe: TrainRecipe) -> None:
+    assert isinstance(model.towers, ClipTowers)
     wanted, size = model.towers.architecture.image_size, recipe.frames.size
     if wanted != (size, size):
         raise RecipeError(f"frames.size = {size}: this encoder takes {wanted} pixels")

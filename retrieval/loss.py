@@ -42,10 +42,10 @@ def contrastive(
 
 
 def draw_hard_negatives(
-    scores: Float[Tensor, "b b"],
-    negative: Bool[Tensor, "b b"],
+    scores: Float[Tensor, "b c"],
+    negative: Bool[Tensor, "b c"],
     count: int,
-    noise: Float[Tensor, "b b"],
+    noise: Float[Tensor, "b c"],
 ) -> tuple[Int[Tensor, "b n"], Bool[Tensor, "b n"]]:
     """For each row, columns drawn without replacement with probability softmax(scores) among its negatives.
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from animate.strict_toml import to_table
+from animate.strict_toml import RecipeError, to_table
 from retrieval.recipe import TrainRecipe
 
 
@@ -22,12 +22,16 @@ class RunLog:
         self._tensorboard: Any = None
         self._wandb: Any = None
         if recipe.train.log_to == "tensorboard":
-            from torch.utils.tensorboard import SummaryWriter
-
+            try:
+                from torch.utils.tensorboard import SummaryWriter
+            except ImportError:
+                raise _not_installed("tensorboard") from None
             self._tensorboard = SummaryWriter(str(run / "tensorboard"), purge_step=step + 1)
         elif recipe.train.log_to == "wandb":
-            import wandb
-
+            try:
+                import wandb
+            except ImportError:
+                raise _not_installed("wandb") from None
             self._wandb = wandb.init(
                 project="retrieval",
                 name=recipe.name,
@@ -56,6 +60,12 @@ class RunLog:
             self._tensorboard.close()
         if self._wandb is not None:
             self._wandb.finish()
+
+
+def _not_installed(package: str) -> RecipeError:
+    return RecipeError(
+        f'log_to = "{package}": the package {package} is not installed; install it, or write log_to = "none"'
+    )
 
 
 def _lines(path: Path) -> list[str]:

@@ -224,9 +224,9 @@ def states(inputs_planned: int | None) -> list[Progress]:
 def test_progress_shows_speed_rejections_and_time_left(monkeypatch, inputs_planned):
     """Speed counts this run alone: the first shard was there before."""
     lines = progress_text(states(inputs_planned), terminal=False, monkeypatch=monkeypatch).splitlines()
-    assert lines[-1] == "3 of 4 shards finished, 2,970 clips, 16.5 clips/s, 30 rejected, 0:01:00 left"
+    assert lines[-1] == "3/4 shards, 2,970 clips, 16.5 clips/s, 30 rejected, 0:01:00 left"
 
 
 def test_a_terminal_gets_a_bar(monkeypatch):
     text = progress_text(states(4000), terminal=True, monkeypatch=monkeypatch)
-    assert "3 of 4 shards finished, 2,970 clips, 16.5 clips/s, 30 rejected" in text
+    assert "3/4 shards, 2,970 clips, 16.5 clips/s, 30 rejected" in text

@@ -15,8 +15,10 @@ import cv2
 import numpy as np
 import pytest
 
+import animate
 from retrieval.datasets import (
     DATASETS,
+    DataError,
     FrameReader,
     MissingData,
     TrainLoader,
@@ -380,6 +382,69 @@ def test_held_out_shards_are_the_split_to_be_judged_by(tmp_path, samples):
     assert len(dataset.validation.captions) == 6
 
 
+# --- What `animate` wrote ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=["mp4", "frames", "virtual"])
+def filmed(request, tmp_path_factory) -> Path:
+    """Two takes of three demo photographs in each format."""
+    out = tmp_path_factory.mktemp("filmed") / request.param
+    wanted = {
+        "takes": "2",
+        "source.name": "demo",
+        "source.limit": "3",
+        "video.size": "[64, 64]",
+        "video.num_frames": "5",
+        "video.format": request.param,
+    }
+    recipe = animate.read_recipe(None, [f"{key}={value}" for key, value in wanted.items()])
+    animate.build(recipe, out, workers=0)
+    return out
+
+
+def test_films_are_read_as_animate_loads_them(filmed):
+    clips = ShardClips(find_tars([str(filmed)]))
+    reader = FrameReader(sampler=Sampler(num_frames=5), size=64, decoder="pyav")
+    loaded = list(animate.load(filmed))
+    assert len(clips) == len(loaded) == 6
+    for i, wanted in enumerate(loaded):
+        example = clips.read(i, reader, None, 0)
+        assert not isinstance(example.clip, Unreadable), example.clip
+        assert example.captions == tuple(wanted["captions"])
+        assert example.video_id == wanted["json"]["source_key"]
+        assert example.clip.duration == pytest.approx(5 / wanted["json"]["fps"])
+        difference = np.abs(example.clip.frames.astype(int) - wanted["frames"])
+        assert difference.mean() < 2 if filmed.name == "mp4" else difference.max() == 0
+
+
+def test_new_takes_are_filmed_for_later_epochs_of_virtual_shards(filmed):
+    tars = find_tars([str(filmed)])
+    reader = FrameReader(sampler=Sampler(num_frames=5), size=64, decoder="pyav")
+
+    def frames(new_takes: bool, epoch: int) -> np.ndarray:
+        clip = ShardClips(tars, new_takes=new_takes).read(0, reader, None, epoch).clip
+        assert not isinstance(clip, Unreadable)
+        return clip.frames
+
+    assert (frames(False, 3) == frames(False, 0)).all()
+    assert (frames(True, 0) == frames(False, 0)).all()
+    if filmed.name == "virtual":
+        later = next(iter(animate.load(filmed, epoch=3)))["frames"]
+        assert (frames(True, 3) == later).all()
+        assert (frames(True, 3) != frames(True, 0)).any()
+    else:
+        assert (frames(True, 3) == frames(True, 0)).all()
+
+
+@pytest.mark.parametrize("filmed", ["virtual"], indirect=True)
+def test_new_takes_need_the_plan_of_the_build(filmed, tmp_path):
+    shutil.copy(find_tars([str(filmed)])[0], tmp_path / "0.tar")
+    clips = ShardClips([tmp_path / "0.tar"], new_takes=True)
+    assert not isinstance(clips.read(0, READER, None, 0).clip, Unreadable)
+    with pytest.raises(DataError, match=r"new_takes = true: .*plan\.json is missing"):
+        clips.read(0, READER, None, 1)
+
+
 # --- The loader -------------------------------------------------------------------------------------------
 
 
@@ -516,6 +581,16 @@ def test_train_data_follows_the_recipe(table):
     assert FrameReader.of(FramesSpec(decoder="pyav")).describe() == (
         "uniform_segments middle 12, shorter side 224 and centre crop, pyav"
     )
+
+
+def test_a_folder_of_frames_at_its_own_rate(videos):
+    frames = FramesSpec(sampler="one_fps_then_uniform", size=32, decoder="pyav", folder_fps=3)
+    reader = FrameReader.of(frames)
+    clip = reader.read(Path(videos) / "video0", None)
+    assert not isinstance(clip, Unreadable)
+    assert read_numbers(clip.frames.transpose(0, 2, 3, 1)) == [1, 4]
+    assert clip.seconds.tolist() == [0.0, 1.0]
+    assert reader.describe().endswith("folders at 3 fps")
 
 
 def test_no_training_part(table):

@@ -5,7 +5,17 @@ import typer.main
 import animate
 from cli.animate import app
 
-PUBLIC_NAMES = ["BuildRecipe", "BuildReport", "build", "flow", "load", "read_recipe", "replay"]
+PUBLIC_NAMES = [
+    "BuildRecipe",
+    "BuildReport",
+    "build",
+    "flow",
+    "load",
+    "read_recipe",
+    "recipe_beside",
+    "replay",
+    "retake",
+]
 
 COMMANDS = {
     "build": [

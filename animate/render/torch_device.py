@@ -29,13 +29,16 @@ def render_layers(
 ) -> UInt8[np.ndarray, "t h w 3"]:
     """See `animate.render.render`."""
     parts = contributions(layers, video.num_frames)
-    views = _sample(stills, parts, video, torch.device(device))
-    frames = torch.stack([_mix(seen, views[i], video) for i, seen in enumerate(parts)])
+    views = _sample(stills, layers, parts, video, torch.device(device))
+    frames = torch.stack(
+        [_mix(seen, views[i], is_plain(seen, layers), video, device) for i, seen in enumerate(parts)]
+    )
     return frames.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
 
 def _sample(
     stills: Sequence[UInt8[np.ndarray, "h w 3"]],
+    layers: Sequence[Layer],
     frames: Sequence[Sequence[Contribution]],
     video: VideoRecipe,
     device: torch.device,
@@ -49,15 +52,20 @@ def _sample(
     wanted: dict[tuple[int, Level], list[tuple[int, int, int]]] = defaultdict(list)
     for i, parts in enumerate(frames):
         for j, part in enumerate(parts):
-            for k, scale in enumerate(source_scale(part.exposures, shapes[part.still])):
-                wanted[part.still, level_of(float(scale))].append((i, j, k))
+            layer = layers[part.layer]
+            for k, scale in enumerate(source_scale(layer.exposures[part.frame], shapes[layer.still])):
+                wanted[layer.still, level_of(float(scale))].append((i, j, k))
 
     views: list[list[Tensor]] = [
-        [torch.empty(len(p.exposures), 3, video.height, video.width, device=device) for p in parts]
+        [
+            torch.empty(layers[p.layer].exposures.shape[1], 3, video.height, video.width, device=device)
+            for p in parts
+        ]
         for parts in frames
     ]
     for (still, level), places in wanted.items():
-        homographies = np.stack([frames[i][j].exposures[k] for i, j, k in places])
+        seen = [(layers[frames[i][j].layer], frames[i][j].frame, k) for i, j, k in places]
+        homographies = np.stack([layer.exposures[frame, k] for layer, frame, k in seen])
         warped = _warp(pyramids[still].level(level), homographies, size)
         if factor == 2:
             warped = functional.avg_pool2d(warped, 2).round()
@@ -83,12 +91,12 @@ def _warp(
 
 
 def _mix(
-    parts: Sequence[Contribution], views: Sequence[Tensor], video: VideoRecipe
+    parts: Sequence[Contribution], views: Sequence[Tensor], plain: bool, video: VideoRecipe, device: str
 ) -> UInt8[Tensor, "3 h w"]:
     """One frame from the views of the shots seen in it."""
-    if is_plain(parts) and not parts[0].stops:
+    if plain and not parts[0].stops:
         return views[0][0].to(torch.uint8)
-    light = torch.zeros(3, video.height, video.width, device=views[0].device)
+    light = torch.zeros(3, video.height, video.width, device=device)
     for part, exposures in zip(parts, views, strict=True):
         seen = torch.from_numpy(TO_LINEAR).to(exposures.device)[exposures.long()].mean(0)
         sigma = part.blur * video.width

@@ -19,6 +19,7 @@ from animate.sources.paths import expand_braces, has_suffix, is_url, walk
 from animate.sources.read import read_files, read_stored
 from animate.sources.table import Table
 from animate.sources.tables import TABLE_SUFFIXES
+from animate.sources.urls import Urls, read_urls
 from animate.sources.webdataset import TAR_SUFFIXES, WebDataset, read_tar, read_tar_stream
 
 __all__ = [
@@ -58,12 +59,14 @@ SOURCES: Mapping[str, Callable[[SourceRecipe], Source]] = {
     "folder": Folder,
     "table": Table,
     "webdataset": WebDataset,
+    "urls": Urls,
 }
 
 READERS: Mapping[str, Reader] = {
     "files": read_files,
     "rows": read_stored,
     "tar": read_tar,
+    "urls": read_urls,
     "tar_stream": read_tar_stream,
 }
 

@@ -17,6 +17,7 @@ from animate.recipe import SourceRecipe
 from animate.sources.captions import caption_fault, caption_texts, printable, unique
 from animate.sources.columns import CAPTION_NAMES, KEY_NAMES, carried, first_named
 from animate.sources.errors import SourceError
+from animate.sources.filters import judge
 from animate.sources.keys import MAX_KEY_BYTES, SeenKeys, safe_key
 from animate.sources.listing import Row, freeze_rows, listed_rows, scalar
 from animate.sources.paths import find_files, identity, is_url
@@ -155,7 +156,7 @@ def _assemble(
 ) -> Sample | Rejected:
     """The sample that the members make, or why they make none."""
     fields = _json_record(record)
-    meta: dict[str, Any] = dict(columns)
+    meta: dict[str, Any] = {**columns, "caption_raw": None}
     carried_values = carried({**beside.get(key, {}), **(fields or {})}.items())
     meta.update((name, scalar(value)) for name, value in carried_values.items() if name in columns)
     if "more" in columns:
@@ -165,6 +166,12 @@ def _assemble(
     status, message = caption_fault(captions)
     if text is None and fields is None and record is not None:
         status, message = "bad_row", "its json member is no JSON object"
+    if not status:
+        verdict = judge(captions, meta, source)
+        captions, meta["caption_raw"] = verdict.captions, verdict.raw
+        status, message = (verdict.status, verdict.message) if verdict.status else caption_fault(captions)
+    if not source.clean_captions:
+        meta.pop("caption_raw", None)
     captions = tuple(map(printable, captions))
     if fault is not None:
         return dataclasses.replace(fault, captions=captions, meta=meta)

@@ -26,10 +26,14 @@ from retrieval.video import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fitted:
-    """Chosen frames at the model's size; `seconds` is when each starts, since the video's first."""
+    """Chosen frames at the model's size; `seconds` is when each starts, since the video's first.
+
+    duration: the whole video's, seconds.
+    """
 
     frames: UInt8[np.ndarray, "t 3 s s"]
     seconds: Float64[np.ndarray, "t"]
+    duration: float
     status: Status = "ok"
     message: str = ""
 
@@ -41,6 +45,7 @@ class FrameReader:
     sampler: Sampler
     size: int
     decoder: Decoder
+    folder_fps: int = 1
     cache: Cache | None = None
 
     @classmethod
@@ -52,12 +57,14 @@ class FrameReader:
             sampler=Sampler(name=frames.sampler, num_frames=frames.num_frames, position=position),
             size=frames.size,
             decoder=find_decoder(frames.decoder),
+            folder_fps=frames.folder_fps,
             cache=Cache(folder=Path(cache) / "frames") if cache else None,
         )
 
     def describe(self) -> str:
         """What decides the frames of a given video, in words for result files and cache keys."""
-        return f"{self.sampler.label()}, shorter side {self.size} and centre crop, {self.decoder}"
+        folders = f", folders at {self.folder_fps} fps" if self.folder_fps > 1 else ""
+        return f"{self.sampler.label()}, shorter side {self.size} and centre crop, {self.decoder}{folders}"
 
     def read(self, source: Path | bytes, rng: np.random.Generator | None) -> Fitted | Unreadable:
         """The chosen frames of a video file or its bytes, a folder of frames, or a still."""
@@ -68,11 +75,12 @@ class FrameReader:
         key = key_of(content=content_hash(source), reader=self.describe())
         kept = self.cache.get(key)
         if kept is not None:
-            return Fitted(frames=kept["frames"], seconds=kept["seconds"])
+            return Fitted(frames=kept["frames"], seconds=kept["seconds"], duration=float(kept["duration"][0]))
         result = self._read(source, rng)
         # Damage is looked at again each time: its message names the file, and another decoder may do better.
         if isinstance(result, Fitted) and result.status == "ok":
-            self.cache.put(key, {"frames": result.frames, "seconds": result.seconds})
+            duration = np.array([result.duration])
+            self.cache.put(key, {"frames": result.frames, "seconds": result.seconds, "duration": duration})
         return result
 
     def read_images(
@@ -89,6 +97,7 @@ class FrameReader:
         return Fitted(
             frames=fit(np.stack(list(whole.values())), self.size),
             seconds=np.array(list(whole), dtype=np.float64) / float(fps),
+            duration=len(images) / float(fps),
             status="ok" if len(whole) == len(decoded) else "truncated",
             message="" if len(whole) == len(decoded) else f"{name}: some frames cannot be decoded",
         )
@@ -99,19 +108,22 @@ class FrameReader:
         """The chosen ones of frames that are there already."""
         chosen = self._choose(len(frames), fps, rng)
         return Fitted(
-            frames=fit(frames[chosen].transpose(0, 2, 3, 1), self.size), seconds=chosen / float(fps)
+            frames=fit(frames[chosen].transpose(0, 2, 3, 1), self.size),
+            seconds=chosen / float(fps),
+            duration=len(frames) / float(fps),
         )
 
     def _choose(self, count: int, fps: Fraction, rng: np.random.Generator | None) -> np.ndarray:
         return self.sampler.choose(np.arange(count, dtype=np.int64), count, 1 / fps, rng)
 
     def _read(self, source: Path | bytes, rng: np.random.Generator | None) -> Fitted | Unreadable:
-        clip = read_video(source, self.sampler, rng=rng, decoder=self.decoder)
+        clip = read_video(source, self.sampler, rng=rng, decoder=self.decoder, folder_fps=self.folder_fps)
         if not isinstance(clip, Clip):
             return clip
         return Fitted(
             frames=fit(clip.frames, self.size),
             seconds=clip.seconds,
+            duration=clip.duration,
             status=clip.status,
             message=clip.message,
         )

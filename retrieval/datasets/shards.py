@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 from braceexpand import braceexpand
-from jaxtyping import Int64
+from jaxtyping import Int64, UInt8
 
+from animate import BuildRecipe, recipe_beside, replay, retake
 from retrieval.datasets.clips import Dataset, Example, Split, hash_ids
 from retrieval.datasets.errors import DataError, MissingData
 from retrieval.datasets.reader import Fitted, FrameReader
@@ -23,6 +24,7 @@ from retrieval.video import Unreadable
 
 VIDEO_MEMBERS = ("mp4", "webm", "mkv", "avi", "mov", "m4v")
 IMAGE_MEMBERS = ("jpg", "jpeg", "png", "webp")
+Frames = UInt8[np.ndarray, "t 3 h w"]
 PAGE = "written by `animate build`, or any WebDataset of your own"
 
 
@@ -46,6 +48,7 @@ class ShardClips:
         self._indices: list[TarIndex] = [index_tar(path) for path in tars]
         self._firsts = np.cumsum([0, *(len(index) for index in self._indices)])
         self._new_takes = new_takes
+        self._recipes: dict[Path, BuildRecipe] = {}
 
     def __len__(self) -> int:
         return int(self._firsts[-1])
@@ -61,7 +64,8 @@ class ShardClips:
         key, members = self._members(index)
         record = _record(members)
         captions = _captions(members, record)
-        clip = self._clip(key, members, record, reader, rng, epoch) if captions else _uncaptioned(key)
+        shard = self._shard(index)
+        clip = self._clip(key, members, record, reader, rng, shard, epoch) if captions else _uncaptioned(key)
         return Example(video_id=_video_id(key, record), captions=captions or ("",), clip=clip)
 
     def split(self, name: str) -> Split:
@@ -76,17 +80,36 @@ class ShardClips:
             captions += [(i, text) for text in texts]
         return Split(name=name, clips=self, video_ids=tuple(ids), captions=tuple(captions))
 
+    def _shard(self, index: int) -> int:
+        return int(np.searchsorted(self._firsts, index, side="right")) - 1
+
     def _members(self, index: int) -> tuple[str, dict[str, bytes]]:
-        shard = int(np.searchsorted(self._firsts, index, side="right")) - 1
+        shard = self._shard(index)
         return self._indices[shard].read(index - int(self._firsts[shard]))
+
+    def _film(self, still: bytes, record: dict[str, Any], shard: int, epoch: int) -> Frames:
+        """Frames of a virtual clip: the recorded take, or a new one in each later epoch."""
+        if self._new_takes and epoch:
+            record = retake(still, record, self._build_recipe(shard), epoch)
+        return replay(still, record).transpose(0, 3, 1, 2)
+
+    def _build_recipe(self, shard: int) -> BuildRecipe:
+        folder = self._indices[shard].path.parent
+        if folder not in self._recipes:
+            try:
+                self._recipes[folder] = recipe_beside(str(self._indices[shard].path))
+            except ValueError as error:
+                raise DataError(f"new_takes = true: {error}") from None
+        return self._recipes[folder]
 
     def _clip(
         self,
         key: str,
         members: Mapping[str, bytes],
-        record: Mapping[str, Any],
+        record: dict[str, Any],
         reader: FrameReader,
         rng: np.random.Generator | None,
+        shard: int,
         epoch: int,
     ) -> Fitted | Unreadable:
         for suffix in VIDEO_MEMBERS:
@@ -100,7 +123,7 @@ class ShardClips:
         if still is None:
             return Unreadable(status="missing", message=f"{key}: neither a video nor an image in the sample")
         if "homographies" in record:
-            return reader.take_frames(_film(still, record, epoch if self._new_takes else 0), fps, rng)
+            return reader.take_frames(self._film(still, record, shard, epoch), fps, rng)
         return reader.read_images([still], fps, rng, key)
 
 
@@ -155,11 +178,3 @@ def _is_image(name: str) -> bool:
 
 def _uncaptioned(key: str) -> Unreadable:
     return Unreadable(status="empty", message=f"{key}: no caption")
-
-
-def _film(still: bytes, record: Mapping[str, Any], epoch: int) -> np.ndarray:
-    """Frames of a virtual clip: the recorded take, or another one for each later epoch."""
-    del epoch
-    from animate import replay
-
-    return replay(still, record).transpose(0, 3, 1, 2)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
@@ -73,6 +73,7 @@ class Features:
         )
 
 
+@runtime_checkable
 class Towers(Protocol):
     """Any pair of encoders: give these and the retriever, the losses, the loop and the index work with it.
 
