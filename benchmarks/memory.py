@@ -1,8 +1,8 @@
 """Peak memory of a build over corpora of growing length, and what the virtual format costs beside copying.
 
-Each build is a process of its own with `--workers 0`, so that its peak is one worker's: 200, 2,000 and 20,000 samples
-(the photographs over again). Virtual shards are measured in bytes against the corpus, and in clips a second
-against a loop that reads, hashes and writes the same bytes to a tar.
+Each build is a process of its own with `--workers 0`, so that its peak is one worker's: 200, 2,000 and 20,000
+samples (the photographs over again). Virtual shards are measured in bytes against the corpus, and in clips a
+second against a loop that reads, hashes and writes the same bytes to a tar.
 
     python benchmarks/memory.py --photos FOLDER [--quick]
 """

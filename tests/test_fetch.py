@@ -125,8 +125,6 @@ def _refuse() -> None:
         "0.0.0.0",
         "::1",
         "::",
-    ]
-    + [
         "fe80::1%eth0",
         "fd00::1",
         "::ffff:127.0.0.1",
@@ -209,7 +207,7 @@ def test_robots_txt_is_asked_once_a_site_and_followed(server, monkeypatch):
 
 # A whole list
 
-#: What is asked for, and the status that the row must end in (an image that is none is the decoder's to refuse).
+#: What is asked for, and the status that the row must end in (what is no image is the decoder's to refuse).
 NAMES = {
     "ok1.jpg": "ok",
     "404": "failed_to_download",

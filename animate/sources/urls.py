@@ -1,8 +1,8 @@
 """`urls`: lists of image addresses with captions; a worker downloads the rows that it films.
 
-The rows of a shard are downloaded some hundred at a time: while one chunk is filmed, the next comes. Each chunk is
-checked and, unless kept, deleted when it is filmed. Rows are numbered as they stand in the list, and that is
-their key.
+The rows of a shard are downloaded some hundred at a time: while one chunk is filmed, the next comes. Each
+chunk is checked and, unless kept, deleted when it is filmed. Rows are numbered as they stand in the list, and
+that is their key.
 """
 
 import os
