@@ -48,7 +48,7 @@ def over_time(photographs: Sequence[Path], stills: int, num_frames: int = 24) ->
                 flicker = float(np.sqrt(np.mean(np.diff(error, axis=0) ** 2)))
                 wanted.setdefault((method, kind), []).append((std, flicker))
     for (method, kind), values in wanted.items():
-        std, flicker = np.mean(values, axis=0)
+        std, flicker = np.mean(values, axis=0).tolist()
         rows.append(
             {"method": method, "reference": kind, "std_over_time": round(std, 3), "flicker": round(flicker, 3)}
         )
