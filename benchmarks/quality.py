@@ -40,7 +40,7 @@ def main() -> None:
     )
     over_time = antialiasing.over_time(photographs, 1)
     _table("Error over time, slow zoom at 2.4 source px a frame px, code values", over_time)
-    motion, missing = smoothness.recovered(photographs, stills + 1)
+    motion, missing = smoothness.recovered(photographs, stills)
     _table("Recovered motion beside the planned path, px", motion)
     for name, why in missing.items():
         print(f"{name}: {why}")
@@ -76,7 +76,9 @@ def _table(title: str, rows: list[dict[str, Any]]) -> None:
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
     """A row of the first table with its times as plain numbers."""
     methods = {
-        method: {key: value.to_json() if isinstance(value, measure.Spread) else value for key, value in m.items()}
+        method: {
+            key: value.to_json() if isinstance(value, measure.Spread) else value for key, value in m.items()
+        }
         for method, m in row["methods"].items()
     }
     return {key: value for key, value in row.items() if key != "at"} | {"methods": methods}

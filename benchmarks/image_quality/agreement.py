@@ -38,9 +38,7 @@ def colour(photographs: Sequence[Path], stills: int) -> list[dict[str, Any]]:
                     _pair(mosaic(photographs, side, side, 300 + i), quality, name) for i in range(stills)
                 ]
                 raw = np.array([mine.astype(int) - plain for mine, plain in pairs])
-                stored = np.array(
-                    [_stored(mine).astype(int) - _stored(plain) for mine, plain in pairs]
-                )
+                stored = np.array([_stored(mine).astype(int) - _stored(plain) for mine, plain in pairs])
                 rows.append(
                     {
                         "still": f"{side}x{side}",

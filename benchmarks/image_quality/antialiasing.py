@@ -50,7 +50,12 @@ def over_time(photographs: Sequence[Path], stills: int, num_frames: int = 24) ->
     for (method, kind), values in wanted.items():
         std, flicker = np.mean(values, axis=0).tolist()
         rows.append(
-            {"method": method, "reference": kind, "std_over_time": round(std, 3), "flicker": round(flicker, 3)}
+            {
+                "method": method,
+                "reference": kind,
+                "std_over_time": round(std, 3),
+                "flicker": round(flicker, 3),
+            }
         )
     return rows
 
@@ -61,15 +66,23 @@ def targets(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     for row in rows:
         where = f"{row['source']} at {row['scale']}"
         for kind, default, best in (("box", 3.5, 7.0), ("tent", 6.0, 10.0)):
-            gain = {m: row["methods"][m][kind] - row["methods"]["bilinear"][kind] for m in ("default", "best")}
+            gain = {
+                m: row["methods"][m][kind] - row["methods"]["bilinear"][kind] for m in ("default", "best")
+            }
             if row["at"] >= 2.4:
-                claims.append(measure.target(f"default over bilinear, {where}, {kind}, dB", gain["default"], default))
+                claims.append(
+                    measure.target(f"default over bilinear, {where}, {kind}, dB", gain["default"], default)
+                )
                 claims.append(measure.target(f"best over bilinear, {where}, {kind}, dB", gain["best"], best))
             elif row["at"] <= 1.45:
-                claims.append(measure.target(f"nothing lost by default, {where}, {kind}, dB", gain["default"], 0.0))
+                claims.append(
+                    measure.target(f"nothing lost by default, {where}, {kind}, dB", gain["default"], 0.0)
+                )
         if (row["source"], row["scale"]) == ("1024x768", "2.4"):
             ratio = row["methods"]["default"]["times_bilinear"].median
-            claims.append(measure.target(f"default: times bilinear's time, {where}", ratio, 1.5, at_most=True))
+            claims.append(
+                measure.target(f"default: times bilinear's time, {where}", ratio, 1.5, at_most=True)
+            )
     return claims
 
 

@@ -111,7 +111,7 @@ def _departure(frames: np.ndarray, path: np.ndarray) -> tuple[float, float]:
     first = project(matrices[0], grid)
     grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32) for frame in frames]
     warp = np.eye(2, 3, dtype=np.float32)
-    criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 100, 1e-7)
+    criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 1e-6)
     departures = [np.zeros_like(grid)]
     for matrix, frame in zip(matrices[1:], grey[1:], strict=True):
         _, warp = cv2.findTransformECC(grey[0], frame, warp, cv2.MOTION_AFFINE, criteria, None, 5)
