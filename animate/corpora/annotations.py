@@ -155,9 +155,7 @@ def _vg_images(found: Found) -> Iterator[tuple[int, list[dict[str, Any]], dict[s
         yield number, image.get("regions", []), meta
 
 
-def _row(
-    key: str, captions: Any, name: str, places: Mapping[str, str], meta: Mapping[str, Any]
-) -> Row:
+def _row(key: str, captions: Any, name: str, places: Mapping[str, str], meta: Mapping[str, Any]) -> Row:
     texts = caption_texts(list(captions))
     if name in places:
         return Row(key, texts, places[name], meta)

@@ -14,7 +14,7 @@ ROOT = "ANIMATE_DATA"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """The files of a corpus: `files` are lists or tars of the split, `folder` is where to look for the rest."""
+    """The files of a corpus: `files` are the split's lists or tars, `folder` is where the rest is."""
 
     folder: str
     files: tuple[str, ...]

@@ -1,7 +1,6 @@
-"""Named corpora as sources: files found, then read by one of the general sources or by a reader of their own."""
+"""Named corpora as sources: files found, then read by a general source or by a reader of their own."""
 
 import dataclasses
-import functools
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ from animate.recipe import SourceRecipe
 from animate.sources.errors import SourceError
 from animate.sources.listing import Row, freeze_rows
 from animate.sources.paths import identity, walk
-from animate.sources.urls import Urls
+from animate.sources.urls import TextPair, Urls
 from animate.sources.webdataset import TAR_SUFFIXES, WebDataset
 
 
@@ -24,6 +23,8 @@ def open_named(name: str, source: SourceRecipe) -> Any:
     corpus, found = CORPORA[name], find(name, source.path, source.split)
     if found.files[0].endswith(TAR_SUFFIXES):
         return WebDataset(dataclasses.replace(source, path=_pattern(found.files)))
+    if corpus.kind == "sbu" and found.files[0].endswith(".txt"):
+        return TextPair(source, found.files[0])
     if corpus.kind in ("urls", "sbu"):
         given = dataclasses.replace(
             source,
@@ -31,14 +32,18 @@ def open_named(name: str, source: SourceRecipe) -> Any:
             url_column=source.url_column or corpus.url_column,
             caption_column=source.caption_column or corpus.caption_column,
         )
-        return Urls(given, names=corpus.names if found.files[0].lower().endswith((".tsv", ".tsv.gz")) else None)
+        return Urls(
+            given, names=corpus.names if found.files[0].lower().endswith((".tsv", ".tsv.gz")) else None
+        )
     return Annotated(source, corpus, found, _ROWS[name if name in _ROWS else corpus.kind])
 
 
 class Annotated:
     """A corpus of an annotation file and images in folders or zips beside it."""
 
-    def __init__(self, source: SourceRecipe, corpus: Corpus, found: Found, rows: Callable[..., Iterator[Row]]):
+    def __init__(
+        self, source: SourceRecipe, corpus: Corpus, found: Found, rows: Callable[..., Iterator[Row]]
+    ):
         self.source, self.found, self._rows = source, found, rows
         self.places = image_places(corpus, found, source)
 
@@ -80,9 +85,4 @@ _ROWS: Mapping[str, Callable[..., Iterator[Row]]] = {
     "flickr": flickr_rows,
     "vg": vg_rows,
     "vg-regions": region_rows,
-}
-
-#: Name to how the corpus is opened.
-NAMED: Mapping[str, Callable[[SourceRecipe], Any]] = {
-    name: functools.partial(open_named, name) for name in CORPORA
 }

@@ -16,8 +16,8 @@ class Corpus:
     """A named corpus.
 
     `files` maps each split to file patterns inside the corpus' folder, any of which will do, best first; the
-    first split is the default. `names` are the columns of lists without header. `dead_links` is the share that no
-    longer answers, from small samples: a warning, not a measurement.
+    first split is the default. `names` are the columns of lists without header. `dead_links` is the share
+    that may no longer answer: a warning, not a measurement.
     """
 
     title: str

@@ -1,8 +1,8 @@
 """The process that downloads: img2dataset's Downloader behind the guarded opener, one job a line.
 
-Run as `python -m animate.fetch.downloader CONFIG`. img2dataset takes 6 seconds and 700 MB to import (torch among
-them), so it lives here, once for many jobs, and the filming process stays small; and what hangs in it can
-be killed. It ends when its standard input does.
+Run as `python -m animate.fetch.downloader CONFIG`. img2dataset takes 6 seconds and 700 MB to import (torch
+among them), so it lives here, once for many jobs, and the filming process stays small; and what hangs in it
+can be killed. It ends when its standard input does.
 """
 
 import json
@@ -13,7 +13,7 @@ import urllib.request
 
 
 def main(config: dict) -> None:
-    """Answers each job `{"table", "out", "rows"}` on standard input with a line `{"error"}` on standard output."""
+    """Answers each job (`process.Job`), a line of standard input, with a line `{"error"}`."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # img2dataset prints
     jobs = _jobs_until_end()

@@ -2,8 +2,8 @@
 
 Only http and https; no address that is not public (checked on the very address that is connected to, so
 neither a redirect nor a second name lookup gets around it); a limit of bytes and one of seconds for each
-image; robots.txt. Proxies of the environment are not used: behind one, nobody could check the address. A refusal
-is a `Refused`, whose text begins with the row's status in brackets.
+image; robots.txt. Proxies of the environment are not used: behind one, nobody could check the address. A
+refusal is a `Refused`, whose text begins with the row's status in brackets.
 """
 
 import functools
@@ -75,7 +75,7 @@ class GuardedOpener(urllib.request.OpenerDirector):
             self.add_handler(handler)
 
     def open(self, fullurl: Any, data: Any = None, timeout: Any = None) -> Any:
-        """The response to a request; also called for each redirect. Raises `Refused` and what urllib raises."""
+        """The response to a request; called for each redirect too. Raises `Refused` and what urllib raises."""
         request = urllib.request.Request(fullurl) if isinstance(fullurl, str) else fullurl
         # Lists are full of addresses with spaces and letters that must be escaped on the wire.
         request.full_url = quote(request.full_url, safe="%/:=&?~#+!$,;'@()*[]")

@@ -12,6 +12,7 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from animate.corpora.table import CORPORA
 from animate.data import Part, Rejected, Sample
 from animate.recipe import SourceRecipe
 from animate.sources.captions import caption_fault, caption_texts, printable, unique
@@ -82,6 +83,11 @@ class WebDataset:
 
 def tars_root(source: SourceRecipe) -> str:
     """The folder that the listing's tar names are relative to."""
+    if source.name in CORPORA:
+        # Not at the top: the named corpora stand on this file.
+        from animate.corpora.find import find
+
+        return find(source.name, source.path, source.split).folder
     first = find_files(source.path, TAR_SUFFIXES)[0]
     return "" if is_url(first) else os.path.dirname(os.path.abspath(first))
 
