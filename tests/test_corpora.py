@@ -166,13 +166,13 @@ def test_visual_genome_joins_the_phrases_of_the_largest_regions(tmp_path):
 
 
 def test_visual_genome_regions_are_cut_out(tmp_path):
-    from animate.codec import still_size
+    from animate.codec import decode_still
 
     genome(tmp_path / "vg")
     rows = read(tmp_path, tmp_path / "vg", "vg-regions")
     assert [(row.key, row.captions) for row in rows] == [("2-1", ("an eye",)), ("2-3", ("a cat.",))]
-    sizes = [still_size(row.image, SourceRecipe()) for row in rows if isinstance(row, Sample)]
-    assert sizes == [(160, 160), (400, 300)]
+    shapes = [decode_still(row.image, SourceRecipe()).shape for row in rows if isinstance(row, Sample)]
+    assert shapes == [(160, 160, 3), (300, 400, 3)]
 
 
 FLICKR = {

@@ -33,7 +33,7 @@ class Urls:
     """Rows of one list or of several, in order; `names` are the columns of lists without header."""
 
     def __init__(self, source: SourceRecipe, names: Sequence[str] | None = None):
-        self.source, self.names = source, names
+        self.source, self.names = source, tuple(names) if names else None
         self.files = find_files(source.path, TABLE_SUFFIXES)
         self.root = os.path.dirname(os.path.abspath(self.files[0]))
         columns = list(names) if names else table_columns(self.files[0])
