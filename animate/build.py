@@ -49,7 +49,10 @@ MakeShard = Callable[[ShardPlan, BuildRecipe, str, str], ShardRecord]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far a build is, counting what earlier runs made; `inputs_planned` is None if not known yet."""
+    """How far a build is, with what earlier runs made and what shards in hand have so far.
+
+    `inputs_planned` is None if some part of the corpus must be read to be counted.
+    """
 
     shards_planned: int
     shards_finished: int
@@ -180,13 +183,23 @@ def run_plan(
     todo = [shard for shard in plan.shards if shard.name not in records]
     earlier = set(records)
 
+    in_hand: dict[int, tuple[int, int]] = {}
+
+    def tell() -> None:
+        if on_progress is not None:
+            on_progress(_progress(plan, records, in_hand, recipe.takes))
+
+    def on_count(running: Mapping[int, tuple[int, int]]) -> None:
+        in_hand.clear()
+        in_hand.update(running)
+        tell()
+
     def on_done(index: int, record: ShardRecord) -> None:
         records[record.name] = _checked(record, todo[index], recipe.takes)
-        if on_progress is not None:
-            on_progress(_progress(plan, records, recipe.takes))
+        in_hand.pop(index, None)
+        tell()
 
-    if on_progress is not None:
-        on_progress(_progress(plan, records, recipe.takes))
+    tell()
     failures: list[executor.Failure] = []
     if todo:
         for name in (MANIFEST, LENGTH):  # of a set that has lost a shard since: they come last again
@@ -198,6 +211,7 @@ def run_plan(
             address=address,
             time_limit=None if time_limit is None else time_limit - (time.monotonic() - started),
             on_done=on_done,
+            on_count=on_count if on_progress is not None else None,
         )
     if len(records) == len(plan.shards) and MANIFEST.rpartition("/")[2] not in place.names("_animate"):
         _merge(plan, place, [records[shard.name] for shard in plan.shards])
@@ -279,14 +293,23 @@ def _checked(record: ShardRecord, shard: ShardPlan, takes: int) -> ShardRecord:
     return record
 
 
-def _progress(plan: Plan, records: Mapping[str, ShardRecord], takes: int) -> Progress:
+def _progress(
+    plan: Plan,
+    records: Mapping[str, ShardRecord],
+    in_hand: Mapping[int, tuple[int, int]],
+    takes: int,
+) -> Progress:
+    """`in_hand` is (clips, rejected) of each shard that is being made."""
+    clips = sum(record.clips for record in records.values()) + sum(made for made, _ in in_hand.values())
+    rejected = sum(record.inputs - record.clips for record in records.values())
+    rejected += sum(lost for _, lost in in_hand.values())
     return Progress(
         shards_planned=len(plan.shards),
         shards_finished=len(records),
         inputs_planned=None if plan.rows is None else plan.rows * takes,
-        inputs=sum(record.inputs for record in records.values()),
-        clips=sum(record.clips for record in records.values()),
-        rejected=sum(record.inputs - record.clips for record in records.values()),
+        inputs=clips + rejected,
+        clips=clips,
+        rejected=rejected,
     )
 
 

@@ -73,12 +73,12 @@ class View:
 def source_from_view(
     poses: Float64[np.ndarray, "*b 7"], tighten: Float64[np.ndarray, "*#b"] | float, view: View
 ) -> Float64[np.ndarray, "*b 3 3"]:
-    """Homographies from view to source, h33 = 1, for poses whose frame is `1 / tighten` as wide again.
+    """Homographies from view to source, h33 = 1.
 
     `tighten` in (0, 1] is the factor by which the frame is narrowed on top of the poses' own zoom.
     """
     across, down = view.half_extents
-    homographies = _source_from_ray(poses, view)
+    homographies = source_from_ray(poses, view)
     narrowing = tighten * np.exp(-poses[..., ZOOM])
     homographies[..., :, 0] *= (2 * across * narrowing)[..., None]
     homographies[..., :, 1] *= (2 * down * narrowing)[..., None]
@@ -93,7 +93,7 @@ def widest_fit(poses: Float64[np.ndarray, "*b t 7"], view: View) -> Float64[np.n
     bounds the width in closed form: no search, no corner left out.
     """
     across, down = view.half_extents
-    edges = _INSIDE @ _source_from_ray(poses, view)
+    edges = _INSIDE @ source_from_ray(poses, view)
     reach = np.abs(edges[..., 0]) * across + np.abs(edges[..., 1]) * down
     widths = (edges[..., 2] / np.maximum(reach, 1e-300)).min(axis=-1) * np.exp(poses[..., ZOOM])
     return np.minimum(widths.min(axis=-1) * (1 - _MARGIN), 1 - _MARGIN)
@@ -120,7 +120,7 @@ def view_areas(corners: Float64[np.ndarray, "*b 4 2"]) -> Float64[np.ndarray, "*
     )
 
 
-def union_area(corners: Float64[np.ndarray, "*b t 4 2"], num_lines: int = 64) -> Float64[np.ndarray, "*b"]:
+def union_area(corners: Float64[np.ndarray, "*b t 4 2"], num_lines: int = 32) -> Float64[np.ndarray, "*b"]:
     """Share of the still that a path of views shows in all.
 
     Exact along x, sampled on `num_lines` lines in y: each convex view cuts a line in one interval, and the
@@ -161,7 +161,7 @@ def max_magnification(homographies: Float64[np.ndarray, "*b t 3 3"], view: View)
     """Most frame pixels that a source pixel is spread over, along one side, anywhere in the path."""
     still, frame = view.still_size, view.frame_size
     depths = (homographies[..., 2:, :] @ _CORNERS.T).max(axis=(-1, -2))
-    source_area = np.linalg.det(homographies) / depths**3 * (still[0] * still[1]) / (frame[0] * frame[1])
+    source_area = _determinant(homographies) / depths**3 * (still[0] * still[1]) / (frame[0] * frame[1])
     return 1 / np.sqrt(np.maximum(source_area, 1e-300).min(axis=-1))
 
 
@@ -169,15 +169,25 @@ def source_scale(homographies: Float64[np.ndarray, "*b 3 3"], view: View) -> Flo
     """Source pixels that a frame pixel spans along one side, at the middle of each view."""
     still, frame = view.still_size, view.frame_size
     depth = homographies[..., 2, 0] / 2 + homographies[..., 2, 1] / 2 + homographies[..., 2, 2]
-    area = np.linalg.det(homographies) / depth**3 * (still[0] * still[1]) / (frame[0] * frame[1])
+    area = _determinant(homographies) / depth**3 * (still[0] * still[1]) / (frame[0] * frame[1])
     return np.sqrt(area)
+
+
+def _determinant(matrices: Float64[np.ndarray, "*b 3 3"]) -> Float64[np.ndarray, "*b"]:
+    """By cofactors: for a few 3 x 3 matrices five times as fast as a factorisation."""
+    a, b, c = matrices[..., 0, :], matrices[..., 1, :], matrices[..., 2, :]
+    return (
+        a[..., 0] * (b[..., 1] * c[..., 2] - b[..., 2] * c[..., 1])
+        - a[..., 1] * (b[..., 0] * c[..., 2] - b[..., 2] * c[..., 0])
+        + a[..., 2] * (b[..., 0] * c[..., 1] - b[..., 1] * c[..., 0])
+    )
 
 
 def _dehomogenise(points: Float64[np.ndarray, "*b n 3"]) -> Float64[np.ndarray, "*b n 2"]:
     return points[..., :2] / points[..., 2:]
 
 
-def _source_from_ray(poses: Float64[np.ndarray, "*b 7"], view: View) -> Float64[np.ndarray, "*b 3 3"]:
+def source_from_ray(poses: Float64[np.ndarray, "*b 7"], view: View) -> Float64[np.ndarray, "*b 3 3"]:
     """Matrix from a ray in camera axes to the homogeneous source point where it meets the still."""
     sines, cosines = np.sin(poses[..., :3]), np.cos(poses[..., :3])
     sp, st, sr = sines[..., PAN], sines[..., TILT], sines[..., ROLL]

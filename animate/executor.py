@@ -23,7 +23,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from animate import tally
+
 log = logging.getLogger(__name__)
+
+#: Told how far running tasks are: their index to (clips, rejected) so far.
+OnCount = Callable[[Mapping[int, tuple[int, int]]], None]
 
 #: How often Ray starts a task again after its worker or its machine was lost.
 LOST_WORKER_RETRIES = 5
@@ -58,6 +63,7 @@ def run_tasks(
     *,
     workers: int,
     on_done: Callable[[int, Any], None],
+    on_count: OnCount | None = None,
     address: str | None = None,
     retries: int = 2,
     time_limit: float | None = None,
@@ -68,16 +74,17 @@ def run_tasks(
     on Ray: on a cluster of this machine that lives as long as the call or, with `address`, on a running
     one, where 0 means as many as the cluster has CPUs. A task that raises is tried `retries` times more.
     After `time_limit` seconds no task starts; those that run are finished. Ctrl-C stops the running tasks,
-    lets them clear up, and goes on as KeyboardInterrupt.
+    lets them clear up, and goes on as KeyboardInterrupt. `on_count` hears now and then how far
+    the running tasks are.
     """
     queue = _Queue(
         tasks=deque((index, 1) for index in range(len(tasks))), retries=retries, ends=_end(time_limit)
     )
     if workers == 0 and address is None:
-        _run_here(function, tasks, queue, on_done)
+        _run_here(function, tasks, queue, on_done, on_count)
     else:
         with _ray_cluster(workers, address):
-            _run_on_ray(function, tasks, queue, on_done, workers)
+            _run_on_ray(function, tasks, queue, on_done, on_count, workers)
     return sorted(queue.failures, key=lambda failure: failure.task)
 
 
@@ -131,12 +138,14 @@ def _run_here(
     tasks: Sequence[tuple[Any, ...]],
     queue: _Queue,
     on_done: Callable[[int, Any], None],
+    on_count: OnCount | None,
 ) -> None:
     with _own_threads_restored():
         while (started := queue.next()) is not None:
             index, attempt = started
             try:
-                answer = function(*tasks[index])
+                with _counted_here(index, on_count):
+                    answer = function(*tasks[index])
             except Exception as error:  # the one place where a bug, whatever it is, becomes a listed failure
                 queue.raised(index, attempt, _one_line(error), traceback.format_exc())
             else:
@@ -148,19 +157,22 @@ def _run_on_ray(
     tasks: Sequence[tuple[Any, ...]],
     queue: _Queue,
     on_done: Callable[[int, Any], None],
+    on_count: OnCount | None,
     workers: int,
 ) -> None:
     import ray
     import ray.exceptions
 
     remote = ray.remote(_on_worker).options(num_cpus=1, max_retries=LOST_WORKER_RETRIES)
+    # An actor gathers the counts: it costs a process, so only where somebody wants to know.
+    counts: Any = ray.remote(_Counts).options(num_cpus=0).remote() if on_count else None
     running: dict[Any, tuple[int, int]] = {}
     try:
         while True:
             # Asked anew each time: machines join and leave a cluster.
             width = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
             while len(running) < width and (started := queue.next()) is not None:
-                running[remote.remote(function, tasks[started[0]])] = started
+                running[remote.remote(function, tasks[started[0]], started, counts)] = started
             if not running:
                 return
             ready, _ = ray.wait(list(running), num_returns=1, timeout=1.0)
@@ -174,6 +186,10 @@ def _run_on_ray(
                     queue.raised(index, attempt, _one_line(error), str(error))
                 else:
                     on_done(index, answer)
+            if on_count is not None:
+                with contextlib.suppress(ray.exceptions.RayError):  # only a progress bar waits for it
+                    heard: Any = ray.get(counts.of.remote(list(running.values())), timeout=5.0)
+                    on_count(heard)
     finally:  # `running` is empty unless Ctrl-C, or an error of the caller's, broke in
         for reference in running:
             ray.cancel(reference, force=False)
@@ -181,9 +197,38 @@ def _run_on_ray(
             ray.wait(list(running), num_returns=len(running), timeout=GRACE_SECONDS)
 
 
-def _on_worker(function: Callable[..., Any], task: tuple[Any, ...]) -> Any:
+def _on_worker(
+    function: Callable[..., Any], task: tuple[Any, ...], started: tuple[int, int], counts: Any
+) -> Any:
     prepare_process()
-    return function(*task)
+    if counts is None:
+        return function(*task)
+    with tally.heard(lambda clips, rejected: counts.put.remote(started, (clips, rejected))):
+        return function(*task)
+
+
+class _Counts:
+    """A Ray actor that knows how far each (task, attempt) is."""
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[int, int], tuple[int, int]] = {}
+
+    def put(self, started: tuple[int, int], count: tuple[int, int]) -> None:
+        self._counts[started] = count
+
+    def of(self, running: list[tuple[int, int]]) -> dict[int, tuple[int, int]]:
+        """By task, for those that run; the others are forgotten."""
+        self._counts = {started: self._counts[started] for started in running if started in self._counts}
+        return {index: count for (index, _), count in self._counts.items()}
+
+
+@contextlib.contextmanager
+def _counted_here(index: int, on_count: OnCount | None) -> Iterator[None]:
+    if on_count is None:
+        yield
+        return
+    with tally.heard(lambda clips, rejected: on_count({index: (clips, rejected)})):
+        yield
 
 
 @contextlib.contextmanager

@@ -1,8 +1,6 @@
 """Read shards of any format back: the frames of every clip, rendered on the way where a shard is virtual."""
 
 import json
-import re
-import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
@@ -11,16 +9,15 @@ import fsspec
 import numpy as np
 from jaxtyping import UInt8
 
-from animate.codec import decode_jpeg, decode_mp4
 from animate.data import Rejected, Sample, Take
+from animate.film import Still, film, replay, replay_source
 from animate.place import Place
 from animate.plan import read_plan
 from animate.recipe import BuildRecipe
-from animate.shard import Still, film, replay, replay_source
 from animate.sources.paths import expand_braces, is_url
 from animate.strict_toml import from_table
-
-_FRAME = re.compile(r"\d+\.jpg")
+from animate.ustar import read_samples
+from animate.writers import stored_frames
 
 
 class LoadedClip(TypedDict):
@@ -74,34 +71,12 @@ def find_tars(urls: str | Path | Sequence[str | Path]) -> list[str]:
 
 def read_tar(url: str) -> Iterator[tuple[str, dict[str, bytes]]]:
     """Each sample of a tar: its key, and its members by suffix. `ValueError` if the tar is not whole."""
-    key, members = "", {}
+    filesystem, path = fsspec.core.url_to_fs(url)
     try:
-        filesystem, path = fsspec.core.url_to_fs(url)
-        with filesystem.open(path, "rb") as file, tarfile.open(fileobj=file, mode="r|") as tar:
-            for entry in tar:
-                if not entry.isfile():
-                    continue
-                folder, slash, name = entry.name.rpartition("/")
-                stem, _, suffix = name.partition(".")
-                if folder + slash + stem != key:
-                    if members:
-                        yield key, members
-                    key, members = folder + slash + stem, {}
-                content = tar.extractfile(entry)
-                assert content is not None  # only folders and links have none
-                members[suffix] = content.read()
-    except (tarfile.TarError, FileNotFoundError) as error:
-        raise ValueError(f"{url}: cannot be read as a tar: {error}") from None
-    if members:
-        yield key, members
-
-
-def stored_frames(members: Mapping[str, bytes]) -> UInt8[np.ndarray, "t h w 3"] | None:
-    """The frames that a clip's members hold; None for a virtual clip. `ValueError` if they do not decode."""
-    if "mp4" in members:
-        return decode_mp4(members["mp4"])
-    names = sorted(suffix for suffix in members if _FRAME.fullmatch(suffix))
-    return np.stack([decode_jpeg(members[name]) for name in names]) if names else None
+        with filesystem.open(path, "rb") as file:
+            yield from read_samples(file)
+    except (ValueError, FileNotFoundError) as error:
+        raise ValueError(f"{url}: {error}") from None
 
 
 def _find(name: str) -> list[str]:
@@ -130,8 +105,8 @@ def _clips(tars: Sequence[str], share: tuple[int, int], epoch: int, device: str)
                 if "shot" not in record or "jpg" not in members:
                     raise ValueError(f"{url}: {key} holds neither frames nor a still with its shot")
                 if epoch:
-                    recipe = recipe or _recipe_beside(url)
-                    record = _film_again(members["jpg"], record, recipe, epoch)
+                    recipe = recipe or recipe_beside(url)
+                    record = retake(members["jpg"], record, recipe, epoch)
                 frames = replay(members["jpg"], record, device)
             yield LoadedClip(
                 key=record["key"],
@@ -142,8 +117,8 @@ def _clips(tars: Sequence[str], share: tuple[int, int], epoch: int, device: str)
             )
 
 
-def _recipe_beside(url: str) -> BuildRecipe:
-    """The recipe of the build that made the tar."""
+def recipe_beside(url: str) -> BuildRecipe:
+    """The recipe of the build that made the tar; `ValueError` if its plan is no longer beside it."""
     folder = url.rpartition("/")[0] or "."
     plan = read_plan(Place.at(folder))
     if plan is None:
@@ -153,8 +128,8 @@ def _recipe_beside(url: str) -> BuildRecipe:
     return from_table(BuildRecipe, plan.recipe)
 
 
-def _film_again(image: bytes, record: Mapping[str, Any], recipe: BuildRecipe, epoch: int) -> dict[str, Any]:
-    """The record of a later take of the same still."""
+def retake(image: bytes, record: Mapping[str, Any], recipe: BuildRecipe, epoch: int) -> dict[str, Any]:
+    """The record that the clip of a virtual shard has in a later epoch; `replay` gives its frames."""
     take = Take(source_key=record["source_key"], index=record["take"] + epoch * recipe.takes)
     sample = Sample(
         key=record["source_key"], image=image, captions=tuple(record["captions"]), meta=dict(record)

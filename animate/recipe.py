@@ -22,10 +22,10 @@ Format = Literal["mp4", "frames", "virtual"]
 class FilterRecipe:
     """Which samples of the corpus are wanted; the others are counted rows. Empty and 0 let everything pass.
 
-    `scripts` are writing systems ("latin", "cyrillic", "cjk", "hangul", …) that four fifths of a caption's letters
-    must be of; lengths are in characters. `nsfw` and `licences` list the values that are let through, in any
-    case. `duplicates` names what two samples must share for the second to be refused: "url", "sha256" of the
-    file, or "perceptual" (a 64-bit difference hash); the last two read every image while planning.
+    `scripts` are writing systems ("latin", "cyrillic", "cjk", "hangul", …) that four fifths of a caption's
+    letters must be of; lengths are in characters. `nsfw` and `licences` list the values that are let through,
+    in any case. `duplicates` names what two samples must share for the second to be refused: "url", "sha256"
+    of the file, or "perceptual" (a 64-bit difference hash); the last two read every image while planning.
     """
 
     scripts: tuple[str, ...] = ()
@@ -48,10 +48,10 @@ class FilterRecipe:
 class FetchRecipe:
     """How images are downloaded from a list of addresses.
 
-    `seconds` and `max_bytes` are limits for one image, redirects included; `retries` are tries after the first.
-    `robot` is the name that robots.txt and X-Robots-Tag know us by; `respect_opt_outs` = false asks neither.
-    `threads` and `keep_images` (a folder that keeps each downloaded part; empty deletes it once it is filmed)
-    say how and where, and are no part of the digest.
+    `seconds` and `max_bytes` are limits for one image, redirects included; `retries` are tries after the
+    first. `robot` is the name that robots.txt and X-Robots-Tag know us by; `respect_opt_outs` = false asks
+    neither. `threads` and `keep_images` (a folder that keeps each downloaded part; empty deletes it once it
+    is filmed) say how and where, and are no part of the digest.
     """
 
     user_agent: str = "Mozilla/5.0 (compatible; animate; +https://github.com/rom1504/img2dataset)"
@@ -75,12 +75,12 @@ class FetchRecipe:
 class SourceRecipe:
     """Which corpus, where it lies, its columns and its limits.
 
-    `path` says where the corpus lies on this machine, `images` where the images are that its lists name (empty: beside
-    the list): they are no part of the digest. `limit` = 0 means all; `sample` keeps that share, chosen by
-    key, so that a larger share holds the smaller one. `split` is a corpus' own ("train", "val", "test"). With
-    `clean_captions`, entities are undone, Unicode is normalised (NFC) and control characters and runs of white
-    space become one space; the first caption as it was is kept as `caption_raw`. `background` is what
-    transparent pixels are laid over, as red, green, blue in 0..255.
+    `path` says where the corpus lies on this machine, `images` where the images are that its lists name
+    (empty: beside the list): they are no part of the digest. `limit` = 0 means all; `sample` keeps that
+    share, chosen by key, so that a larger share holds the smaller one. `split` is a corpus' own ("train",
+    "val", "test"). With `clean_captions`, entities are undone, Unicode is normalised (NFC) and control
+    characters and runs of white space become one space; the first caption as it was is kept as `caption_raw`.
+    `background` is what transparent pixels are laid over, as red, green, blue in 0..255.
     """
 
     name: str = "demo"

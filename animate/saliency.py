@@ -18,9 +18,8 @@ def salient_point(still: UInt8[np.ndarray, "h w 3"]) -> tuple[float, float]:
     """(x, y) in unit coordinates of the most striking place, rounded to three decimals."""
     if min(still.shape[:2]) < _SIDE or np.ptp(still) < 8:
         return 0.5, 0.5
-    surprise = np.zeros((_SIDE, _SIDE))
-    for channel in np.moveaxis(_thumbnail(still) @ _OPPONENTS.T, -1, 0):
-        surprise += np.ptp(channel) * _spectral_residual(channel)
+    channels = np.moveaxis(_thumbnail(still) @ _OPPONENTS.T, -1, 0)
+    surprise = np.einsum("c,cij->ij", np.ptp(channels, axis=(1, 2)), _spectral_residual(channels))
     place = (np.arange(_SIDE) + 0.5) / _SIDE
     middle = np.exp(-(((place - 0.5) / 0.35) ** 2) / 2)
     weight = _smooth(surprise, 2) * middle * middle[:, None]
@@ -38,17 +37,18 @@ def _thumbnail(still: UInt8[np.ndarray, "h w 3"]) -> Float64[np.ndarray, "32 32 
     return small
 
 
-def _spectral_residual(channel: Float64[np.ndarray, "32 32"]) -> Float64[np.ndarray, "32 32"]:
-    """What the amplitude spectrum does not share with its neighbourhood, back in space; its mean is 1."""
-    spectrum = np.fft.fft2(channel - channel.mean())
-    amplitude = np.log(np.abs(spectrum) + 1e-3)
-    residual = np.exp(amplitude - _smooth(amplitude, 1) + 1j * np.angle(spectrum))
+def _spectral_residual(channels: Float64[np.ndarray, "c 32 32"]) -> Float64[np.ndarray, "c 32 32"]:
+    """What a spectrum does not share with its neighbourhood, back in space; the mean of each is 1."""
+    spectrum = np.fft.fft2(channels - channels.mean(axis=(1, 2), keepdims=True))
+    amplitude = np.abs(spectrum) + 1e-3
+    # spectrum / amplitude is the phase; the exponential puts the residual of the logarithms in its place.
+    residual = spectrum / amplitude * np.exp(np.log(amplitude) - _smooth(np.log(amplitude), 1))
     surprise = np.abs(np.fft.ifft2(residual)) ** 2
-    return surprise / max(float(surprise.mean()), 1e-12)
+    return surprise / np.maximum(surprise.mean(axis=(1, 2), keepdims=True), 1e-12)
 
 
 def _smooth(values: np.ndarray, reach: int) -> np.ndarray:
-    """Mean over a square of 2 `reach` + 1, wrapping around."""
-    for axis in (0, 1):
-        values = sum(np.roll(values, shift, axis) for shift in range(-reach, reach + 1)) / (2 * reach + 1)
+    """Mean over a square of 2 `reach` + 1 in the last two axes, wrapping around."""
+    for axis in (-1, -2):
+        values = np.mean([np.roll(values, shift, axis) for shift in range(-reach, reach + 1)], axis=0)
     return values

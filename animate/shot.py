@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from animate.camera import (
+    NUM_AXES,
     View,
     max_magnification,
     max_speed,
@@ -80,24 +81,26 @@ class Shot:
 
     def trajectory(self, view: View, fps: int) -> Homographies:
         """Homographies from view to source, one a frame: replayed, never drawn again."""
-        return source_from_view(self.amplitude * self.poses(view, fps, NOMINAL), self.tighten, view)
+        poses = self.poses(self.timeline(fps, NOMINAL), view)
+        return source_from_view(self.amplitude * poses, self.tighten, view)
 
-    def poses(self, view: View, fps: int, exposure: Float64[np.ndarray, " s"]) -> Float64[np.ndarray, "n 7"]:
-        """Unscaled poses at every frame and, in each, at every offset of `exposure` (in frames)."""
-        time = self._timeline(fps, exposure)
-        return np.sum(
-            [c.poses(time, view) for c in self.components if hasattr(c, "poses")] or [0], axis=0
-        ) + (np.zeros((len(time.progress), 7)))
+    def poses(self, time: Timeline, view: View) -> Float64[np.ndarray, "n 7"]:
+        """Unscaled poses at every moment of `time`."""
+        poses = np.zeros((len(time.progress), NUM_AXES))
+        for component in self.components:
+            if hasattr(component, "poses"):
+                poses += component.poses(time, view)
+        return poses
 
-    def blur(self, fps: int) -> Float64[np.ndarray, " t"]:
-        time = self._timeline(fps, NOMINAL)
+    def blur(self, time: Timeline) -> Float64[np.ndarray, " n"]:
+        """Standard deviation of the blur in frame widths at every moment of `time`."""
         radii = [c.blur(time) for c in self.components if hasattr(c, "blur")]
-        return np.sqrt(np.sum(np.square(radii), axis=0)) if radii else np.zeros(self.num_frames)
+        return np.sqrt(np.sum(np.square(radii), axis=0)) if radii else np.zeros(len(time.progress))
 
-    def stops(self, fps: int) -> Float64[np.ndarray, " t"]:
-        time = self._timeline(fps, NOMINAL)
+    def stops(self, time: Timeline) -> Float64[np.ndarray, " n"]:
+        """Exposure in stops at every moment of `time`."""
         drifts = [c.exposure(time) for c in self.components if hasattr(c, "exposure")]
-        return np.sum(drifts, axis=0) if drifts else np.zeros(self.num_frames)
+        return np.sum(drifts, axis=0) if drifts else np.zeros(len(time.progress))
 
     def words(self) -> str:
         """The camera in plain English, without its pace."""
@@ -105,15 +108,15 @@ class Shot:
             return "static"
         return " and ".join(word for word in (c.words() for c in self.components) if word) or "static"
 
-    def _timeline(self, fps: int, exposure: Float64[np.ndarray, " s"]) -> Timeline:
+    def timeline(self, fps: int, exposure: Float64[np.ndarray, " s"]) -> Timeline:
+        """The moments of every frame and, in each, of every offset of `exposure` (in frames)."""
         frame = 1 / (self.num_frames - 1) if self.num_frames > 1 else 0.0
         frames = np.arange(self.num_frames)[:, None] + exposure
         progress = np.clip(frames.ravel() * frame, 0.0, 1.0) if frame else np.full(frames.size, 0.5)
         clock = Clock(progress=progress, frame=frame)
-        by_name = {NAMES[type(component)]: component for component in self.components}
-        for name in COMPONENTS:
-            if name in by_name and hasattr(by_name[name], "retime"):
-                clock = by_name[name].retime(clock)
+        retiming = [component for component in self.components if hasattr(component, "retime")]
+        for component in sorted(retiming, key=lambda component: _ORDER[type(component)]):
+            clock = component.retime(clock)
         return Timeline.of(clock, self.num_frames / fps)
 
 
@@ -140,14 +143,13 @@ class Film:
         exposure = _exposure(self.shutter_degrees, self.shutter_samples)
         layers = []
         for shot, weight in zip(self.shots, self._weights(), strict=True):
-            view = views[shot.still]
-            homographies = shot.trajectory(view, fps)
+            view, time = views[shot.still], shot.timeline(fps, NOMINAL)
+            homographies = source_from_view(shot.amplitude * shot.poses(time, view), shot.tighten, view)
+            exposures = homographies[:, None]
             if self.shutter_degrees:
-                poses = shot.amplitude * shot.poses(view, fps, exposure)
+                poses = shot.amplitude * shot.poses(shot.timeline(fps, exposure), view)
                 exposures = source_from_view(poses, shot.tighten, view)
                 exposures = exposures.reshape(shot.num_frames, -1, 3, 3)
-            else:
-                exposures = homographies[:, None]
             layers.append(
                 Layer(
                     still=shot.still,
@@ -155,8 +157,8 @@ class Film:
                     homographies=homographies,
                     exposures=exposures,
                     weight=weight,
-                    blur=shot.blur(fps),
-                    stops=shot.stops(fps),
+                    blur=shot.blur(time),
+                    stops=shot.stops(time),
                 )
             )
         return tuple(layers)
@@ -213,7 +215,11 @@ class Film:
         )
 
 
+#: The one exposure of a frame at its own moment.
 NOMINAL = np.zeros(1)
+
+#: Components that change time apply in the order of the table.
+_ORDER = {component: place for place, component in enumerate(COMPONENTS.values())}
 
 
 def draw_film(
@@ -314,9 +320,9 @@ def _draw_edit(
 def _fit(shot: Shot, recipe: ShotRecipe, video: VideoRecipe, view: View) -> Shot:
     """The shot with the largest amplitude, and for it the widest frame, at which every bound holds."""
     exposure = _exposure(recipe.shutter_degrees, recipe.shutter_samples)
-    nominal = shot.poses(view, video.fps, NOMINAL)
-    poses = shot.poses(view, video.fps, exposure) if recipe.shutter_degrees else nominal
-    poses = np.concatenate([nominal, poses]) if poses is not nominal else nominal
+    poses = nominal = shot.poses(shot.timeline(video.fps, NOMINAL), view)
+    if recipe.shutter_degrees:
+        poses = np.concatenate([nominal, shot.poses(shot.timeline(video.fps, exposure), view)])
     for amplitudes in (_AMPLITUDES[:1], _AMPLITUDES[1:]):
         paths = amplitudes[:, None, None] * poses
         tighten = widest_fit(paths, view)

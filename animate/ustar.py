@@ -5,6 +5,8 @@ header costs 30 us a member, 0.4 ms a clip of twelve frames: as much as drawing 
 """
 
 import tarfile
+from collections.abc import Iterator
+from typing import BinaryIO
 
 #: A name has to fit its field whole: no prefix field, no long-name extension.
 MAX_NAME_BYTES = 100
@@ -48,3 +50,29 @@ def end(written: int) -> bytes:
     """What closes a tar of `written` bytes: two empty blocks, padded to a whole record."""
     closing = 2 * _BLOCK
     return bytes(closing + -(written + closing) % tarfile.RECORDSIZE)
+
+
+def read_samples(file: BinaryIO) -> Iterator[tuple[str, dict[str, bytes]]]:
+    """Neighbouring members that share a key, as key and contents by suffix; `ValueError` if a tar breaks off.
+
+    The key goes to the first dot of the file name, as WebDataset has it. `file` is read once, front to back.
+    """
+    key, members = "", dict[str, bytes]()
+    try:
+        with tarfile.open(fileobj=file, mode="r|") as tar:
+            for entry in tar:
+                if not entry.isfile():
+                    continue
+                folder, slash, name = entry.name.rpartition("/")
+                stem, _, suffix = name.partition(".")
+                if folder + slash + stem != key:
+                    if members:
+                        yield key, members
+                    key, members = folder + slash + stem, {}
+                content = tar.extractfile(entry)
+                assert content is not None  # only folders and links have none
+                members[suffix] = content.read()
+    except tarfile.TarError as error:
+        raise ValueError(f"not a whole tar: {error}") from None
+    if members:
+        yield key, members

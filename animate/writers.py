@@ -7,8 +7,10 @@ Equal clips in equal order give three equal files.
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
+import re
 import secrets
 import shutil
 import tempfile
@@ -23,8 +25,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import UInt8
 
-from animate import ustar
-from animate.codec import encode_jpeg, encode_mp4
+from animate import tally, ustar
+from animate.codec import decode_jpeg, decode_mp4, encode_jpeg, encode_mp4
 from animate.data import Clip, Rejected, ShardRecord, Take
 from animate.place import ATTEMPTS, Place
 from animate.recipe import Format, VideoRecipe
@@ -60,6 +62,8 @@ COLUMNS: Mapping[str, pa.DataType] = {
 #: JSON values that no column holds though they are text: a whole film, replayable.
 _NOT_COLUMNS = frozenset({"shot"})
 
+_FRAME = re.compile(r"\d+\.jpg")
+
 
 def _mp4_members(image: bytes, frames: Frames | None, video: VideoRecipe) -> dict[str, bytes]:
     """The clip, and its middle frame as poster: clips may begin in black."""
@@ -94,6 +98,14 @@ WRITERS: dict[Format, Callable[[bytes, Frames | None, VideoRecipe], dict[str, by
 def frame_suffix(number: int, num_frames: int) -> str:
     """Suffix of a frame's member, with as many digits as keep the members in order: `00.jpg`, `01.jpg`, …"""
     return f"{number:0{max(2, len(str(num_frames - 1)))}d}.jpg"
+
+
+def stored_frames(members: Mapping[str, bytes]) -> Frames | None:
+    """The frames that a clip's members hold; None for a virtual clip. `ValueError` if they do not decode."""
+    if "mp4" in members:
+        return decode_mp4(members["mp4"])
+    names = sorted(suffix for suffix in members if _FRAME.fullmatch(suffix))
+    return np.stack([decode_jpeg(members[name]) for name in names]) if names else None
 
 
 def flat_json(record: Mapping[str, Any]) -> bytes:
@@ -150,9 +162,8 @@ class ShardWriter:
             "json": flat_json(clip.record),
             "txt": clip.record["caption"].encode(),
         }
-        for suffix in sorted(members):
-            for piece in ustar.member(f"{clip.take.key}.{suffix}", members[suffix]):
-                self._write(piece)
+        pieces = (ustar.member(f"{clip.take.key}.{suffix}", members[suffix]) for suffix in sorted(members))
+        self._write(b"".join(itertools.chain.from_iterable(pieces)))
         self._clips += 1
         self._rows.append(
             {
@@ -161,6 +172,7 @@ class ShardWriter:
                 if name not in _NOT_COLUMNS and not isinstance(value, list | dict)
             }
         )
+        tally.count(made=True)
 
     def reject(self, take: Take, rejected: Rejected) -> None:
         """The input is counted, and its row says why it gave no clip."""
@@ -178,6 +190,7 @@ class ShardWriter:
                 **dict.fromkeys(("num_frames", "fps", "duration", "camera")),
             }
         )
+        tally.count(made=False)
 
     def finish(self) -> ShardRecord:
         """The three files are in place, the marker last; returns what the marker says."""
@@ -215,8 +228,11 @@ class ShardWriter:
             if local is None:
                 self._place.filesystem.put_file(str(self._folder / name), f"{self._place.root}/{name}")
             else:
+                if suffix == STATS:
+                    _sync_folder(local)  # the marker must not outlive what it stands for
                 os.replace(self._folder / name, local / name)
-                _sync_folder(local)
+        if local is not None:
+            _sync_folder(local)
 
 
 def read_stats(out: str | Path, name: str) -> ShardRecord | None:
@@ -266,7 +282,7 @@ def _column_type(values: list[Any]) -> pa.DataType:
         return pa.bool_()
     if kinds == {int} and all(value is None or -(2**63) <= value < 2**63 for value in values):
         return pa.int64()
-    if kinds and kinds <= {int, float}:
+    if float in kinds and kinds <= {int, float}:
         return pa.float64()
     return pa.string()
 

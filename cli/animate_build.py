@@ -57,7 +57,7 @@ def build(
 
     overrides = [*_source(src), *_content(format, takes, limit, seed, size, frames, fps), *(set_ or [])]
     wanted = read_recipe(recipe or None, overrides)
-    seconds = _seconds(time_limit) if time_limit else None
+    seconds = parse_seconds(time_limit) if time_limit else None
     with BuildProgress() as progress:
         try:
             report = run_build(
@@ -76,7 +76,7 @@ def build(
                 file=sys.stderr,
             )
             raise typer.Exit(130) from None
-    _print_report(report)
+    print_report(report)
     if not report.complete:
         raise typer.Exit(1)
 
@@ -114,14 +114,16 @@ def _content(
     return [f"{key}={value}" for key, value in options.items() if value is not None]
 
 
-def _seconds(text: str) -> float:
+def parse_seconds(text: str) -> float:
+    """A time limit in seconds; `typer.BadParameter` if it is none."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
     if not found:
         raise typer.BadParameter(f"{text!r}: write seconds, or 90s, 30m, 2h", param_hint="--time-limit")
     return float(found[1]) * SECONDS[found[2] or "s"]
 
 
-def _print_report(report: "BuildReport") -> None:
+def print_report(report: "BuildReport") -> None:
+    """The summary on stdout, what failed on stderr."""
     if report.complete and not report.shards_made:
         print("Nothing to do: every shard is finished.")
     reasons = ", ".join(f"{status} {count:,}" for status, count in report.rejected.items())

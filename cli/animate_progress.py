@@ -28,7 +28,7 @@ class BuildProgress:
         self._console = console or Console(stderr=True)
         self._bar = Progress(
             SpinnerColumn(),
-            BarColumn(bar_width=None),
+            BarColumn(bar_width=10),
             TextColumn("{task.fields[text]}"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
@@ -64,7 +64,8 @@ class BuildProgress:
         began, before = self._first
         speed = (state.clips - before.clips) / (now - began) if now > began else 0.0
         self.finished = f"{state.shards_finished:,} of {state.shards_planned:,} shards finished"
-        text = f"{self.finished}, {state.clips:,} clips, {speed:.1f} clips/s, {state.rejected:,} rejected"
+        shards = f"{state.shards_finished:,}/{state.shards_planned:,} shards"
+        text = f"{shards}, {state.clips:,} clips, {speed:.1f} clips/s, {state.rejected:,} rejected"
         if state.inputs_planned is None:  # then the shards are what can be counted
             self._bar.update(
                 self._task, completed=state.shards_finished, total=state.shards_planned, text=text

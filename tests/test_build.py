@@ -1,18 +1,21 @@
 """Laws of planning, running, resuming and refusing, with a shard function that films nothing."""
 
 import dataclasses
+import importlib
 import json
 from pathlib import Path
 
 import pytest
 
-from animate import build as build_module
 from animate import sources
 from animate.build import BuildReport, build, open_shard_set
 from animate.data import Part, ShardPlan, ShardRecord
 from animate.place import BuildRefused, Place
 from animate.plan import Plan, cut, read_plan
 from animate.recipe import BuildRecipe, EditRecipe, ShardsRecipe, SourceRecipe, VideoRecipe
+
+#: The module; the package's name `build` is its function.
+build_module = importlib.import_module("animate.build")
 
 RECIPE = BuildRecipe(
     source=SourceRecipe(name="numbers", path="here"), shards=ShardsRecipe(clips_per_shard=4), takes=2

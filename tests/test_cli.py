@@ -1,5 +1,6 @@
 """The command line: what options mean, what is printed, and how each run ends."""
 
+import importlib
 import io
 import signal
 import sys
@@ -7,12 +8,14 @@ import sys
 import pytest
 from rich.console import Console
 
-from animate import build as build_module
 from animate.build import BuildReport, Progress, ShardFailure
 from animate.recipe import BuildRecipe
 from cli import animate as cli
-from cli.animate_build import _seconds, _size
+from cli.animate_build import _size, parse_seconds
 from cli.animate_progress import BuildProgress
+
+#: The module; the package's name `build` is its function.
+build_module = importlib.import_module("animate.build")
 
 REPORT = BuildReport(
     out="/somewhere/shards",
@@ -175,7 +178,7 @@ def test_an_interrupted_build_ends_with_130_and_a_word_on_how_to_go_on(monkeypat
 
 @pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("90s", 90), ("1.5m", 90), ("2h", 7200)])
 def test_a_time_limit_is_seconds_minutes_or_hours(text, seconds):
-    assert _seconds(text) == seconds
+    assert parse_seconds(text) == seconds
 
 
 def test_a_time_limit_of_another_form_is_a_usage_error(monkeypatch, capsys):
@@ -221,9 +224,9 @@ def states(inputs_planned: int | None) -> list[Progress]:
 def test_progress_shows_speed_rejections_and_time_left(monkeypatch, inputs_planned):
     """Speed counts this run alone: the first shard was there before."""
     lines = progress_text(states(inputs_planned), terminal=False, monkeypatch=monkeypatch).splitlines()
-    assert lines[-1] == "3 of 4 shards finished, 2,970 clips, 16.5 clips/s, 30 rejected, 0:01:00 left"
+    assert lines[-1] == "3/4 shards, 2,970 clips, 16.5 clips/s, 30 rejected, 0:01:00 left"
 
 
 def test_a_terminal_gets_a_bar(monkeypatch):
     text = progress_text(states(4000), terminal=True, monkeypatch=monkeypatch)
-    assert "3 of 4 shards finished, 2,970 clips, 16.5 clips/s, 30 rejected" in text
+    assert "3/4 shards, 2,970 clips, 16.5 clips/s, 30 rejected" in text

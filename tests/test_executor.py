@@ -141,6 +141,22 @@ def test_a_task_that_raises_once_is_answered_in_the_end(workers, tmp_path):
     assert run(second_time_lucky, [(tmp_path,)], workers) == ({0: "done"}, [])
 
 
+def test_the_caller_hears_how_far_running_tasks_are(workers):
+    def count_slowly():
+        from animate import tally
+
+        for i in range(30):
+            time.sleep(0.05)
+            tally.count(made=i % 3 > 0)
+
+    heard: list[dict] = []
+    assert run(count_slowly, [(), ()], workers, on_count=heard.append)[1] == []
+    reached = [count for counts in heard for count in counts.values()]
+    assert reached
+    assert all(0 < clips + rejected <= 30 and 0 < rejected < clips for clips, rejected in reached)
+    assert {task for counts in heard for task in counts} <= {0, 1}
+
+
 def test_no_task_starts_after_the_time_limit(workers):
     assert run(abs, [(1,), (2,)], workers, time_limit=0.0) == ({}, [])
 

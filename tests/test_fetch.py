@@ -116,9 +116,22 @@ def _refuse() -> None:
 @pytest.mark.parametrize(
     "address",
     [
-        *("127.0.0.1", "10.1.2.3", "192.168.0.1", "172.16.0.1", "169.254.169.254", "100.64.0.1", "0.0.0.0"),
-        *("::1", "::", "fe80::1%eth0", "fd00::1", "::ffff:127.0.0.1", "64:ff9b::a00:1", "2002:7f00:1::"),
-        *("224.0.0.1", "240.0.0.1"),
+        "127.0.0.1",
+        "10.1.2.3",
+        "192.168.0.1",
+        "172.16.0.1",
+        "169.254.169.254",
+        "100.64.0.1",
+        "0.0.0.0",
+        "::1",
+        "::",
+        "fe80::1%eth0",
+        "fd00::1",
+        "::ffff:127.0.0.1",
+        "64:ff9b::a00:1",
+        "2002:7f00:1::",
+        "224.0.0.1",
+        "240.0.0.1",
     ],
 )
 def test_addresses_that_are_not_public(address):
@@ -194,7 +207,7 @@ def test_robots_txt_is_asked_once_a_site_and_followed(server, monkeypatch):
 
 # A whole list
 
-#: What is asked for, and the status that its row must end in (what is no image, the decoder refuses).
+#: What is asked for, and the status that the row must end in (what is no image is the decoder's to refuse).
 NAMES = {
     "ok1.jpg": "ok",
     "404": "failed_to_download",

@@ -91,13 +91,13 @@ def test_a_build_that_was_killed_and_resumed_has_the_same_bytes(source, referenc
     for name in done:  # what is marked as finished is
         tar = name.replace("_stats.json", ".tar")
         assert (out / tar).read_bytes() == (reference / tar).read_bytes()
-    built(*arguments[1:])
+    built(*source, *SMALL, "--out", out, "--workers", "0")  # also on another number of workers
     assert all_files(out) == all_files(reference)
 
 
-def test_ctrl_c_ends_cleanly_and_leaves_nothing_half_done(source, reference, tmp_path):
+def test_ctrl_c_ends_cleanly_and_leaves_nothing_half_done(tmp_path):
     out = tmp_path / "shards"
-    arguments = ["build", *source, *SMALL, "--out", str(out), "--workers", "2"]
+    arguments = ["build", *SMALL, "--out", str(out), "--workers", "2"]
     code, err = interrupt(arguments, out, signal.SIGINT)
     assert code == 130, err
     assert "the same command goes on from there" in err
@@ -105,8 +105,6 @@ def test_ctrl_c_ends_cleanly_and_leaves_nothing_half_done(source, reference, tmp
     assert not (out / "_tmp").exists()
     stems = {path.name.removesuffix(".tar") for path in out.glob("*.tar")}
     assert {path.name.removesuffix("_stats.json") for path in out.glob("*_stats.json")} == stems
-    built(*arguments[1:])
-    assert all_files(out) == all_files(reference)
 
 
 def interrupt(arguments: list[str], out: Path, how: signal.Signals) -> tuple[int, str]:

@@ -5,7 +5,17 @@ import typer.main
 import animate
 from cli.animate import app
 
-PUBLIC_NAMES: list[str] = ["load"]
+PUBLIC_NAMES = [
+    "BuildRecipe",
+    "BuildReport",
+    "build",
+    "flow",
+    "load",
+    "read_recipe",
+    "recipe_beside",
+    "replay",
+    "retake",
+]
 
 COMMANDS = {
     "build": [
@@ -13,9 +23,9 @@ COMMANDS = {
         "--workers --address --overwrite --time-limit",
     ],
     "doctor": [],
-    "materialize": ["--format --out shards"],
+    "materialize": ["--format --out shards", "--workers --address --overwrite --time-limit"],
     "preview": ["--all --fps --frames --out --seed --shot --size image"],
-    "verify": ["--repair shards"],
+    "verify": ["--repair --workers shards"],
 }
 
 

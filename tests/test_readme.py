@@ -69,6 +69,14 @@ def test_the_pages_commands_and_programs_run_in_their_order(folder):
     assert skipped == set(NOT_RUN)
 
 
+def test_every_recipe_on_the_page_can_be_read(tmp_path):
+    recipes = blocks("toml")
+    assert len(recipes) >= 2
+    for text in recipes:
+        (tmp_path / "page.toml").write_text(text)
+        read_recipe(tmp_path / "page.toml")
+
+
 def test_the_pages_recipe_is_the_default(tmp_path):
     [recipe] = [block for block in blocks("toml") if "[shards]" in block]
     (tmp_path / "page.toml").write_text(recipe)

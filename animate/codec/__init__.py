@@ -2,12 +2,13 @@
 
 from animate.codec.errors import UndecodableImage
 from animate.codec.jpeg import decode_jpeg, encode_jpeg
-from animate.codec.mp4 import decode_mp4, encode_mp4
+from animate.codec.mp4 import declared_frames, decode_mp4, encode_mp4
 from animate.codec.picture import encode_gif, encode_png
 from animate.codec.still import decode_still, still_size
 
 __all__ = [
     "UndecodableImage",
+    "declared_frames",
     "decode_jpeg",
     "decode_mp4",
     "decode_still",

@@ -58,7 +58,7 @@ def encode_mp4(frames: UInt8[np.ndarray, "t h w 3"], *, fps: int, crf: int, pres
             container.mux(packet)
             packets += 1
     data = buffer.getvalue()
-    declared = _declared_frames(data)
+    declared = declared_frames(data)
     if not packets == declared == num_frames:
         raise RuntimeError(f"{num_frames} frames gave {packets} packets, and the MP4 declares {declared}")
     return data
@@ -117,8 +117,8 @@ def _rgb(frame: av.VideoFrame) -> UInt8[np.ndarray, "h w 3"]:
     return frame.to_ndarray(format="rgb24")
 
 
-def _declared_frames(data: bytes) -> int:
-    """The number of samples in the first track's size table (`stsz`), read without opening a decoder."""
+def declared_frames(data: bytes) -> int:
+    """How many frames an MP4 says it has (its first track's `stsz`); `ValueError` if it does not say."""
     box = memoryview(data)
     for name in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsz"):
         box = _child(box, name)
@@ -132,4 +132,4 @@ def _child(box: memoryview, name: bytes) -> memoryview:
         if box[position + 4 : position + 8] == name:
             return box[position + 8 : position + size]
         position += max(size, 8)
-    raise RuntimeError(f"the MP4 just written has no {name.decode()} box")
+    raise ValueError(f"the MP4 has no {name.decode()} box")

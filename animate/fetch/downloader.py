@@ -13,7 +13,7 @@ import urllib.request
 
 
 def main(config: dict) -> None:
-    """Answers each job (`process.Job`), a line of standard input, with a line `{"error"}`."""
+    """Answers each job `{"table", "out", "rows"}` on standard input with a line `{"error"}` on output."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # img2dataset prints
     jobs = _jobs_until_end()

@@ -75,7 +75,7 @@ class GuardedOpener(urllib.request.OpenerDirector):
             self.add_handler(handler)
 
     def open(self, fullurl: Any, data: Any = None, timeout: Any = None) -> Any:
-        """The response to a request, or to a redirect. Raises `Refused` and what urllib raises."""
+        """The response to a request, also of each redirect. Raises `Refused` and what urllib raises."""
         request = urllib.request.Request(fullurl) if isinstance(fullurl, str) else fullurl
         # Lists are full of addresses with spaces and letters that must be escaped on the wire.
         request.full_url = quote(request.full_url, safe="%/:=&?~#+!$,;'@()*[]")

@@ -85,7 +85,7 @@ def outcome(row: dict[str, Any] | None) -> tuple[str, str]:
 
 @contextlib.contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """An empty folder for downloads, gone afterwards; those of killed processes are removed as well."""
+    """An empty folder for downloads, gone afterwards, as are those of processes that were killed."""
     root = Path(tempfile.gettempdir())
     for old in root.glob(f"{PREFIX}*"):
         process = old.name.removeprefix(PREFIX).partition("-")[0]

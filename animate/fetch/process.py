@@ -32,7 +32,7 @@ class Job:
     number: int = 0
 
     def seconds_allowed(self, fetch: FetchRecipe) -> float:
-        """What it takes if every image runs into its time limit, half as much again, and start-up."""
+        """What the part takes if every image runs into its time limit, half as much again, and start-up."""
         rounds = -(-self.rows // fetch.threads) * (fetch.retries + 1)
         return 120 + 1.5 * rounds * fetch.seconds
 

@@ -28,13 +28,13 @@ _TO_SRGB: UInt8[np.ndarray, "16384"] = np.rint(255 * _srgb(np.arange(_STEPS) / (
 
 def to_linear(frame: UInt8[np.ndarray, "*b"]) -> Float32[np.ndarray, "*b"]:
     """sRGB code values as linear light in 0..1."""
-    return TO_LINEAR[frame]
+    return np.take(TO_LINEAR, frame)
 
 
 def to_srgb(light: Float32[np.ndarray, "*b"]) -> UInt8[np.ndarray, "*b"]:
     """Linear light as sRGB code values; what is brighter than white is white."""
-    steps = np.clip(light, 0.0, 1.0) * np.float32(_STEPS - 1) + np.float32(0.5)
-    return _TO_SRGB[steps.astype(np.uint16)]
+    steps = light * np.float32(_STEPS - 1) + np.float32(0.5)
+    return np.take(_TO_SRGB, steps.astype(np.int32), mode="clip")
 
 
 def exposure_table(stops: float) -> UInt8[np.ndarray, "256"]:

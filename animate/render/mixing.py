@@ -1,20 +1,28 @@
-"""Which shots are seen in each frame of a clip, and how much of each."""
+"""What there is to render: which shots are seen in each frame of a clip, and how much of each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import UInt8
 
 from animate.shot import Layer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Contribution:
-    """One shot's part in one frame; the fields are a `Layer`'s, for that frame."""
+class Job:
+    """What to render for one clip: `layers`, and the pictures that they number, at any resolution."""
 
-    still: int
-    exposures: Float64[np.ndarray, "s 3 3"]
+    stills: tuple[UInt8[np.ndarray, "h w 3"], ...]
+    layers: tuple[Layer, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contribution:
+    """One shot's part in one frame: entry `frame` of layer number `layer`, and that entry's light."""
+
+    layer: int
+    frame: int
     weight: float
     blur: float
     stops: float
@@ -23,22 +31,19 @@ class Contribution:
 def contributions(layers: Sequence[Layer], num_frames: int) -> list[list[Contribution]]:
     """For each frame, the shots seen in it, in order; those without weight are left out."""
     frames: list[list[Contribution]] = [[] for _ in range(num_frames)]
-    for layer in layers:
-        for i in range(len(layer.homographies)):
-            frames[layer.first + i].append(
-                Contribution(
-                    still=layer.still,
-                    exposures=layer.exposures[i],
-                    weight=float(layer.weight[i]),
-                    blur=float(layer.blur[i]),
-                    stops=float(layer.stops[i]),
+    for number, layer in enumerate(layers):
+        light = zip(layer.weight.tolist(), layer.blur.tolist(), layer.stops.tolist(), strict=True)
+        for i, (weight, blur, stops) in enumerate(light):
+            if weight > 0:
+                frames[layer.first + i].append(
+                    Contribution(layer=number, frame=i, weight=weight, blur=blur, stops=stops)
                 )
-            )
-    return [[part for part in parts if part.weight > 0] for parts in frames]
+    return frames
 
 
-def is_plain(parts: Sequence[Contribution]) -> bool:
+def is_plain(parts: Sequence[Contribution], layers: Sequence[Layer]) -> bool:
     """Whether a frame is one view of one still, with no light to mix."""
-    return (
-        len(parts) == 1 and parts[0].weight == 1.0 and parts[0].blur == 0.0 and len(parts[0].exposures) == 1
-    )
+    if len(parts) != 1:
+        return False
+    [part] = parts
+    return part.weight == 1.0 and part.blur == 0.0 and layers[part.layer].exposures.shape[1] == 1

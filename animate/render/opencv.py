@@ -1,6 +1,7 @@
 """Rendering on a CPU: OpenCV samples, one still's levels are made once and shared by all frames."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -9,70 +10,77 @@ from jaxtyping import Float32, Float64, UInt8
 from animate.camera import View, source_scale
 from animate.recipe import VideoRecipe
 from animate.render.light import exposure_table, to_linear, to_srgb
-from animate.render.mixing import Contribution, contributions, is_plain
+from animate.render.mixing import Contribution, Job, contributions, is_plain
 from animate.render.pixels import source_pixel_from_frame_pixel
 from animate.render.prefilter import Level, gaussian_taps, level_of
-from animate.shot import Layer
+from animate.render.warp import Warp, prepare, sample
 
 Frame = UInt8[np.ndarray, "h w 3"]
 
 
-def render_layers(
-    stills: Sequence[Frame], layers: Sequence[Layer], video: VideoRecipe, device: str
-) -> UInt8[np.ndarray, "t h w 3"]:
+def render_job(job: Job, video: VideoRecipe) -> UInt8[np.ndarray, "t h w 3"]:
     """See `animate.render.render`."""
-    cameras = [_Sampler(still, video) for still in stills]
+    layers = job.layers
+    samplers = [_Sampler(still, video) for still in job.stills]
+    aims = [samplers[layer.still].aim(layer.exposures) for layer in layers]
     frames = np.empty((video.num_frames, video.height, video.width, 3), np.uint8)
     for frame, parts in zip(frames, contributions(layers, video.num_frames), strict=True):
-        if is_plain(parts):
-            cameras[parts[0].still].sample(parts[0].exposures[0], frame)
-            if parts[0].stops:
-                cv2.LUT(frame, exposure_table(parts[0].stops), dst=frame)
+        if is_plain(parts, layers):
+            [part] = parts
+            samplers[layers[part.layer].still].sample(aims[part.layer][part.frame][0], frame)
+            if part.stops:
+                cv2.LUT(frame, exposure_table(part.stops), dst=frame)
+        elif parts:
+            lights = [
+                _light(samplers[layers[part.layer].still], aims[part.layer][part.frame], part, video)
+                for part in parts
+            ]
+            frame[:] = to_srgb(sum(lights[1:], lights[0]))
         else:
-            frame[:] = to_srgb(sum(_light(cameras[part.still], part, video) for part in parts))
+            frame[:] = 0
     return frames
 
 
-def _light(camera: "_Sampler", part: Contribution, video: VideoRecipe) -> Float32[np.ndarray, "h w 3"]:
-    """What one shot adds to a frame's linear light."""
-    sampled = np.empty((video.height, video.width, 3), np.uint8)
-    light = np.zeros((video.height, video.width, 3), np.float32)
-    for homography in part.exposures:
-        camera.sample(homography, sampled)
-        light += to_linear(sampled)
-    sigma = part.blur * video.width
-    if sigma > 0.1:
-        taps = gaussian_taps(sigma)
-        light = cv2.sepFilter2D(light, -1, taps, taps, borderType=cv2.BORDER_REPLICATE)
-    return light * np.float32(part.weight * 2.0**part.stops / len(part.exposures))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Aim:
+    """One view: the level to sample, and how its frame's pixels lie on that level."""
+
+    level: Level
+    warp: Warp
 
 
 class _Sampler:
-    """One still, its levels made as frames ask for them."""
+    """One still, its levels made as views ask for them."""
 
     def __init__(self, still: Frame, video: VideoRecipe):
-        self.video = video
+        self.frame_size = (video.width, video.height)
         self.supersampling = 2 if video.quality == "best" else 1
         self.size = (video.width * self.supersampling, video.height * self.supersampling)
         self.view = View(still_size=(still.shape[1], still.shape[0]), frame_size=self.size)
         self.levels: dict[Level, Frame] = {Level(halvings=0, sigma=0.0): still}
 
-    def sample(self, homography: Float64[np.ndarray, "3 3"], frame: Frame) -> None:
+    def aim(self, exposures: Float64[np.ndarray, "t s 3 3"]) -> list[list[_Aim]]:
+        """What to sample for each exposure of each frame."""
+        flat = exposures.reshape(-1, 3, 3)
+        levels = [level_of(scale) for scale in source_scale(flat, self.view).tolist()]
+        aims: dict[int, _Aim] = {}
+        for halvings in {level.halvings for level in levels}:
+            height, width = self._level(Level(halvings=halvings, sigma=0.0)).shape[:2]
+            places = [i for i, level in enumerate(levels) if level.halvings == halvings]
+            matrices = source_pixel_from_frame_pixel(flat[places], (width, height), self.size)
+            for i, warp in zip(places, prepare(matrices, self.size), strict=True):
+                aims[i] = _Aim(level=levels[i], warp=warp)
+        per_frame = exposures.shape[1]
+        return [[aims[i * per_frame + j] for j in range(per_frame)] for i in range(len(exposures))]
+
+    def sample(self, aim: _Aim, frame: Frame) -> None:
         """Fills `frame` with the view."""
         if self.supersampling == 1:
-            self._warp(homography, frame)
+            sample(self._level(aim.level), aim.warp, frame)
         else:
             large = np.empty((self.size[1], self.size[0], 3), np.uint8)
-            self._warp(homography, large)
-            cv2.resize(large, (self.video.width, self.video.height), dst=frame, interpolation=cv2.INTER_AREA)
-
-    def _warp(self, homography: Float64[np.ndarray, "3 3"], frame: Frame) -> None:
-        still = self._level(level_of(float(source_scale(homography, self.view))))
-        matrix = source_pixel_from_frame_pixel(homography, (still.shape[1], still.shape[0]), self.size)
-        if homography[2, 0] == 0 and homography[2, 1] == 0:
-            cv2.warpAffine(still, matrix[:2], self.size, frame, _FLAGS, cv2.BORDER_REPLICATE)
-        else:
-            cv2.warpPerspective(still, matrix, self.size, frame, _FLAGS, cv2.BORDER_REPLICATE)
+            sample(self._level(aim.level), aim.warp, large)
+            cv2.resize(large, self.frame_size, dst=frame, interpolation=cv2.INTER_AREA)
 
     def _level(self, level: Level) -> Frame:
         if level not in self.levels:
@@ -87,4 +95,19 @@ class _Sampler:
         return self.levels[level]
 
 
-_FLAGS = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+def _light(
+    sampler: _Sampler, aims: Sequence[_Aim], part: Contribution, video: VideoRecipe
+) -> Float32[np.ndarray, "h w 3"]:
+    """What one shot adds to a frame's linear light."""
+    sampled = np.empty((video.height, video.width, 3), np.uint8)
+    light: Float32[np.ndarray, "h w 3"] | None = None
+    for aim in aims:
+        sampler.sample(aim, sampled)
+        light = to_linear(sampled) if light is None else cv2.add(light, to_linear(sampled), dst=light)
+    assert light is not None  # a frame has at least one exposure
+    sigma = part.blur * video.width
+    if sigma > 0.1:
+        taps = gaussian_taps(sigma)
+        light = cv2.sepFilter2D(light, -1, taps, taps, borderType=cv2.BORDER_REPLICATE)
+    light *= np.float32(part.weight * 2.0**part.stops / len(aims))
+    return light

@@ -40,7 +40,7 @@ def clean(text: str) -> str:
 
 
 def share_of_scripts(text: str, scripts: frozenset[str]) -> float:
-    """The share of the text's letters that are of one of `scripts` (lower case); 1 without letters."""
+    """The share of the text's letters that are of one of `scripts` (lower case); 1 if it has none."""
     letters = [character for character in text if character.isalpha()]
     if not letters:
         return 1.0

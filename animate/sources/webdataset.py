@@ -223,7 +223,8 @@ def _sibling_rows(tar: str) -> dict[str, dict[str, Any]]:
     path = f"{_stem(tar)}.parquet"
     try:
         with fsspec.open(path, "rb") as file:
-            table = pq.read_table(file)  # type: ignore[arg-type]
+            # Not on Arrow's threads: one that holds a piece of the file at exit aborts the process.
+            table = pq.ParquetFile(file).read(use_threads=False)
     except (FileNotFoundError, pa.ArrowInvalid):
         return {}
     key = first_named(table.column_names, KEY_NAMES)

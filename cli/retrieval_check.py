@@ -1,0 +1,58 @@
+"""`retrieval check RECIPE`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def check(
+    recipe: Annotated[Path, typer.Argument(help="The TOML file whose data is looked at.")],
+    set_: Annotated[list[str] | None, typer.Option("--set", help="A recipe key, as table.key=value.")] = None,
+    out: Annotated[Path | None, typer.Option(help="File for one JSON line a video that is not ok.")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Videos read at once.")] = 2,
+) -> None:
+    """Read every video as training and evaluation will, and count what cannot be read.
+
+    Such videos are left out of training, and are failed queries in an evaluation: not an error here.
+    """
+    import json
+
+    from rich.console import Console
+    from rich.progress import track
+
+    from retrieval.datasets import open_dataset
+    from retrieval.health import check_part, parts_of
+    from retrieval.recipe import load_recipe
+
+    resolved = load_recipe(recipe, set_ or ())
+    dataset = open_dataset(resolved.data)
+    console = Console(stderr=True)
+    lines: list[str] = []
+    for part, clips in parts_of(dataset).items():
+        findings = check_part(clips, resolved.frames, resolved.data.cache, threads)
+        shown = track(findings, part, total=len(clips), console=console, disable=not console.is_terminal)
+        counts: dict[str, int] = {}
+        for finding in shown:
+            counts[finding.status] = counts.get(finding.status, 0) + 1
+            if finding.status != "ok":
+                lines.append(
+                    json.dumps(
+                        {
+                            "part": part,
+                            "video": finding.video_id,
+                            "status": finding.status,
+                            "usable": finding.usable,
+                            "message": finding.message,
+                        },
+                        ensure_ascii=False,
+                    )
+                )
+                if len(lines) <= 20:
+                    typer.echo(f"{part}: {finding.status}: {finding.message}", err=True)
+        described = ", ".join(f"{count:,} {status}" for status, count in sorted(counts.items()))
+        typer.echo(f"{part}: {len(clips):,} videos: {described}")
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        typer.echo(f"{len(lines):,} lines: {out}")

@@ -1,0 +1,50 @@
+"""`retrieval search GALLERY TEXT`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def search(
+    gallery: Annotated[Path, typer.Argument(help="A folder made by `retrieval index`.")],
+    text: Annotated[str, typer.Argument(help="What to look for.")],
+    top: Annotated[int, typer.Option(help="Videos to show.")] = 10,
+    candidates: Annotated[int, typer.Option(help="Videos the fine stage looks at.")] = 50,
+    json_: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="The model, where it is no longer in its old place.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Find videos by words: scores, times, and the moment in each video."""
+    import json
+    from dataclasses import asdict
+
+    from retrieval.checkpoint import load_checkpoint
+    from retrieval.gallery import Gallery
+    from retrieval.launch import pick_device
+    from retrieval.search import check_same_model
+    from retrieval.search import search as run
+
+    place = pick_device(device)
+    opened = Gallery(gallery)
+    loaded = load_checkpoint(checkpoint or opened.facts["checkpoint"], place)
+    check_same_model(opened, loaded)
+    found = run(loaded.model, opened, text, top=top, candidates=max(top, candidates), device=place)
+    if json_:
+        typer.echo(json.dumps({"text": text, **asdict(found)}, ensure_ascii=False))
+        return
+    typer.echo(f"{'score':>8}{'coarse':>8}{'fine':>8}  {'moment':>15}  video")
+    for hit in found.hits:
+        moment = f"{clock(hit.moment)} - {clock(hit.moment_end)}"
+        fine = "" if hit.fine is None else f"{hit.fine:.2f}"
+        typer.echo(f"{hit.score:8.2f}{hit.coarse:8.2f}{fine:>8}  {moment:>15}  {hit.video_id}")
+    spent = ", ".join(f"{name} {value:.1f} ms" for name, value in found.milliseconds.items())
+    typer.echo(f"{found.num_videos:,} videos searched, {found.num_read} read by the fine stage; {spent}")
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds with a tenth: 1:02.5."""
+    tenths = round(seconds * 10)
+    return f"{tenths // 600}:{tenths // 10 % 60:02}.{tenths % 10}"

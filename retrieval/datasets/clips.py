@@ -1,0 +1,110 @@
+"""The nouns of all data sets: examples, clips to train on, splits to judge by."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Int64
+
+from retrieval.datasets.errors import DataError
+from retrieval.datasets.reader import Fitted, FrameReader
+from retrieval.video import Unreadable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """One video with its captions; `clip` is its chosen frames, or why there are none."""
+
+    video_id: str
+    captions: tuple[str, ...]
+    clip: Fitted | Unreadable
+
+
+@runtime_checkable
+class Clips(Protocol):
+    """Captioned videos, read in any order."""
+
+    def __len__(self) -> int: ...
+
+    def caption_counts(self) -> Int64[np.ndarray, "n"]:
+        """Captions of each video; `DataError` where only reading all of them would tell."""
+        ...
+
+    def captions(self, index: int) -> tuple[str, ...]:
+        """One video's captions, without its frames."""
+        ...
+
+    def read(self, index: int, reader: FrameReader, rng: np.random.Generator | None, epoch: int) -> Example:
+        """One video's frames as `reader` chooses them, drawing from `rng` where it draws.
+
+        `epoch` matters only where a video is made anew for each.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """Videos to be found and captions to find them by.
+
+    name: the protocol and the part of it, such as "msrvtt 1k-A test".
+    captions: text and the index of its video.
+    """
+
+    name: str
+    clips: Clips
+    video_ids: tuple[str, ...]
+    captions: tuple[tuple[int, str], ...]
+
+    def __post_init__(self) -> None:
+        if len(self.clips) != len(self.video_ids):
+            raise DataError(f"split {self.name!r}: {len(self.video_ids)} ids for {len(self.clips)} videos")
+        if len(set(self.video_ids)) != len(self.video_ids):
+            raise DataError(f"split {self.name!r}: a video stands in it twice")
+        captioned = {video for video, _ in self.captions}
+        if not captioned or captioned != set(range(len(self.video_ids))):
+            raise DataError(f"split {self.name!r}: every video needs a caption")
+
+    @property
+    def texts(self) -> list[str]:
+        return [text for _, text in self.captions]
+
+    @property
+    def caption_videos(self) -> Int64[np.ndarray, "c"]:
+        """The index of each caption's video."""
+        return np.array([video for video, _ in self.captions], dtype=np.int64)
+
+    def digest(self) -> str:
+        """Changes with any video or caption of the split, and not with their order."""
+        return hash_pairs((self.video_ids[video], text) for video, text in self.captions)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """What a recipe's [data] table stands for.
+
+    identity: name, split, and the hash of the training videos; a checkpoint keeps it, so that a test that
+        shares videos with it can be refused.
+    """
+
+    identity: dict[str, str]
+    train: Clips | None
+    validation: Split | None
+    test: Split | None
+
+
+def hash_ids(ids: Iterable[str]) -> str:
+    """Of a list of videos, whatever their order."""
+    return _hash(sorted(ids))
+
+
+def hash_pairs(pairs: Iterable[tuple[str, str]]) -> str:
+    """Of (video, caption) pairs, whatever their order."""
+    return _hash(sorted(map(list, pairs)))
+
+
+def _hash(items: Sequence[object]) -> str:
+    canonical = json.dumps(items, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.blake2b(canonical.encode(), digest_size=16).hexdigest()

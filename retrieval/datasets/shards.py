@@ -1,0 +1,180 @@
+"""Shards: what `animate` wrote in any format, other mp4+txt WebDatasets, and image-text tars.
+
+A sample with an `mp4` (or another video) is decoded; with `00.jpg, 01.jpg, …` it is read as frames; with
+one image and recorded homographies it is filmed here; with one image alone it is a clip of one frame.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from braceexpand import braceexpand
+from jaxtyping import Int64, UInt8
+
+from animate import BuildRecipe, recipe_beside, replay, retake
+from retrieval.datasets.clips import Dataset, Example, Split, hash_ids
+from retrieval.datasets.errors import DataError, MissingData
+from retrieval.datasets.reader import Fitted, FrameReader
+from retrieval.datasets.tars import TarIndex, index_tar
+from retrieval.recipe import DataSpec
+from retrieval.video import Unreadable
+
+VIDEO_MEMBERS = ("mp4", "webm", "mkv", "avi", "mov", "m4v")
+IMAGE_MEMBERS = ("jpg", "jpeg", "png", "webp")
+Frames = UInt8[np.ndarray, "t 3 h w"]
+PAGE = "written by `animate build`, or any WebDataset of your own"
+
+
+def shards(data: DataSpec) -> Dataset:
+    """`data.shards` to train on, `data.held_out` to validate and test on: local tars, or folders of them."""
+    if not data.shards and not data.held_out:
+        raise DataError("shards = []: name the tars to train on, or data.held_out to evaluate on")
+    train = ShardClips(find_tars(data.shards), new_takes=data.new_takes) if data.shards else None
+    held_out = ShardClips(find_tars(data.held_out)) if data.held_out else None
+    split = held_out.split("shards held out") if held_out else None
+    # Names and sizes of the tars stand for their videos: to read all keys would take minutes for millions.
+    tars = [f"{path.name} {path.stat().st_size}" for path in find_tars(data.shards)]
+    identity = {"name": "shards", "split": "", "videos": hash_ids(tars)}
+    return Dataset(identity=identity, train=train, validation=split, test=split)
+
+
+class ShardClips:
+    """Samples of local tars, read in any order by the places of their headers."""
+
+    def __init__(self, tars: Sequence[Path], *, new_takes: bool = False) -> None:
+        self._indices: list[TarIndex] = [index_tar(path) for path in tars]
+        self._firsts = np.cumsum([0, *(len(index) for index in self._indices)])
+        self._new_takes = new_takes
+        self._recipes: dict[Path, BuildRecipe] = {}
+
+    def __len__(self) -> int:
+        return int(self._firsts[-1])
+
+    def caption_counts(self) -> Int64[np.ndarray, "n"]:
+        raise DataError('epoch_of = "captions": shards go by videos; leave it at "videos"')
+
+    def captions(self, index: int) -> tuple[str, ...]:
+        _, members = self._members(index)
+        return _captions(members, _record(members))
+
+    def read(self, index: int, reader: FrameReader, rng: np.random.Generator | None, epoch: int) -> Example:
+        key, members = self._members(index)
+        record = _record(members)
+        captions = _captions(members, record)
+        shard = self._shard(index)
+        clip = self._clip(key, members, record, reader, rng, shard, epoch) if captions else _uncaptioned(key)
+        return Example(video_id=_video_id(key, record), captions=captions or ("",), clip=clip)
+
+    def split(self, name: str) -> Split:
+        """All of it as something to be judged by; takes of one still are told apart by their keys."""
+        ids, captions = [], []
+        for i in range(len(self)):
+            key, _ = self._members(i)
+            texts = self.captions(i)
+            if not texts:
+                raise DataError(f"{name}: sample {key!r} has no caption to look for it by")
+            ids.append(key)
+            captions += [(i, text) for text in texts]
+        return Split(name=name, clips=self, video_ids=tuple(ids), captions=tuple(captions))
+
+    def _shard(self, index: int) -> int:
+        return int(np.searchsorted(self._firsts, index, side="right")) - 1
+
+    def _members(self, index: int) -> tuple[str, dict[str, bytes]]:
+        shard = self._shard(index)
+        return self._indices[shard].read(index - int(self._firsts[shard]))
+
+    def _film(self, still: bytes, record: dict[str, Any], shard: int, epoch: int) -> Frames:
+        """Frames of a virtual clip: the recorded take, or a new one in each later epoch."""
+        if self._new_takes and epoch:
+            record = retake(still, record, self._build_recipe(shard), epoch)
+        return replay(still, record).transpose(0, 3, 1, 2)
+
+    def _build_recipe(self, shard: int) -> BuildRecipe:
+        folder = self._indices[shard].path.parent
+        if folder not in self._recipes:
+            try:
+                self._recipes[folder] = recipe_beside(str(self._indices[shard].path))
+            except ValueError as error:
+                raise DataError(f"new_takes = true: {error}") from None
+        return self._recipes[folder]
+
+    def _clip(
+        self,
+        key: str,
+        members: Mapping[str, bytes],
+        record: dict[str, Any],
+        reader: FrameReader,
+        rng: np.random.Generator | None,
+        shard: int,
+        epoch: int,
+    ) -> Fitted | Unreadable:
+        for suffix in VIDEO_MEMBERS:
+            if suffix in members:
+                return reader.read(members[suffix], rng)
+        fps = Fraction(str(record.get("fps") or 1))
+        numbered = sorted(name for name in members if name.split(".")[0].isdigit() and _is_image(name))
+        if numbered:
+            return reader.read_images([members[name] for name in numbered], fps, rng, key)
+        still = next((members[name] for name in IMAGE_MEMBERS if name in members), None)
+        if still is None:
+            return Unreadable(status="missing", message=f"{key}: neither a video nor an image in the sample")
+        if "homographies" in record:
+            return reader.take_frames(self._film(still, record, shard, epoch), fps, rng)
+        return reader.read_images([still], fps, rng, key)
+
+
+def find_tars(names: Sequence[str]) -> list[Path]:
+    """Local tars of `names`: braces expanded, a folder standing for all tars in it."""
+    found: list[Path] = []
+    for name in names:
+        for expanded in braceexpand(name):
+            if "://" in expanded and not expanded.startswith("file://"):
+                raise DataError(
+                    f"shards: {expanded!r} is not on this machine; training reads samples in any order, "
+                    "so copy the shards here first"
+                )
+            path = Path(expanded.removeprefix("file://"))
+            tars = sorted(path.glob("*.tar")) if path.is_dir() else [path]
+            if not tars or not tars[0].is_file():
+                raise MissingData(f"shard {expanded!r} is not there", page=PAGE, place=str(path))
+            found += tars
+    return found
+
+
+def _record(members: Mapping[str, bytes]) -> dict[str, Any]:
+    """The sample's JSON, or an empty table where it has none that is one."""
+    try:
+        record = json.loads(members.get("json", b"{}"))
+    except ValueError:
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _captions(members: Mapping[str, bytes], record: Mapping[str, Any]) -> tuple[str, ...]:
+    listed = record.get("captions")
+    if isinstance(listed, str):  # flat JSON: lists are kept as text
+        try:
+            listed = json.loads(listed)
+        except ValueError:
+            listed = None
+    texts = listed if isinstance(listed, list) and listed else [record.get("caption")]
+    if "txt" in members and not (isinstance(listed, list) and listed):
+        texts = [members["txt"].decode("utf-8", "replace")]
+    return tuple(text.strip() for text in texts if isinstance(text, str) and text.strip())
+
+
+def _video_id(key: str, record: Mapping[str, Any]) -> str:
+    """Takes of one still are the same video: they are no negatives of each other."""
+    return str(record.get("source_key") or key)
+
+
+def _is_image(name: str) -> bool:
+    return name.rpartition(".")[2] in IMAGE_MEMBERS
+
+
+def _uncaptioned(key: str) -> Unreadable:
+    return Unreadable(status="empty", message=f"{key}: no caption")

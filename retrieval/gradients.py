@@ -1,0 +1,238 @@
+"""Gradients of one batch of any size on a small device: the loss over all pairs, the graph of a few clips.
+
+Gradient caching (Gao et al. 2021, arXiv 2101.06983): encode in micro-batches without a graph; take the
+loss and its gradient with respect to the features, which are small; encode again, micro-batch by
+micro-batch with a graph, and send each its part of that gradient. The result is that of one pass.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from retrieval import loss, score
+from retrieval.batch import Batch
+from retrieval.group import Group
+from retrieval.model import Features, Retriever
+from retrieval.recipe import LossSpec, Precision
+
+AUTOCAST_DTYPES: dict[Precision, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Losses:
+    """Of one batch over all workers: the parts, and their weighted sum."""
+
+    contrastive: float
+    matching: float
+    total: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hard:
+    """Hard negatives of all rows: video columns for each text, text rows for each video, which are real."""
+
+    videos: Int[Tensor, "b n"]
+    videos_real: Tensor
+    texts: Int[Tensor, "b n"]
+    texts_real: Tensor
+
+
+def accumulate_gradients(
+    model: Retriever,
+    batch: Batch,
+    *,
+    spec: LossSpec,
+    micro_batch: int,
+    precision: Precision,
+    generator: torch.Generator,
+    group: Group,
+    scale: float = 1.0,
+) -> Losses:
+    """Add this worker's part of the gradient of `scale` times the loss to every parameter's `.grad`.
+
+    The parts of all workers sum to the gradient of the loss over the gathered batch: follow with
+    `group.sum_gradients`. micro_batch: clips with a graph at once, 0 for all. generator: draws the hard
+    negatives; seeded alike on every worker. Works with any `Retriever`, whatever its towers.
+    """
+    device = model.log_scale.device
+    encoding = _Encoding(model, batch, micro_batch, precision)
+    text, video = encoding.first_pass()
+
+    length = group.largest(int(text.mask.sum(dim=1).max()))
+    whole_text = _gathered(text.trim(length), group, trains=encoding.trains)
+    whole_video = _gathered(video, group, trains=encoding.trains)
+    negative = loss.negatives(
+        group.gather(loss.groups(batch.video_ids, device)), group.gather(loss.groups(batch.captions, device))
+    )
+    rows = group.share(len(whole_text))
+
+    scores = score.coarse(whole_text, whole_video, model.temperature())
+    contrastive = loss.contrastive(scores, negative, rows)
+    (scale * contrastive).backward()
+    matching = torch.zeros((), device=device)
+    if model.interaction is not None:
+        hard = _hard_negatives(scores.detach(), negative, spec, generator)
+        for chunk in _chunks(rows, micro_batch):
+            with _autocast(device, precision):
+                part = _matching(model, whole_text, whole_video, scores.detach(), hard, chunk)
+            (scale * spec.match_weight * part).backward()
+            matching = matching + part.detach()
+
+    if encoding.trains:
+        encoding.second_pass(
+            _own_gradient(whole_text, rows, group), _own_gradient(whole_video, rows, group), length
+        )
+    sums = torch.stack([contrastive.detach(), matching]).double()
+    group.sum_(sums)
+    parts = sums.tolist()
+    return Losses(contrastive=parts[0], matching=parts[1], total=parts[0] + spec.match_weight * parts[1])
+
+
+class _Encoding:
+    """One worker's clips through the encoders, twice where they do not fit at once."""
+
+    def __init__(self, model: Retriever, batch: Batch, micro_batch: int, precision: Precision) -> None:
+        self.model = model
+        self.device = model.log_scale.device
+        self.precision: Precision = precision
+        self.frames = batch.frames
+        self.mask = batch.mask
+        self.ids = model.tokenize(batch.captions)
+        self.chunks = _chunks(slice(0, len(batch.captions)), micro_batch)
+        encoders = (model.towers, model.pooling)
+        self.trains = any(
+            parameter.requires_grad
+            for module in encoders
+            if isinstance(module, torch.nn.Module)
+            for parameter in module.parameters()
+        )
+        self.random: list[Callable[[], AbstractContextManager[None]]] = []
+        self.kept: tuple[Features, Features] | None = None
+
+    def first_pass(self) -> tuple[Features, Features]:
+        """Text and video features of all clips; the graph is kept only if one micro-batch holds all."""
+        texts, videos = [], []
+        keep = self.trains and len(self.chunks) == 1
+        for chunk in self.chunks:
+            self.random.append(_replay_random(self.device))
+            with torch.set_grad_enabled(keep):
+                text, video = self._encode(chunk)
+            texts.append(text)
+            videos.append(video)
+        if keep:
+            self.kept = (texts[0], videos[0])
+        return Features.cat(texts), Features.cat(videos)
+
+    def second_pass(self, text_gradient: Features, video_gradient: Features, length: int) -> None:
+        """Send the gradient of the features on through the encoders."""
+        for chunk, replay in zip(self.chunks, self.random, strict=True):
+            if self.kept is not None:
+                text, video = self.kept
+            else:
+                with replay():
+                    text, video = self._encode(chunk)
+            text = text.trim(length)
+            wanted = text_gradient[chunk], video_gradient[chunk]
+            outputs = [text.pooled, text.tokens, video.pooled, video.tokens]
+            gradients = [wanted[0].pooled, wanted[0].tokens, wanted[1].pooled, wanted[1].tokens]
+            pairs = [pair for pair in zip(outputs, gradients, strict=True) if pair[0].requires_grad]
+            torch.autograd.backward([pair[0] for pair in pairs], [pair[1] for pair in pairs])
+
+    def _encode(self, chunk: slice) -> tuple[Features, Features]:
+        frames = self.frames[chunk].to(self.device, non_blocking=True)
+        mask = self.mask[chunk].to(self.device, non_blocking=True)
+        with _autocast(self.device, self.precision):
+            text = self.model.encode_text(self.ids[chunk].to(self.device, non_blocking=True))
+            video = self.model.encode_video(frames, mask)
+        if self.model.interaction is None:
+            text, video = text.without_tokens(), video.without_tokens()
+        return text.float(), video.float()
+
+
+def _matching(
+    model: Retriever,
+    text: Features,
+    video: Features,
+    coarse_scores: Float[Tensor, "b b"],
+    hard: Hard,
+    rows: slice,
+) -> Float[Tensor, ""]:
+    """The share of these rows in the mean matching loss, over both directions and joint and fused scores.
+
+    The joint scores have a loss of their own, so that reporting them alone is fair; the coarse scores
+    enter without a graph, so that the first stage learns from the contrastive loss only.
+    """
+    interaction = model.interaction
+    assert interaction is not None
+    own = torch.arange(len(coarse_scores), device=coarse_scores.device)[rows]
+    count = hard.videos.shape[1]
+    text_rows = torch.cat([own, own.repeat_interleave(count), hard.texts[rows].flatten()])
+    video_rows = torch.cat([own, hard.videos[rows].flatten(), own.repeat_interleave(count)])
+    pairs = torch.stack([text_rows, video_rows], dim=1)
+    joint = score.fine(interaction, text, video, pairs, pairs_per_pass=len(pairs))
+    fused = score.fuse(interaction, coarse_scores[text_rows, video_rows], joint)
+    total = torch.zeros((), device=joint.device)
+    for scores in (joint, fused):
+        of_own, of_videos, of_texts = scores.split([len(own), len(own) * count, len(own) * count])
+        total = total + loss.matching(of_own, of_videos.unflatten(0, (-1, count)), hard.videos_real[rows])
+        total = total + loss.matching(of_own, of_texts.unflatten(0, (-1, count)), hard.texts_real[rows])
+    return total / (4 * len(coarse_scores))
+
+
+def _hard_negatives(
+    scores: Float[Tensor, "b b"], negative: Tensor, spec: LossSpec, generator: torch.Generator
+) -> Hard:
+    noise = loss.gumbel_noise((2, *scores.shape), generator).to(scores.device)
+    videos, videos_real = loss.draw_hard_negatives(scores, negative, spec.hard_negatives, noise[0])
+    texts, texts_real = loss.draw_hard_negatives(scores.T, negative.T, spec.hard_negatives, noise[1])
+    return Hard(videos=videos, videos_real=videos_real, texts=texts, texts_real=texts_real)
+
+
+def _gathered(features: Features, group: Group, *, trains: bool) -> Features:
+    """The features of all workers, as leaves that collect a gradient where the encoders want one."""
+    return Features(
+        pooled=group.gather(features.pooled).requires_grad_(trains),
+        tokens=group.gather(features.tokens).requires_grad_(trains),
+        mask=group.gather(features.mask),
+    )
+
+
+def _own_gradient(whole: Features, rows: slice, group: Group) -> Features:
+    """The gradient with respect to this worker's features, of the losses of all workers."""
+    pooled, tokens = (
+        torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in (whole.pooled, whole.tokens)
+    )
+    group.sum_(pooled)
+    group.sum_(tokens)
+    return Features(pooled=pooled[rows], tokens=tokens[rows], mask=whole.mask[rows])
+
+
+def _chunks(rows: slice, size: int) -> list[slice]:
+    """Consecutive pieces of at most `size` rows; one piece for 0."""
+    step = size or rows.stop - rows.start
+    return [slice(start, min(start + step, rows.stop)) for start in range(rows.start, rows.stop, step)]
+
+
+def _autocast(device: torch.device, precision: Precision) -> torch.autocast:
+    dtype = AUTOCAST_DTYPES.get(precision)
+    return torch.autocast(device.type, dtype=dtype, enabled=dtype is not None)
+
+
+def _replay_random(device: torch.device) -> Callable[[], AbstractContextManager[None]]:
+    """A context in which torch's generators give again what they give from here on (dropout)."""
+    cpu = torch.get_rng_state()
+    cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+
+    @contextmanager
+    def replay() -> Iterator[None]:
+        with torch.random.fork_rng(devices=[device] if cuda is not None else []):
+            torch.set_rng_state(cpu)
+            if cuda is not None:
+                torch.cuda.set_rng_state(cuda, device)
+            yield
+
+    return replay

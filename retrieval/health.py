@@ -1,0 +1,53 @@
+"""Decode health of a data set's videos, found by reading them exactly as training and evaluation do."""
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from retrieval.datasets import Clips, Dataset, FrameReader
+from retrieval.recipe import FramesSpec
+from retrieval.video import Status, Unreadable
+
+_AHEAD = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One video: `usable` if some of its frames are real, whatever else is wrong with it."""
+
+    video_id: str
+    status: Status
+    message: str
+    usable: bool
+
+
+def parts_of(dataset: Dataset) -> dict[str, Clips]:
+    """The parts that there are, by name; one that serves as validation and test is listed once."""
+    validation = dataset.validation.clips if dataset.validation else None
+    test = dataset.test.clips if dataset.test else None
+    parts = {"train": dataset.train, "validation": validation, "test": None if test is validation else test}
+    return {name: clips for name, clips in parts.items() if clips is not None}
+
+
+def check_part(clips: Clips, frames: FramesSpec, cache: str, threads: int) -> Iterator[Finding]:
+    """A finding for every video, in order, as they come."""
+    reader = FrameReader.of(frames, cache=cache)
+
+    def look(index: int) -> Finding:
+        example = clips.read(index, reader, None, 0)
+        return Finding(
+            video_id=example.video_id,
+            status=example.clip.status,
+            message=example.clip.message,
+            usable=not isinstance(example.clip, Unreadable),
+        )
+
+    ahead: deque[Future[Finding]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        for index in range(len(clips)):
+            ahead.append(pool.submit(look, index))
+            if len(ahead) >= _AHEAD:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()

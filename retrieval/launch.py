@@ -1,0 +1,92 @@
+"""From a recipe to a trained run: data, model and evaluation put together, here or on several workers."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from animate.strict_toml import RecipeError
+from retrieval import checkpoint, datasets, evaluate
+from retrieval.group import Group
+from retrieval.model import Retriever
+from retrieval.recipe import TrainRecipe
+from retrieval.train import Evaluate, OnStep, train
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One `retrieval train` as each of its workers does it."""
+
+    recipe: TrainRecipe
+    out: Path
+    device: str
+    resume: bool
+
+    def __call__(self, group: Group, on_step: OnStep) -> None:
+        """This worker's part, from recipe to checkpoints."""
+        device = pick_device(self.device)
+        data = datasets.train_data(self.recipe)
+        train(
+            self.recipe,
+            checkpoint.start_model(self.recipe),
+            data,
+            out=self.out,
+            evaluate=_evaluation(self.recipe, device),
+            device=device,
+            group=group,
+            resume=self.resume,
+            trained_on={
+                **data.identity,
+                "left_out": data.left_out,
+                "before": _seen_before(self.recipe.model.start_from),
+            },
+            on_step=on_step,
+        )
+
+
+def launch(
+    recipe: TrainRecipe, *, out: Path, workers: int, device: str, resume: bool, on_step: OnStep
+) -> Path:
+    """Train as the recipe says in the run folder `out`; gives the selected checkpoint's folder.
+
+    device: "cpu", "cuda" or "auto", which is a GPU where there is one. workers: above 1, Ray Train workers.
+    `RecipeError` for a recipe that cannot be meant, `NotFinite` for a loss that is no number.
+    """
+    if workers < 1:
+        raise RecipeError(f"workers = {workers}: must be at least 1")
+    job = Job(recipe=recipe, out=out.resolve(), device=device, resume=resume)
+    if workers == 1:
+        job(Group(), on_step)
+    else:
+        from retrieval.workers import run_on_ray
+
+        use_gpu = pick_device(device).type == "cuda"
+        run_on_ray(job, workers=workers, use_gpu=use_gpu, storage=job.out / "ray", on_step=on_step)
+    return checkpoint.find_checkpoint(job.out)
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of that name; `auto` is a GPU if there is one."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def _seen_before(start_from: str) -> dict[str, Any] | None:
+    """What the run behind `start_from` was trained on, and whether test chose it; None for a fresh start."""
+    if not start_from:
+        return None
+    info = checkpoint.read_info(checkpoint.find_checkpoint(Path(start_from)))
+    return {**(info.get("trained_on") or {}), "looked_at_test": info["looked_at_test"]}
+
+
+def _evaluation(recipe: TrainRecipe, device: torch.device) -> Evaluate | None:
+    split = recipe.eval.select_on
+    if split == "none":
+        return None
+
+    def measure(model: Retriever) -> dict[str, float]:
+        return evaluate.evaluate_split(model, recipe, split, device=device)
+
+    return measure

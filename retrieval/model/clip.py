@@ -1,0 +1,172 @@
+"""ClipTowers: an open_clip model as the two towers, pooled features and tokens in one pass each."""
+
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+import open_clip
+import torch
+from jaxtyping import Bool, Float, Int, UInt8
+from open_clip.modified_resnet import ModifiedResNet
+from open_clip.transformer import VisionTransformer
+from torch import Tensor, nn
+from torch.nn import functional
+
+from animate.strict_toml import RecipeError
+from retrieval.model.architecture import Architecture
+from retrieval.model.features import Features
+
+
+class ClipTowers(nn.Module):
+    """Frames and texts to `Features` through an open_clip CLIP.
+
+    Tokens are the last block's, under the tower's own final norm but not projected into the shared space,
+    so those of frames and texts have different widths. A frame's tokens are its class token (the mean of
+    its patches where the tower pools by other means) and, with `patch_grid` g, g x g averages of its patches.
+    """
+
+    image_mean: Tensor
+    image_std: Tensor
+
+    def __init__(self, architecture: Architecture, *, patch_grid: int, token_limit: int = 0) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.patch_grid = patch_grid
+        self.clip = _open_clip_model(architecture.config)
+        self.register_buffer("image_mean", _column(architecture.image_mean), persistent=False)
+        self.register_buffer("image_std", _column(architecture.image_std), persistent=False)
+        self.token_limit = _checked_limit(token_limit, architecture.context_length)
+        self._tokenizer = _tokenizer(architecture)
+        self._end_of_text = _end_of_text(self._tokenizer)
+        self.tokens_per_frame = 1 + patch_grid**2
+        self.embed_dim, self.frame_width, self.text_width = self._widths()
+
+    def encode_frames(self, frames: UInt8[Tensor, "n 3 h w"]) -> Features:
+        """Features of n RGB images of the encoder's own size; one token a frame, then its patch averages."""
+        if tuple(frames.shape[-2:]) != self.architecture.image_size:
+            raise ValueError(
+                f"frames of {tuple(frames.shape[-2:])} pixels: this encoder takes "
+                f"{self.architecture.image_size}; set frames.size"
+            )
+        images = (frames.float() / 255 - self.image_mean) / self.image_std
+        visual = self.clip.visual
+        is_transformer = isinstance(visual, VisionTransformer)
+        has_own_norm = not isinstance(visual, ModifiedResNet) and not (
+            is_transformer and visual.attn_pool is not None
+        )
+        output = self.clip.forward_intermediates(
+            image=images,
+            image_indices=1,
+            normalize=False,
+            normalize_intermediates=has_own_norm,
+            image_output_extra_tokens=is_transformer,
+        )
+        patches = output["image_intermediates"][-1]
+        if is_transformer and visual.pool_type == "tok" and visual.attn_pool is None:
+            frame_token = output["image_intermediates_prefix"][-1]
+        else:
+            frame_token = patches.mean(dim=(2, 3)).unsqueeze(1)
+        tokens = [frame_token]
+        if self.patch_grid:
+            tokens.append(functional.adaptive_avg_pool2d(patches, self.patch_grid).flatten(2).transpose(1, 2))
+        joined = torch.cat(tokens, dim=1)
+        if not has_own_norm:
+            joined = functional.layer_norm(joined, joined.shape[-1:])
+        return Features(
+            pooled=output["image_features"],
+            tokens=joined,
+            mask=torch.ones(joined.shape[:2], dtype=torch.bool, device=joined.device),
+        )
+
+    def encode_text(self, ids: Int[Tensor, "b l"]) -> Features:
+        """Features of b texts, one token a position; positions after the end of the text are masked."""
+        length = self.architecture.context_length
+        if ids.shape[1] != length:
+            # open_clip would broadcast its position table over a single token without a word.
+            raise ValueError(f"texts of {ids.shape[1]} ids: this encoder's context length is {length}")
+        output = self.clip.forward_intermediates(
+            text=ids, text_indices=1, normalize=False, normalize_intermediates=True
+        )
+        return Features(
+            pooled=output["text_features"],
+            tokens=output["text_intermediates"][-1],
+            mask=text_mask(ids, self._end_of_text),
+        )
+
+    def tokenize(self, captions: list[str]) -> Int[Tensor, "b l"]:
+        """Ids of b captions: cut to the token limit, the end-of-text token kept, and padded."""
+        ids = self._tokenizer(captions, context_length=self.token_limit)
+        pad_id = self.architecture.config["text_cfg"].get("pad_id", 0)
+        return functional.pad(ids, (0, self.architecture.context_length - ids.shape[1]), value=pad_id)
+
+    def temperature_start(self) -> float | None:
+        """The temperature stored with the weights."""
+        return float(1 / self.clip.logit_scale.detach().exp().max())
+
+    @torch.no_grad()
+    def _widths(self) -> tuple[int, int, int]:
+        """Widths of pooled features, frame tokens and text tokens, by asking the encoders once."""
+        was_training = self.training
+        self.eval()
+        frames = self.encode_frames(torch.zeros(1, 3, *self.architecture.image_size, dtype=torch.uint8))
+        text = self.encode_text(self.tokenize([""]))
+        self.train(was_training)
+        return frames.pooled.shape[1], frames.tokens.shape[2], text.tokens.shape[2]
+
+
+def text_mask(ids: Int[Tensor, "b l"], end_of_text: int) -> Bool[Tensor, "b l"]:
+    """Positions up to and with the first end-of-text token; all of them where a text has none.
+
+    Id 0 pads, but is a real token too (the "!" of "!;"), so it tells nothing.
+    """
+    is_end = ids == end_of_text
+    ends_before = is_end.long().cumsum(dim=1) - is_end.long()
+    return ends_before == 0
+
+
+def _open_clip_model(config: dict[str, Any]) -> Any:
+    settings = deepcopy(config)
+    custom_text = settings.pop("custom_text", False)
+    return open_clip.CustomTextCLIP(**settings) if custom_text else open_clip.CLIP(**settings)
+
+
+def _tokenizer(architecture: Architecture) -> Callable[..., Tensor]:
+    text = architecture.config["text_cfg"]
+    if architecture.tokenizer:
+        tokenizer = open_clip.get_tokenizer(
+            architecture.tokenizer, context_length=architecture.context_length
+        )
+    elif text.get("hf_tokenizer_name"):
+        tokenizer = open_clip.tokenizer.HFTokenizer(
+            text["hf_tokenizer_name"], context_length=architecture.context_length
+        )
+    else:
+        tokenizer = open_clip.SimpleTokenizer(context_length=architecture.context_length)
+    if isinstance(tokenizer, open_clip.SimpleTokenizer):
+        rows = text.get("vocab_size", tokenizer.vocab_size)
+        if rows < tokenizer.vocab_size:
+            raise RecipeError(
+                f"config: text_cfg.vocab_size = {rows} is below the "
+                f"{tokenizer.vocab_size} ids of CLIP's tokenizer"
+            )
+    return tokenizer
+
+
+def _end_of_text(tokenizer: Any) -> int:
+    if isinstance(tokenizer, open_clip.SimpleTokenizer):
+        return tokenizer.eot_token_id
+    inner = tokenizer.tokenizer
+    for end in (inner.eos_token_id, inner.sep_token_id):
+        if end is not None:
+            return end
+    raise RecipeError("name: its tokenizer marks no end of a text, so padding cannot be told from words")
+
+
+def _checked_limit(token_limit: int, context_length: int) -> int:
+    if token_limit > context_length:
+        raise RecipeError(f"token_limit = {token_limit}: must be at most the context length {context_length}")
+    return token_limit or context_length
+
+
+def _column(values: tuple[float, ...]) -> Float[Tensor, "3 1 1"]:
+    return torch.tensor(values).reshape(3, 1, 1)

@@ -1,0 +1,242 @@
+"""TrainRecipe: everything that decides what a training run does, as nested frozen dataclasses.
+
+Each class is one table of the TOML file and each field one key; a key not named here is an error.
+Where a run happens (folder, workers, device) is a command-line setting and no part of the recipe.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from animate.strict_toml import RecipeError, apply_overrides, from_table, read_toml
+
+Activation = Literal["auto", "gelu", "quick_gelu"]
+Head = Literal["none", "eot", "tokens"]
+Precision = Literal["fp32", "bf16", "fp16"]
+SelectOn = Literal["none", "validation", "test"]
+
+
+def _at_least(name: str, value: int | float, least: int | float) -> None:
+    if value < least:
+        raise ValueError(f"{name} = {value}: must be at least {least}")
+
+
+def _positive(name: str, value: int | float) -> None:
+    if not value > 0:
+        raise ValueError(f"{name} = {value}: must be above 0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSpec:
+    """Which dual encoder, from where, and how frame vectors become one video vector."""
+
+    # A registered open_clip name, "local-dir:FOLDER", or the path of an open_clip config JSON ...
+    name: str = ""
+    # ... or the architecture itself: the table of an open_clip config (embed_dim, vision_cfg, text_cfg).
+    config: dict[str, Any] = field(default_factory=dict)
+    # "" (a local-dir brings its own), a pretrained tag of `name`, or the path of a .pt or .safetensors file.
+    weights: str = ""
+    # Without weights the encoders start from noise; that has to be said.
+    random_weights: bool = False
+    # A run or checkpoint folder to start from: the whole model; `weights` are then not read.
+    start_from: str = ""
+    # Files seldom say which activation trained them; "auto" refuses where it cannot be known.
+    activation: Activation = "auto"
+    # Captions are cut to this many tokens (start and end included); 0 is the encoder's context length.
+    token_limit: int = 0
+    pooling: Literal["mean", "transformer"] = "mean"
+    pooling_layers: int = 2
+    pooling_heads: int = 8
+    # Softmax temperature at the start, of weights that bring none (CLIP's own files do).
+    temperature: float = 0.07
+
+    def __post_init__(self) -> None:
+        if bool(self.name) == bool(self.config):
+            raise ValueError("name: give either name or the table config, and not both")
+        if self.random_weights and self.weights:
+            raise ValueError(f"random_weights = true: cannot be meant beside weights = {self.weights!r}")
+        _at_least("token_limit", self.token_limit, 0)
+        _at_least("pooling_layers", self.pooling_layers, 1)
+        _at_least("pooling_heads", self.pooling_heads, 1)
+        _positive("temperature", self.temperature)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InteractionSpec:
+    """The fine stage: `none` (there is none), `eot` (one text token sees the frames), `tokens` (all do)."""
+
+    head: Head = "tokens"
+    layers: int = 2
+    width: int = 256
+    heads: int = 4
+    # Patch tokens a frame adds: a patch_grid x patch_grid average of its patches; 0 gives frame tokens only.
+    patch_grid: int = 0
+    max_frames: int = 64
+
+    def __post_init__(self) -> None:
+        for name in ("layers", "width", "heads", "max_frames"):
+            _at_least(name, getattr(self, name), 1)
+        _at_least("patch_grid", self.patch_grid, 0)
+        if self.width % self.heads:
+            raise ValueError(f"width = {self.width}: must be a multiple of heads = {self.heads}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataSpec:
+    """Where captioned clips come from; `name` is a key of `retrieval.datasets.DATASETS`."""
+
+    name: str = "shards"
+    # Benchmarks: the folder of official annotation files and the folder of videos (files or frame folders).
+    annotations: str = ""
+    videos: str = ""
+    # MSR-VTT: "9k", "7k" or "full"; benchmarks with one protocol leave it empty.
+    split: str = ""
+    # `shards`: tar paths or URLs, braces expanded; held-out shards take the part of the validation split.
+    shards: tuple[str, ...] = ()
+    held_out: tuple[str, ...] = ()
+    # Virtual shards are filmed anew each epoch instead of replaying the recorded take.
+    new_takes: bool = False
+    # `table`: a csv or jsonl file with a video path and captions in each row, and its held-out twin.
+    table: str = ""
+    held_out_table: str = ""
+    # An epoch goes once through the videos (one caption drawn each) or once through all captions.
+    epoch_of: Literal["videos", "captions"] = "videos"
+    # Folder for decoded frames (of samplers that draw nothing: in training, train_position = "middle") and,
+    # in eval and index, for features; kept by content, sampler and model. "" keeps none.
+    cache: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            raise ValueError("name = '': must name a data set")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FramesSpec:
+    """Which frames of a video are seen, and at what size."""
+
+    sampler: Literal["uniform_segments", "one_fps_then_uniform"] = "uniform_segments"
+    # Inside each segment: a drawn frame while training, the middle one in evaluation, unless "middle".
+    train_position: Literal["middle", "random"] = "random"
+    num_frames: int = 12
+    # Side in pixels: shorter side resized, then the centre cropped.
+    size: int = 224
+    decoder: Literal["auto", "pyav", "torchcodec"] = "auto"
+    # Frames a second that folders of frames were taken at.
+    folder_fps: int = 1
+
+    def __post_init__(self) -> None:
+        _at_least("num_frames", self.num_frames, 1)
+        _at_least("folder_fps", self.folder_fps, 1)
+        _at_least("size", self.size, 16)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossSpec:
+    """Weights of the two losses; every head shares the negatives and the temperature."""
+
+    match_weight: float = 1.0
+    # Hard negatives drawn for each text (videos) and each video (texts) from the contrastive scores.
+    hard_negatives: int = 3
+
+    def __post_init__(self) -> None:
+        _at_least("match_weight", self.match_weight, 0.0)
+        _at_least("hard_negatives", self.hard_negatives, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainSpec:
+    """The loop: how much is seen, in what portions, at which rates."""
+
+    epochs: int = 5
+    # Clips in one contrastive batch, over all workers; negatives come from the whole of it.
+    batch_size: int = 128
+    # Clips held with their graph at once on one worker; 0 is all of its share. Changes memory, not results.
+    micro_batch: int = 0
+    # Batches whose gradients are averaged into one step.
+    accumulate: int = 1
+    precision: Precision = "fp32"
+    learning_rate: float = 1e-4
+    encoder_learning_rate: float = 1e-6
+    weight_decay: float = 0.05
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup_steps: int = 100
+    # Gradient norm above which a step is scaled down; 0 never.
+    clip_norm: float = 1.0
+    # Shell patterns of parameter names that stay as they are, such as "towers.*".
+    freeze: tuple[str, ...] = ()
+    # Decay of the exponential moving average of the weights that checkpoints then hold; 0 keeps none.
+    ema_decay: float = 0.0
+    # Steps between checkpoints inside an epoch; 0 keeps one at each epoch's end only.
+    checkpoint_every: int = 0
+    # Checkpoints that stay on disk, besides the selected one.
+    keep: int = 2
+    log_every: int = 10
+    log_to: Literal["tensorboard", "wandb", "none"] = "tensorboard"
+    # Threads that decode ahead of the loop on each worker.
+    loader_threads: int = 2
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "accumulate", "keep", "log_every", "loader_threads"):
+            _at_least(name, getattr(self, name), 1)
+        _at_least("batch_size", self.batch_size, 2)
+        for name in ("micro_batch", "warmup_steps", "checkpoint_every"):
+            _at_least(name, getattr(self, name), 0)
+        for name in ("learning_rate", "encoder_learning_rate", "weight_decay", "clip_norm"):
+            _at_least(name, getattr(self, name), 0.0)
+        if not 0 <= self.ema_decay < 1:
+            raise ValueError(f"ema_decay = {self.ema_decay}: must be at least 0 and below 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvalSpec:
+    """Evaluation while training, and what chooses the checkpoint."""
+
+    # "validation" never looks at test. "test" does, and every result of the run then says so.
+    select_on: SelectOn = "validation"
+    metric: Literal["t2v_R@1", "v2t_R@1", "mean_R@1"] = "mean_R@1"
+    every_epochs: int = 1
+    # Candidates of each query that the fine stage re-ranks.
+    top_k: int = 50
+    batch_size: int = 64
+
+    def __post_init__(self) -> None:
+        for name in ("every_epochs", "top_k", "batch_size"):
+            _at_least(name, getattr(self, name), 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainRecipe:
+    """One run of `retrieval train`."""
+
+    name: str = "run"
+    seed: int = 0
+    model: ModelSpec
+    interaction: InteractionSpec = InteractionSpec()
+    data: DataSpec
+    frames: FramesSpec = FramesSpec()
+    loss: LossSpec = LossSpec()
+    train: TrainSpec = TrainSpec()
+    eval: EvalSpec = EvalSpec()
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 2**63:
+            raise ValueError(f"seed = {self.seed}: must be between 0 and 2**63 - 1")
+        if self.interaction.max_frames < self.frames.num_frames:
+            raise ValueError(
+                f"interaction.max_frames = {self.interaction.max_frames}: must be at least "
+                f"frames.num_frames = {self.frames.num_frames}"
+            )
+
+
+def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> TrainRecipe:
+    """The recipe in a TOML file, each `"table.key=value"` of `overrides` set; else `RecipeError`."""
+    return recipe_from_table(apply_overrides(read_toml(path), overrides))
+
+
+def recipe_from_table(table: dict[str, Any]) -> TrainRecipe:
+    """The recipe of a plain table, as read from TOML or from a checkpoint's JSON."""
+    for needed in ("model", "data"):
+        if needed not in table:
+            raise RecipeError(f"recipe: the table [{needed}] is missing")
+    return from_table(TrainRecipe, table)

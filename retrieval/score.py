@@ -1,0 +1,130 @@
+"""Scores of text-video pairs: coarse() for all of them, fine() for chosen ones, fuse() for both together."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float, Float64, Int
+from torch import Tensor
+from torch.nn import functional
+
+from retrieval.model.features import Features
+from retrieval.model.interaction import Interaction
+
+Rows = Literal["text", "video"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retrieved:
+    """Scores of one direction: a row for each of q queries, a column for each of g gallery items.
+
+    coarse: stage 1.
+    candidates: the pairs that stage 2 scored.
+    joint, fused: stage 2's scores, alone and with the coarse prior, put above the rest of the row, which
+        stays in stage-1 order; None without a fine stage.
+    """
+
+    coarse: Float[Tensor, "q g"]
+    candidates: Bool[Tensor, "q g"]
+    joint: Float64[Tensor, "q g"] | None
+    fused: Float64[Tensor, "q g"] | None
+
+
+def coarse(text: Features, video: Features, temperature: Float[Tensor, ""] | float) -> Float[Tensor, "q g"]:
+    """Cosine over temperature of every text with every video."""
+    similarity = (
+        functional.normalize(text.pooled.float(), dim=-1)
+        @ functional.normalize(video.pooled.float(), dim=-1).T
+    )
+    return similarity / temperature
+
+
+def fine(
+    interaction: Interaction,
+    text: Features,
+    video: Features,
+    pairs: Int[Tensor, "p 2"],
+    pairs_per_pass: int = 1024,
+) -> Float[Tensor, " p"]:
+    """Joint-only scores of p (text row, video row) pairs."""
+    if not len(pairs):
+        return text.pooled.new_zeros(0, dtype=torch.float32)
+    scores = [
+        interaction(text[some[:, 0]], video[some[:, 1]]).float() for some in pairs.split(pairs_per_pass)
+    ]
+    return torch.cat(scores)
+
+
+def fuse(
+    interaction: Interaction, coarse_scores: Float[Tensor, "..."], joint_scores: Float[Tensor, "..."]
+) -> Float[Tensor, "..."]:
+    """Both stages together: the joint score and the coarse one as its prior, with its learned weight."""
+    return joint_scores + interaction.prior_weight() * coarse_scores
+
+
+def candidates(coarse_scores: Float[Tensor, "q g"], top_k: int | None) -> Bool[Tensor, "q g"]:
+    """Each row's K highest scores, and whatever ties with the last of them; all for `None`.
+
+    A tie is never broken by position, so the order of the gallery cannot change the result.
+    """
+    if top_k is None or top_k >= coarse_scores.shape[1]:
+        return torch.ones_like(coarse_scores, dtype=torch.bool)
+    if top_k < 1:
+        raise ValueError(f"top_k = {top_k}: must be at least 1")
+    least = coarse_scores.topk(top_k, dim=1).values[:, -1:]
+    return coarse_scores >= least
+
+
+def keep_order_below(
+    coarse_scores: Float[Tensor, "q g"],
+    rescored: Float[Tensor, "q g"],
+    rescored_mask: Bool[Tensor, "q g"],
+) -> Float64[Tensor, "q g"]:
+    """The rescored entries in their own order, above all others, which keep their coarse scores.
+
+    Only the order means something. In float64 the shift makes no ties of scores that differed in float32.
+    """
+    below = coarse_scores.double()
+    above = rescored.double()
+    infinity = torch.tensor(torch.inf, dtype=torch.float64, device=below.device)
+    highest_below = torch.where(rescored_mask, -infinity, below).amax(dim=1, keepdim=True)
+    lowest_above = torch.where(rescored_mask, above, infinity).amin(dim=1, keepdim=True)
+    # A row rescored in full has nothing below it.
+    shift = torch.where(highest_below.isinf(), 0.0, highest_below - lowest_above + 1.0)
+    return torch.where(rescored_mask, above + shift, below)
+
+
+@torch.no_grad()
+def retrieve(
+    interaction: Interaction | None,
+    text: Features,
+    video: Features,
+    temperature: Float[Tensor, ""] | float,
+    *,
+    top_k: int | None,
+    rows: Rows = "text",
+    pairs_per_pass: int = 1024,
+) -> Retrieved:
+    """Stage 1 on all pairs, stage 2 on the top K of each query; `rows` says which side asks."""
+    by_text = coarse(text, video, temperature)
+    scores = by_text if rows == "text" else by_text.T
+    chosen = candidates(scores, top_k)
+    if interaction is None:
+        return Retrieved(coarse=scores, candidates=chosen, joint=None, fused=None)
+    pairs = chosen.nonzero()
+    pairs_by_text = pairs if rows == "text" else pairs.flip(1)
+    joint = fine(interaction, text, video, pairs_by_text, pairs_per_pass)
+    fused = fuse(interaction, scores[chosen], joint)
+    return Retrieved(
+        coarse=scores,
+        candidates=chosen,
+        joint=keep_order_below(scores, _scatter(chosen, joint), chosen),
+        fused=keep_order_below(scores, _scatter(chosen, fused), chosen),
+    )
+
+
+def _scatter(mask: Bool[Tensor, "q g"], values: Float[Tensor, " p"]) -> Float[Tensor, "q g"]:
+    """Values at the True places of the mask, row by row, and 0 elsewhere."""
+    full = torch.zeros(mask.shape, dtype=values.dtype, device=values.device)
+    full[mask] = values
+    return full

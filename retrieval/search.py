@@ -1,0 +1,119 @@
+"""A gallery asked with words: coarse on all, fine on the candidates, and the moment in each video found."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from retrieval.checkpoint import Checkpoint
+from retrieval.datasets import DataError
+from retrieval.gallery import Gallery
+from retrieval.model import Features, Retriever
+from retrieval.score import fine, fuse
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """One video found. `score` orders the hits; `fine` is None without a fine stage.
+
+    coarse: cosine over temperature. moment: second of the frame that fits the words best; the passage that
+    it stands for reaches from `moment` to `moment_end`.
+    """
+
+    video_id: str
+    path: str
+    score: float
+    coarse: float
+    fine: float | None
+    moment: float
+    moment_end: float
+    duration: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """Hits, best first, and what the search cost."""
+
+    hits: tuple[Hit, ...]
+    milliseconds: dict[str, float]
+    num_videos: int
+    num_read: int
+
+
+def check_same_model(gallery: Gallery, checkpoint: Checkpoint) -> None:
+    """`DataError` unless the gallery was made by these very weights."""
+    if gallery.facts["model_digest"] != checkpoint.info["digest"]:
+        raise DataError(
+            f"gallery: was made by a model with digest {gallery.facts['model_digest'][:12]}…, the checkpoint "
+            f"{checkpoint.folder} has {checkpoint.info['digest'][:12]}…; index the videos again"
+        )
+
+
+@torch.no_grad()
+def search(
+    model: Retriever,
+    gallery: Gallery,
+    text: str,
+    *,
+    top: int,
+    candidates: int,
+    device: torch.device,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Found:
+    """The `top` videos for a text; the fine stage reads and scores `candidates` entries of the gallery."""
+    if top < 1 or candidates < top:
+        raise DataError(
+            f"top = {top}, candidates = {candidates}: must be 1 or more, and candidates not fewer"
+        )
+    if not text.strip():
+        raise DataError("text = '': there is nothing to search for")
+    started = clock()
+    words = model.encode_text(model.tokenize([text]).to(device))
+    encoded = clock()
+    rows, cosines = gallery.coarse(words.pooled[0].float().cpu().numpy(), candidates)
+    coarse = torch.from_numpy(cosines).float() / model.temperature().cpu()
+    proposed = clock()
+    joint = fused = None
+    if model.interaction is not None:
+        joint, fused = _fine(model, words, gallery.features(rows).to(device), coarse.to(device))
+    score = coarse if fused is None else fused
+    order = torch.argsort(score, descending=True, stable=True)[:top].tolist()
+    rescored = clock()
+    unit = torch.nn.functional.normalize(words.pooled[0].float().cpu(), dim=0)
+    hits = []
+    for i in order:
+        row = gallery.row(int(rows[i]))
+        best = int((gallery.frame_vectors(int(rows[i])) @ unit).argmax())
+        ends = [*row.seconds[1:], row.duration]
+        hits.append(
+            Hit(
+                video_id=row.video_id,
+                path=row.path,
+                score=float(score[i]),
+                coarse=float(coarse[i]),
+                fine=None if joint is None else float(joint[i]),
+                moment=row.seconds[best],
+                moment_end=max(row.seconds[best], ends[best]),
+                duration=row.duration,
+            )
+        )
+    ended = clock()
+    steps = {"encode": (started, encoded), "coarse": (encoded, proposed), "fine": (proposed, rescored)}
+    steps |= {"moments": (rescored, ended), "all": (started, ended)}
+    return Found(
+        hits=tuple(hits),
+        milliseconds={name: 1000.0 * (end - start) for name, (start, end) in steps.items()},
+        num_videos=len(gallery),
+        num_read=len(rows) if joint is not None else 0,
+    )
+
+
+def _fine(
+    model: Retriever, words: Features, videos: Features, coarse: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    assert model.interaction is not None
+    columns = torch.arange(len(videos), device=coarse.device)
+    pairs = torch.stack([torch.zeros_like(columns), columns], dim=1)
+    joint = fine(model.interaction, words, videos, pairs)
+    return joint.cpu(), fuse(model.interaction, coarse, joint).cpu()

@@ -1,0 +1,333 @@
+"""The training loop, to be read from top to bottom."""
+
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from animate.strict_toml import RecipeError, differences, to_table
+from retrieval import checkpoint
+from retrieval.batch import Batch, TrainData
+from retrieval.gradients import Losses, accumulate_gradients
+from retrieval.group import Group
+from retrieval.model import Retriever
+from retrieval.optimizer import MovingAverage, build_optimizer, freeze, rate_factor
+from retrieval.recipe import TrainRecipe
+from retrieval.run_log import RunLog
+
+# Metrics of the validation (or test) split, by name, of a model in eval mode.
+Evaluate = Callable[[Retriever], dict[str, float]]
+
+ALONE = Group()
+
+
+class NotFinite(RuntimeError):
+    """The loss or its gradient is NaN or infinite; the message names the file with the batch's keys."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """One finished step, for whoever shows progress. `waited` is the part of the time spent on data."""
+
+    step: int
+    total_steps: int
+    epoch: int
+    loss: float
+    clips_per_second: float
+    waited: float
+
+
+OnStep = Callable[[Report], None]
+
+
+@dataclass(slots=True, kw_only=True)
+class State:
+    """All that a step changes, and a checkpoint holds."""
+
+    model: Retriever
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler  # pyright: ignore[reportPrivateImportUsage]
+    average: MovingAverage
+    step: int
+
+
+def train(
+    recipe: TrainRecipe,
+    model: Retriever,
+    data: TrainData,
+    *,
+    out: Path,
+    evaluate: Evaluate | None,
+    device: torch.device,
+    group: Group = ALONE,
+    resume: bool = False,
+    trained_on: Mapping[str, Any] | None = None,
+    on_step: OnStep | None = None,
+) -> Path:
+    """Train `model` in the run folder `out` as the recipe says; gives the selected checkpoint's folder.
+
+    Any `Retriever` and any `TrainData` will do. evaluate: None where nothing is selected. trained_on: says in
+    each checkpoint which data it has seen. `resume` goes on from the newest checkpoint and refuses another
+    recipe (`RecipeError`). `NotFinite` stops a run whose loss is no number.
+    """
+    spec = recipe.train
+    steps_per_epoch = _steps_per_epoch(recipe, data, group)
+    total_steps = steps_per_epoch * spec.epochs
+
+    freeze(model, spec.freeze)
+    model.to(device)
+    group.take_from_first(model)
+    state = State(
+        model=model,
+        optimizer=build_optimizer(model, spec),
+        scaler=torch.amp.GradScaler(device.type, enabled=spec.precision == "fp16"),  # pyright: ignore[reportPrivateImportUsage]
+        average=MovingAverage(model, spec.ema_decay),
+        step=_open_run(out, recipe, group, resume=resume),
+    )
+    if state.step:
+        _restore(state, checkpoint.checkpoint_folder(out, state.step))
+    model.train()
+    with RunLog(out, recipe, step=state.step) if group.rank == 0 else nullcontext() as log:
+        while state.step < total_steps:
+            epoch, steps_done = divmod(state.step, steps_per_epoch)
+            batches = data.batches(
+                epoch=epoch,
+                batch_size=spec.batch_size,
+                start=steps_done * spec.accumulate,
+                rank=group.rank,
+                workers=group.size,
+            )
+            for _ in range(steps_done, steps_per_epoch):
+                started = time.perf_counter()
+                seen = list(islice(batches, spec.accumulate))
+                waited = time.perf_counter() - started
+                numbers = _one_step(state, recipe, seen, group, total_steps=total_steps, out=out)
+                seconds = time.perf_counter() - started
+                numbers["clips_per_second"] = spec.batch_size * spec.accumulate / seconds
+                numbers["waited_for_data"] = waited / seconds
+
+                if log is not None and (state.step % spec.log_every == 0 or state.step == total_steps):
+                    log.write(state.step, numbers)
+                if on_step is not None:
+                    on_step(_report(state.step, total_steps, epoch, numbers))
+                epoch_ends = state.step % steps_per_epoch == 0
+                if epoch_ends or (spec.checkpoint_every and state.step % spec.checkpoint_every == 0):
+                    if log is not None:
+                        due = epoch_ends and _evaluation_is_due(recipe, epoch)
+                        _checkpoint(
+                            state,
+                            recipe,
+                            out,
+                            log,
+                            evaluate=evaluate if due else None,
+                            facts={"epoch": state.step / steps_per_epoch, "trained_on": trained_on},
+                        )
+                    group.wait()
+    return checkpoint.find_checkpoint(out)
+
+
+def _one_step(
+    state: State,
+    recipe: TrainRecipe,
+    seen: list[Batch],
+    group: Group,
+    *,
+    total_steps: int,
+    out: Path,
+) -> dict[str, float]:
+    """One optimizer step over `accumulate` batches; gives what the log wants to know of it."""
+    spec, model = recipe.train, state.model
+    assert len(seen) == spec.accumulate, "the data promised more batches in this epoch"
+    factor = rate_factor(state.step, total_steps=total_steps, spec=spec)
+    for parameters in state.optimizer.param_groups:
+        parameters["lr"] = parameters["start_lr"] * factor
+
+    state.optimizer.zero_grad(set_to_none=True)
+    scale = state.scaler.scale(torch.ones((), device=model.log_scale.device)).item()
+    losses = [
+        accumulate_gradients(
+            model,
+            batch,
+            spec=recipe.loss,
+            micro_batch=spec.micro_batch,
+            precision=spec.precision,
+            generator=_draws(recipe.seed, state.step * spec.accumulate + number),
+            group=group,
+            scale=scale / spec.accumulate,
+        )
+        for number, batch in enumerate(seen)
+    ]
+    group.sum_gradients(model.parameters())
+    state.scaler.unscale_(state.optimizer)
+    norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), spec.clip_norm or math.inf))
+    numbers = {**_means(losses), "gradient_norm": norm, "rate_factor": factor}
+    # Float16 overflows now and then; its scaler then leaves the step out and lowers the scale.
+    if not math.isfinite(numbers["loss"]) or not (math.isfinite(norm) or state.scaler.is_enabled()):
+        raise _not_finite(out, group, state.step, numbers, seen)
+
+    state.scaler.step(state.optimizer)
+    state.scaler.update()
+    model.clamp_temperature()
+    state.average.update()
+    state.step += 1
+    return {**numbers, "temperature": model.temperature().item()}
+
+
+def _draws(seed: int, number: int) -> torch.Generator:
+    """The generator of one batch's hard negatives: from the recipe's seed and the batch's number alone."""
+    return torch.Generator().manual_seed((seed * 1_000_003 + number) % 2**63)
+
+
+def _means(losses: list[Losses]) -> dict[str, float]:
+    count = len(losses)
+    return {
+        "loss": sum(part.total for part in losses) / count,
+        "loss_contrastive": sum(part.contrastive for part in losses) / count,
+        "loss_matching": sum(part.matching for part in losses) / count,
+    }
+
+
+def _report(step: int, total_steps: int, epoch: int, numbers: Mapping[str, float]) -> Report:
+    return Report(
+        step=step,
+        total_steps=total_steps,
+        epoch=epoch,
+        loss=numbers["loss"],
+        clips_per_second=numbers["clips_per_second"],
+        waited=numbers["waited_for_data"],
+    )
+
+
+def _not_finite(
+    out: Path, group: Group, step: int, numbers: Mapping[str, float], seen: list[Batch]
+) -> NotFinite:
+    """Writes down what the step saw, and gives the error to stop with."""
+    path = out / f"not_finite_step{step}_worker{group.rank}.json"
+    keys = [key for batch in seen for key in batch.keys]
+    # As text: NaN is not JSON.
+    checkpoint.write_json(path, {"step": step, "keys": keys, **{k: str(v) for k, v in numbers.items()}})
+    return NotFinite(
+        f"step {step}: loss {numbers['loss']}, gradient norm {numbers['gradient_norm']}; see {path}"
+    )
+
+
+def _steps_per_epoch(recipe: TrainRecipe, data: TrainData, group: Group) -> int:
+    spec = recipe.train
+    if spec.batch_size % group.size:
+        raise RecipeError(f"batch_size = {spec.batch_size}: must be a multiple of the {group.size} workers")
+    steps = data.batches_per_epoch(spec.batch_size) // spec.accumulate
+    if steps == 0:
+        raise RecipeError(
+            f"batch_size = {spec.batch_size}, accumulate = {spec.accumulate}: the training data is "
+            "smaller than that"
+        )
+    return steps
+
+
+def _open_run(out: Path, recipe: TrainRecipe, group: Group, *, resume: bool) -> int:
+    """The step to go on from, 0 for a new run, whose folder then holds the resolved recipe."""
+    found = checkpoint.checkpoints(out)
+    if not resume:
+        if (out / "recipe.json").exists():
+            raise RecipeError(f"out = {str(out)!r}: holds a run already; resume it, or name another folder")
+        group.wait()
+        if group.rank == 0:
+            out.mkdir(parents=True, exist_ok=True)
+            checkpoint.write_json(out / "recipe.json", to_table(recipe))
+        group.wait()
+        return 0
+    if not (out / "recipe.json").is_file():
+        raise RecipeError(f"out = {str(out)!r}: holds no run to resume")
+    stored = json.loads((out / "recipe.json").read_text(encoding="utf-8"))
+    if changed := differences(stored, to_table(recipe)):
+        raise RecipeError(f"resume: the recipe is not the one this run began with: {'; '.join(changed)}")
+    return checkpoint.read_info(found[-1])["step"] if found else 0
+
+
+def _checkpoint(
+    state: State,
+    recipe: TrainRecipe,
+    out: Path,
+    log: RunLog,
+    *,
+    evaluate: Evaluate | None,
+    facts: Mapping[str, Any],
+) -> None:
+    """Evaluate where that is due, save, select, and drop what is no longer kept."""
+    with state.average.applied():
+        metrics = evaluate(state.model.eval()) if evaluate is not None else {}
+        state.model.train()
+        training = {
+            "optimizer": state.optimizer.state_dict(),
+            "scaler": state.scaler.state_dict(),
+            # Without an average the weights are in the model's own file.
+            "parameters": state.average.own,
+            "random": torch.get_rng_state(),
+            "random_cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
+        }
+        checkpoint.save_checkpoint(
+            out,
+            step=state.step,
+            model=state.model,
+            recipe=recipe,
+            facts={**facts, "metrics": metrics},
+            training=training,
+        )
+    if metrics:
+        log.write(state.step, {f"eval/{name}": value for name, value in metrics.items()})
+    _select(out, recipe, state.step, metrics)
+    _prune(out, recipe.train.keep)
+
+
+def _restore(state: State, folder: Path) -> None:
+    """Everything as it was when this checkpoint was saved."""
+    training = checkpoint.read_training(folder)
+    checkpoint.load_weights(state.model, folder)
+    state.average.restore(training["parameters"])
+    state.optimizer.load_state_dict(training["optimizer"])
+    if state.scaler.is_enabled():
+        state.scaler.load_state_dict(training["scaler"])
+    torch.set_rng_state(training["random"])
+    if training["random_cuda"] is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(training["random_cuda"])
+
+
+def _evaluation_is_due(recipe: TrainRecipe, epoch: int) -> bool:
+    """Every so many epochs, and after the last."""
+    return (epoch + 1) % recipe.eval.every_epochs == 0 or epoch + 1 == recipe.train.epochs
+
+
+def _select(out: Path, recipe: TrainRecipe, step: int, metrics: Mapping[str, float]) -> None:
+    """Point `selected.json` at this checkpoint if it is the best so far, or if nothing is measured."""
+    path = out / "selected.json"
+    name = recipe.eval.metric
+    selected = {
+        "checkpoint": checkpoint.checkpoint_folder(out, step).name,
+        "step": step,
+        "select_on": recipe.eval.select_on,
+        "looked_at_test": recipe.eval.select_on == "test",
+    }
+    if name in metrics:
+        before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        # On a resume the file may speak of a checkpoint that is yet to be made again.
+        if before.get("step", step) < step and before.get("value", -math.inf) >= metrics[name]:
+            return
+        checkpoint.write_json(path, {**selected, "metric": name, "value": metrics[name]})
+    elif recipe.eval.select_on == "none":
+        checkpoint.write_json(path, selected)
+
+
+def _prune(out: Path, keep: int) -> None:
+    """Remove all but the newest checkpoints and the selected one."""
+    path = out / "selected.json"
+    selected = json.loads(path.read_text(encoding="utf-8"))["checkpoint"] if path.is_file() else None
+    for folder in checkpoint.checkpoints(out)[:-keep]:
+        if folder.name != selected:
+            checkpoint.remove_checkpoint(folder)

@@ -1,0 +1,231 @@
+"""When each frame of a video file is shown, from its packets alone: what a container *says* is only compared.
+
+A container can promise frames that are not there, or ten hours for three seconds. Nothing here waits for
+what is promised: reading ends where the packets end.
+"""
+
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.stream import Disposition
+from av.video.stream import VideoStream
+from jaxtyping import Int64
+
+# ok            all promised frames are there
+# truncated     the file ends, or stops making sense, before its promised frames do; those before are real
+# wrong_length  the container's declared duration is far from the frames'; the frames are real
+# missing       no such file
+# broken        no video stream, or nothing in it can be decoded
+# empty         a file of zero bytes, a video stream or a folder without a single frame
+Status = Literal["ok", "truncated", "wrong_length", "missing", "broken", "empty"]
+
+# Packets make up their times in these formats; the decoder's output order is all there is to go by.
+_UNTIMED_FORMATS = frozenset({"avi", "h264", "hevc", "m4v", "mpeg", "mpegvideo", "mjpeg", "obu"})
+# Four hours at 60 frames a second. A file with more packets is refused instead of being read for ever.
+_MAX_PACKETS = 1_000_000
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable:
+    """A video that gives no frame, and why."""
+
+    status: Status
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeline:
+    """Presentation times of the frames that are really in a file.
+
+    starts: ticks since the first frame, ascending, the first 0.
+    end: the tick when the last frame is over; it lasts no longer than the longest of the others.
+    tick: seconds.
+    pts: the presentation time stamps behind `starts`, as the container has them; None where it has none to
+        trust, and a frame is known by its place in the decoder's order alone.
+    keyframes: those of `pts` at which decoding can begin.
+    """
+
+    starts: Int64[np.ndarray, "n"]
+    end: int
+    tick: Fraction
+    pts: tuple[int, ...] | None
+    keyframes: tuple[int, ...]
+    status: Status
+    message: str
+
+    @property
+    def seconds(self) -> np.ndarray:
+        """Start of each frame, seconds since the first."""
+        return self.starts * float(self.tick)
+
+    @property
+    def duration(self) -> float:
+        """Seconds from the first frame's start to the last one's end."""
+        return self.end * float(self.tick)
+
+
+def scan(source: Path | bytes) -> Timeline | Unreadable:
+    """The timeline of a video file; its packets are read, and decoded only where they carry no times."""
+    timeline = with_container(source, _from_packets)
+    return with_container(source, _from_decoding) if timeline is None else timeline
+
+
+def with_container(source: Path | bytes, use: Callable[[InputContainer, str], T]) -> T | Unreadable:
+    """`use(container, name)`; a source that is no file, or no video, is a value and not an exception."""
+    name = "the bytes" if isinstance(source, bytes) else str(source)
+    if isinstance(source, Path):
+        if not source.exists():
+            return Unreadable(status="missing", message=f"{name}: no such file")
+        if not source.is_file():  # a pipe or a device could keep us waiting for ever
+            return Unreadable(status="broken", message=f"{name}: not a regular file")
+    if not (len(source) if isinstance(source, bytes) else source.stat().st_size):
+        return Unreadable(status="empty", message=f"{name}: zero bytes")
+    try:
+        with av.open(io.BytesIO(source) if isinstance(source, bytes) else name, mode="r") as container:
+            return use(container, name)
+    except (FFmpegError, UnicodeDecodeError) as error:
+        return Unreadable(status="broken", message=f"{name}: {error}")
+
+
+def video_stream(container: InputContainer) -> VideoStream | None:
+    """The first stream that moves: cover pictures do not count."""
+    for stream in container.streams.video:
+        if not stream.disposition & Disposition.attached_pic:
+            return stream
+    return None
+
+
+def packets(container: InputContainer, stream: VideoStream) -> Iterator[av.Packet]:
+    """Packets of the stream up to its end, told by an empty one, or to a place that is unreadable."""
+    source = container.demux(stream)
+    for _ in range(_MAX_PACKETS):
+        try:
+            packet = next(source)
+        except (StopIteration, FFmpegError):
+            return
+        yield packet
+
+
+def frames(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
+    """Intact frames in presentation order; damaged packets are passed over."""
+    for packet in packets(container, stream):
+        try:
+            decoded = packet.decode()
+        except FFmpegError:
+            continue
+        for frame in decoded:
+            if isinstance(frame, av.VideoFrame) and not frame.is_corrupt:
+                yield frame
+
+
+def _from_packets(container: InputContainer, name: str) -> Timeline | Unreadable | None:
+    """None where the packets carry no times that can be trusted."""
+    stream = video_stream(container)
+    if stream is None:
+        return Unreadable(status="broken", message=f"{name}: no video stream")
+    if container.format.name in _UNTIMED_FORMATS:
+        return None
+    shown: dict[int, int] = {}  # stamp to duration
+    keyframes: list[int] = []
+    found = damaged = 0
+    to_the_end = False
+    for packet in packets(container, stream):
+        if not packet.size:
+            to_the_end = True
+            continue
+        found += 1
+        if packet.is_corrupt:
+            damaged += 1
+        elif not packet.is_discard:
+            if packet.pts is None:
+                return None
+            shown[packet.pts] = packet.duration or 0
+            if packet.is_keyframe:
+                keyframes.append(packet.pts)
+    if not shown:
+        return _nothing(found, name)
+    pts = sorted(shown)
+    starts = np.array(pts, dtype=np.int64) - pts[0]
+    tick = stream.time_base or Fraction(1, 1000)
+    intact = found - damaged if to_the_end else -1
+    return _timeline(
+        container,
+        stream,
+        name,
+        starts,
+        shown[pts[-1]],
+        tick,
+        intact,
+        tuple(pts),
+        tuple(sorted(keyframes)),
+    )
+
+
+def _from_decoding(container: InputContainer, name: str) -> Timeline | Unreadable:
+    """Frames in the decoder's order, one after the other at the stream's rate."""
+    stream = video_stream(container)
+    if stream is None:
+        return Unreadable(status="broken", message=f"{name}: no video stream")
+    count = sum(1 for _ in frames(container, stream))
+    if not count:
+        return _nothing(stream.frames, name)
+    tick = 1 / Fraction(stream.average_rate or stream.guessed_rate or 25)
+    starts = np.arange(count, dtype=np.int64)
+    return _timeline(container, stream, name, starts, 1, tick, count, None, ())
+
+
+def _timeline(
+    container: InputContainer,
+    stream: VideoStream,
+    name: str,
+    starts: Int64[np.ndarray, "n"],
+    last_duration: int,
+    tick: Fraction,
+    intact: int,
+    pts: tuple[int, ...] | None,
+    keyframes: tuple[int, ...],
+) -> Timeline:
+    longest = int(np.diff(starts).max(initial=0))
+    last = min(last_duration or longest, longest) if longest else last_duration
+    end = int(starts[-1]) + max(last, 1)
+    status, message = _judge(container, stream, intact, float(end * tick))
+    return Timeline(
+        starts=starts,
+        end=end,
+        tick=tick,
+        pts=pts,
+        keyframes=keyframes,
+        status=status,
+        message=f"{name}: {message}" if message else "",
+    )
+
+
+def _judge(container: InputContainer, stream: VideoStream, intact: int, seconds: float) -> tuple[Status, str]:
+    if intact < 0:
+        return "truncated", f"it cannot be read past {seconds:.1f} s"
+    if stream.frames > intact:
+        return "truncated", f"{stream.frames} frames are promised, {intact} are there"
+    of_stream = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else None
+    if of_stream is not None and abs(of_stream - seconds) > max(1.0, 0.1 * seconds):
+        return "wrong_length", f"the stream says {of_stream:.1f} s, its frames last {seconds:.1f} s"
+    # The whole file's duration includes sound, which may well go on for a little after the picture.
+    of_file = container.duration / av.time_base if container.duration else None
+    if of_stream is None and of_file is not None and of_file > 1.5 * seconds + 1.0:
+        return "wrong_length", f"the file says {of_file:.1f} s, its frames last {seconds:.1f} s"
+    return "ok", ""
+
+
+def _nothing(promised: int, name: str) -> Unreadable:
+    if promised:
+        return Unreadable(status="broken", message=f"{name}: no frame can be decoded")
+    return Unreadable(status="empty", message=f"{name}: a video stream without frames")

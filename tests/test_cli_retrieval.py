@@ -1,0 +1,146 @@
+"""eval, check, index and search as a user runs them: what they print and store, and how they end."""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from cli.retrieval import app, main
+from retrieval.checkpoint import read_info
+from retrieval.launch import launch
+from tests.judged import CONFIG, recipe_of, save_run, write_table
+
+
+def retrieval(*arguments: str | Path) -> str:
+    """Stdout of a command that must succeed, in this process."""
+    done = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """A run folder and the ten videos that it is judged by, one of them not on disk."""
+    folder = tmp_path_factory.mktemp("place")
+    table = write_table(folder / "videos", 10, captions=2, missing=(4,))
+    data = {"name": "table", "table": str(table), "held_out_table": str(table)}
+    save_run(folder / "run", recipe_of(data))
+    return folder
+
+
+def test_eval_prints_a_table_and_stores_result_and_curve(place, tmp_path):
+    out = tmp_path / "result.json"
+    printed = retrieval(
+        "eval", place / "run", "--out", out, "--curve", "2,5,all", "--post", "dual-softmax", "--top-k", "3"
+    )
+    stored = json.loads(out.read_text())
+    assert stored["protocol"]["candidates_re_ranked"] == 3
+    assert stored["protocol"]["split"] == "table table.jsonl"
+    assert [point["all"] for point in stored["curve"]] == [False, False, True]
+    with Image.open(out.with_suffix(".png")) as picture:
+        assert picture.format == "PNG"
+    for line in (
+        "20 captions, 10 videos",
+        "videos not wholly readable: 1 missing",
+        "video to text, best own caption among all captions",
+        "video to text, best caption per video among videos",
+        "transductive (dual softmax), text to video",
+        "oracle recall at K = 3",
+    ):
+        assert line in printed
+    recall = stored["results"]["text_to_video"]["fused"]["expected"]["R@1"]
+    assert f"{recall:8.1f}" in printed
+
+
+def test_eval_of_other_data_keeps_the_models_frames(place, tmp_path):
+    other = write_table(tmp_path / "other", 3)
+    recipe = tmp_path / "other.toml"
+    recipe.write_text(f'[data]\nname = "table"\nheld_out_table = "{other}"\n')
+    out = tmp_path / "result.json"
+    retrieval("eval", place / "run", "--data", recipe, "--out", out, "--set", "frames.num_frames=2")
+    protocol = json.loads(out.read_text())["protocol"]
+    assert protocol["num_videos"] == 3
+    assert protocol["frames"] == "uniform_segments middle 2, shorter side 32 and centre crop, pyav"
+
+
+def test_check_counts_and_lists_what_cannot_be_read(place, tmp_path):
+    recipe = tmp_path / "recipe.toml"
+    config = "".join(f"[model.config.{k}]\n{toml(v)}" for k, v in CONFIG.items() if isinstance(v, dict))
+    recipe.write_text(
+        f'[data]\nname = "table"\ntable = "{place}/videos/table.jsonl"\n'
+        f"[model]\nrandom_weights = true\n[model.config]\nembed_dim = 24\n{config}"
+        "[frames]\nsize = 32\nnum_frames = 3\n"
+    )
+    printed = retrieval("check", recipe, "--out", tmp_path / "health.jsonl")
+    assert "train: 10 videos: 1 missing, 9 ok" in printed
+    (line,) = (tmp_path / "health.jsonl").read_text().splitlines()
+    found = json.loads(line)
+    assert (found["video"], found["status"], found["usable"]) == ("v4.mp4", "missing", False)
+
+
+def toml(table: dict[str, int]) -> str:
+    return "".join(f"{key} = {value}\n" for key, value in table.items())
+
+
+def test_index_and_search(place, tmp_path):
+    printed = retrieval("index", place / "run", place / "videos", "--out", tmp_path / "gallery")
+    assert "9 videos in" in printed
+    assert "bytes per video: " in printed
+    shown = retrieval("search", tmp_path / "gallery", "a dog catches a frisbee", "--top", "3")
+    assert len([line for line in shown.splitlines() if ".mp4" in line]) == 3
+    assert "9 videos searched, 9 read by the fine stage" in shown
+    found = json.loads(
+        retrieval("search", tmp_path / "gallery", "a dog", "--top", "2", "--candidates", "4", "--json")
+    )
+    assert found["text"] == "a dog"
+    assert found["num_read"] == 4
+    assert len(found["hits"]) == 2
+    assert set(found["hits"][0]) >= {"video_id", "score", "coarse", "fine", "moment", "moment_end"}
+    assert found["hits"][0]["score"] >= found["hits"][1]["score"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("eval", "{place}/run", "--data", "msrvtt"), "where to put it: "),
+        (("eval", "{place}/run", "--data", "lsmdc"), "must be one of shards, msrvtt, msvd, vatex, table"),
+        (("eval", "{place}/run", "--curve", "5,many"), "'many' is neither a number above 0 nor all"),
+        (("eval", "{place}/run", "--part", "train"), "must be one of validation, test"),
+        (
+            (
+                "eval",
+                "{place}/nowhere",
+            ),
+            "neither a run folder with checkpoints nor one of them",
+        ),
+        (("search", "{place}/nowhere", "a dog"), "no gallery there"),
+        (("index", "{place}/run", "{place}/nowhere", "--out", "{place}/gallery"), "no such folder"),
+    ],
+)
+def test_what_cannot_be_meant_ends_with_2_and_a_message(place, arguments, message, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["retrieval", *(argument.format(place=place) for argument in arguments)])
+    monkeypatch.setattr("signal.signal", lambda number, handler: None)  # the tests' own stay in force
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith("retrieval: ")
+    assert message in error
+
+
+def test_a_run_remembers_what_the_one_before_it_was_trained_on(tmp_path):
+    table = write_table(tmp_path / "videos", 6)
+    data = {"name": "table", "table": str(table)}
+    first = save_run(tmp_path / "first", recipe_of(data, eval={"select_on": "test"}), {"name": "msrvtt"})
+    recipe = recipe_of(data, train={"epochs": 1, "batch_size": 4, "log_to": "none"})
+    recipe = replace(recipe, model=replace(recipe.model, start_from=str(first)))
+    run = launch(
+        recipe, out=tmp_path / "run", workers=1, device="cpu", resume=False, on_step=lambda report: None
+    )
+    trained_on = read_info(run)["trained_on"]
+    assert trained_on["name"] == "table"
+    assert trained_on["before"] == {"name": "msrvtt", "looked_at_test": True}
