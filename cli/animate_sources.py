@@ -10,7 +10,7 @@ def sources(
     root: Annotated[str, typer.Option(help="Folder with a folder for each corpus (else ANIMATE_DATA).")] = "",
 ) -> None:
     """List the named corpora, or explain one: files, page, licence, what was found, and the next command."""
-    from animate.corpora.find import explain, listing
+    from animate.sources.named.find import explain, listing
 
     if name:
         print(explain(name, root=root))

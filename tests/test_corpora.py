@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from animate.corpora.find import ROOT, explain, listing
-from animate.corpora.table import CORPORA
 from animate.data import Rejected, Sample
 from animate.recipe import SourceRecipe
 from animate.sources import SourceError, open_source, read_part, resolve_src
+from animate.sources.named.find import ROOT, explain, listing
+from animate.sources.named.table import CORPORA
 
 PHOTOGRAPH = (Path(__file__).parents[1] / "animate" / "demo" / "cat.jpg").read_bytes()
 CC3M = Path(__file__).parents[1].parent / "shared/data/annotations/cc3m/Validation_GCC-1.1.0-Validation.tsv"

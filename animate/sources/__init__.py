@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from animate.corpora.table import CORPORA
 from animate.data import Part, Rejected, Sample
 from animate.recipe import SourceRecipe
 from animate.sources.demo import open_demo
@@ -18,6 +17,7 @@ from animate.sources.errors import SourceError
 from animate.sources.folder import IMAGE_SUFFIXES, Folder, captions_table
 from animate.sources.images import read_images
 from animate.sources.keys import safe_key
+from animate.sources.named.table import CORPORA
 from animate.sources.paths import expand_braces, has_suffix, is_url, walk
 from animate.sources.read import read_files, read_stored
 from animate.sources.table import Table
@@ -57,7 +57,7 @@ class Source(Protocol):
 
 def _open_named(name: str, source: SourceRecipe) -> Source:
     # Not at the top: the named corpora stand on the sources of this package.
-    from animate.corpora.open import open_named
+    from animate.sources.named.open import open_named
 
     return open_named(name, source)
 

@@ -19,7 +19,7 @@ def read_images(
     part: Part, start: int, stop: int | None, source: SourceRecipe, folder: Path
 ) -> Iterator[Sample | Rejected]:
     """Rows of the listing; one with a `box` [x, y, width, height] gives that piece of it, as a JPEG."""
-    from animate.corpora.find import find
+    from animate.sources.named.find import find
 
     root = find(source.name, source.path, source.split).folder
     archives: dict[str, zipfile.ZipFile] = {}

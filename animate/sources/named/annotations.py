@@ -7,13 +7,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from animate.corpora.find import Found
-from animate.corpora.table import CORPORA
 from animate.recipe import SourceRecipe
 from animate.sources.captions import caption_texts, unique
 from animate.sources.columns import first_named
 from animate.sources.errors import SourceError
 from animate.sources.listing import Row
+from animate.sources.named.find import Found
+from animate.sources.named.table import CORPORA
 from animate.sources.tables import table_rows
 
 #: How many region phrases make the joined caption of a Visual Genome image.
@@ -79,7 +79,7 @@ def flickr_rows(found: Found, places: Mapping[str, str], source: SourceRecipe) -
 
 def _flickr_file(found: Found, source: SourceRecipe) -> str:
     """The captions file: what was found, or beside the split list that was."""
-    from animate.corpora.find import matching
+    from animate.sources.named.find import matching
 
     if not source.split:
         return found.files[0]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-#: How the files are read: see `animate.corpora.open`.
+#: How the files are read: see `animate.sources.named.open`.
 Kind = Literal["urls", "sbu", "coco", "vg", "flickr", "table"]
 
 

@@ -5,8 +5,8 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from animate.corpora.table import CORPORA, Corpus
 from animate.sources.errors import SourceError
+from animate.sources.named.table import CORPORA, Corpus
 
 #: The environment variable with the folder that has a folder for each corpus.
 ROOT = "ANIMATE_DATA"

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from animate.corpora.annotations import coco_rows, flickr_rows, region_rows, vg_rows
-from animate.corpora.find import Found, find
-from animate.corpora.table import CORPORA, Corpus
 from animate.data import Part
 from animate.recipe import SourceRecipe
 from animate.sources.errors import SourceError
 from animate.sources.listing import Row, freeze_rows
+from animate.sources.named.annotations import coco_rows, flickr_rows, region_rows, vg_rows
+from animate.sources.named.find import Found, find
+from animate.sources.named.table import CORPORA, Corpus
 from animate.sources.paths import identity, walk
 from animate.sources.urls import TextPair, Urls
 from animate.sources.webdataset import TAR_SUFFIXES, WebDataset
