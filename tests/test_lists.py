@@ -1,4 +1,4 @@
-"""Whole builds from a list of addresses, on a local server: every row accounted for, the same after a kill."""
+"""Whole builds from a list of addresses on a local server: every row accounted for, the same after a kill."""
 
 import http.server
 import json
