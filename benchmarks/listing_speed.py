@@ -3,8 +3,9 @@
     python benchmarks/listing_speed.py --out benchmarks/results/listing_speed.json
 
 A TSV of 3 million rows in CC3M's form and a parquet of 10 million in LAION's are made in a temporary folder
-(about 2 GB). Reading parses every row; planning also cleans captions, checks keys and freezes the listing. Peak
-memory is that of a process of its own, at the full length and at a tenth of it, which tells whether it is flat.
+(about 2 GB). Reading parses every row; planning also cleans captions, checks keys and freezes the listing.
+Peak memory is that of a process of its own, at the full length and at a tenth of it, which tells whether it
+is flat.
 """
 
 import argparse
@@ -24,7 +25,24 @@ ROWS = {"cc3m": 3_000_000, "laion400m": 10_000_000}
 
 def make(name: str, path: Path, rows: int) -> None:
     """A list in the corpus' form with captions of the usual length."""
-    words = ["a", "photograph", "of", "the", "old", "harbour", "with", "small", "boats", "at", "dusk", "and", "people", "on", "the", "quay"]
+    words = [
+        "a",
+        "photograph",
+        "of",
+        "the",
+        "old",
+        "harbour",
+        "with",
+        "small",
+        "boats",
+        "at",
+        "dusk",
+        "and",
+        "people",
+        "on",
+        "the",
+        "quay",
+    ]
 
     def caption(i: int) -> str:
         return f"{' '.join(words[(i + j * j) % len(words)] for j in range(9))} {i}"
