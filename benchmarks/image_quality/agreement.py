@@ -55,7 +55,7 @@ def colour(photographs: Sequence[Path], stills: int) -> list[dict[str, Any]]:
 
 
 def colour_targets(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """By rounding only: one code value before encoding where the filter is the resize's own (best, or 1:1)."""
+    """By rounding only: one code value before encoding where the filter is the resize's own: best, 1:1."""
     claims = []
     for row in rows:
         where = f"{row['still']}, {row['quality']}, beside {row['resize']}"
