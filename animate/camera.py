@@ -120,7 +120,7 @@ def view_areas(corners: Float64[np.ndarray, "*b 4 2"]) -> Float64[np.ndarray, "*
     )
 
 
-def union_area(corners: Float64[np.ndarray, "*b t 4 2"], num_lines: int = 64) -> Float64[np.ndarray, "*b"]:
+def union_area(corners: Float64[np.ndarray, "*b t 4 2"], num_lines: int = 32) -> Float64[np.ndarray, "*b"]:
     """Share of the still that a path of views shows in all.
 
     Exact along x, sampled on `num_lines` lines in y: each convex view cuts a line in one interval, and the

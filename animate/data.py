@@ -24,6 +24,17 @@ STATUSES: Mapping[str, str] = {
     "duplicate_key": "an earlier input of the corpus has the same key",
     "bad_key": "the key cannot name a tar member (empty, or 90 bytes and longer with its take)",
     "broken_archive": "the tar breaks off or cannot be read here; one row for all that may lie behind",
+    "failed_to_download": "the address gave no image; the message says why",
+    "download_timed_out": "the image did not come within source.fetch.seconds",
+    "too_many_bytes": "the download is longer than source.fetch.max_bytes",
+    "blocked_address": "not http or https, or not on the public internet (source.fetch.allow_private)",
+    "opted_out": "robots.txt or an X-Robots-Tag header forbids the use of the image",
+    "filtered_script": "no caption is in the wanted scripts (source.filters.scripts)",
+    "filtered_caption_length": "no caption has a length that source.filters allows",
+    "filtered_similarity": "the listed similarity is under source.filters.min_similarity, or missing",
+    "filtered_nsfw": "the listed value is not one of source.filters.nsfw",
+    "filtered_licence": "the listed licence is not one of source.filters.licences",
+    "duplicate_image": "an earlier input has the same image (source.filters.duplicates)",
     "bad_row": "the row of the table or the sidecar file cannot be read",
 }
 

@@ -17,10 +17,10 @@ import pyarrow.parquet as pq
 from animate.build import BuildReport, Progress, open_shard_set, run_plan
 from animate.codec import UndecodableImage
 from animate.data import Clip, Rejected, ShardPlan, ShardRecord, Take
+from animate.film import replay
 from animate.place import BuildRefused, Place
 from animate.plan import MANIFEST, PLAN, Plan, open_plan, read_plan
 from animate.recipe import BuildRecipe, Format
-from animate.shard import replay
 from animate.strict_toml import from_table
 from animate.ustar import read_samples
 from animate.writers import COLUMNS, PARQUET, SUCCESS, TAR, WRITERS, ShardWriter
@@ -120,7 +120,8 @@ def _materialize_shard(
         ShardWriter(out, plan.name) as writer,
     ):
         samples = read_samples(tar)
-        for row in pq.read_table(table).to_pylist():
+        # Not on Arrow's threads: one that holds a piece of the file at exit aborts the process.
+        for row in pq.ParquetFile(table).read(use_threads=False).to_pylist():
             take = Take(source_key=row["source_key"], index=row["take"])
             if row["status"] != SUCCESS:
                 writer.reject(take, _rejection(row))

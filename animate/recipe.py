@@ -19,31 +19,102 @@ Format = Literal["mp4", "frames", "virtual"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FilterRecipe:
+    """Which samples of the corpus are wanted; the others are counted rows. Empty and 0 let everything pass.
+
+    `scripts` are writing systems ("latin", "cyrillic", "cjk", "hangul", …) that four fifths of a caption's
+    letters must be of; lengths are in characters. `nsfw` and `licences` list the values that are let through,
+    in any case. `duplicates` names what two samples must share for the second to be refused: "url", "sha256"
+    of the file, or "perceptual" (a 64-bit difference hash); the last two read every image while planning.
+    """
+
+    scripts: tuple[str, ...] = ()
+    min_caption_length: int = 0
+    max_caption_length: int = 0
+    min_similarity: float = 0.0
+    nsfw: tuple[str, ...] = ()
+    licences: tuple[str, ...] = ()
+    duplicates: Literal["keep", "url", "sha256", "perceptual"] = "keep"
+    similarity_column: str = ""
+    nsfw_column: str = ""
+    licence_column: str = ""
+
+    def __post_init__(self) -> None:
+        _at_least("min_caption_length", self.min_caption_length, 0)
+        _at_least("max_caption_length", self.max_caption_length, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchRecipe:
+    """How images are downloaded from a list of addresses.
+
+    `seconds` and `max_bytes` are limits for one image, redirects included; `retries` are tries after the
+    first. `robot` is the name that robots.txt and X-Robots-Tag know us by; `respect_opt_outs` = false asks
+    neither. `threads` and `keep_images` (a folder that keeps each downloaded part; empty deletes it once it
+    is filmed) say how and where, and are no part of the digest.
+    """
+
+    user_agent: str = "Mozilla/5.0 (compatible; animate; +https://github.com/rom1504/img2dataset)"
+    robot: str = "animate"
+    respect_opt_outs: bool = True
+    allow_private: bool = False
+    seconds: float = 20.0
+    max_bytes: int = 50_000_000
+    retries: int = 1
+    threads: int = 32
+    keep_images: str = ""
+
+    def __post_init__(self) -> None:
+        _at_least("seconds", self.seconds, 0.1)
+        _at_least("max_bytes", self.max_bytes, 1)
+        _at_least("retries", self.retries, 0)
+        _at_least("threads", self.threads, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SourceRecipe:
     """Which corpus, where it lies, its columns and its limits.
 
-    `path` says where the corpus lies on this machine: it is no part of the digest. `limit` = 0 means all.
+    `path` says where the corpus lies on this machine, `images` where the images are that its lists name
+    (empty: beside the list): they are no part of the digest. `limit` = 0 means all; `sample` keeps that
+    share, chosen by key, so that a larger share holds the smaller one. `split` is a corpus' own ("train",
+    "val", "test"). With `clean_captions`, entities are undone, Unicode is normalised (NFC) and control
+    characters and runs of white space become one space; the first caption as it was is kept as `caption_raw`.
     `background` is what transparent pixels are laid over, as red, green, blue in 0..255.
     """
 
     name: str = "demo"
     path: str = ""
+    images: str = ""
+    split: str = ""
     image_column: str = ""
     caption_column: str = ""
     key_column: str = ""
+    url_column: str = ""
     limit: int = 0
+    sample: float = 1.0
+    clean_captions: bool = True
     min_side: int = 64
     max_pixels: int = 100_000_000
     max_aspect: float = 4.0
     background: tuple[int, int, int] = (255, 255, 255)
+    filters: FilterRecipe = field(default_factory=FilterRecipe)
+    fetch: FetchRecipe = field(default_factory=FetchRecipe)
 
     def __post_init__(self) -> None:
         _at_least("limit", self.limit, 0)
         _at_least("min_side", self.min_side, 1)
         _at_least("max_pixels", self.max_pixels, 1)
         _at_least("max_aspect", self.max_aspect, 1.0)
+        if not 0 < self.sample <= 1:
+            raise ValueError(f"sample = {self.sample}: must be above 0 and at most 1")
         if not all(0 <= value <= 255 for value in self.background):
             raise ValueError(f"background = {list(self.background)}: each value must be in 0..255")
+
+    def anywhere(self) -> "SourceRecipe":
+        """The recipe without what says where and how fast, which decides no clip."""
+        fetch = dataclasses.replace(self.fetch, threads=FetchRecipe().threads, keep_images="")
+        return dataclasses.replace(self, path="", images="", fetch=fetch)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,12 +284,11 @@ class BuildRecipe:
 
     def content(self) -> dict[str, Any]:
         """The plain table of all that decides the clips: the recipe without where the corpus lies."""
-        anywhere = dataclasses.replace(self.source, path="")
-        return strict_toml.to_table(dataclasses.replace(self, source=anywhere))
+        return strict_toml.to_table(dataclasses.replace(self, source=self.source.anywhere()))
 
     def digest(self) -> str:
         """32 hex digits that change when, and only when, a content knob does."""
-        return strict_toml.digest(dataclasses.replace(self, source=dataclasses.replace(self.source, path="")))
+        return strict_toml.digest(dataclasses.replace(self, source=self.source.anywhere()))
 
 
 def read_recipe(path: str | Path | None, overrides: Sequence[str] = ()) -> BuildRecipe:

@@ -50,5 +50,5 @@ def _spectral_residual(channels: Float64[np.ndarray, "c 32 32"]) -> Float64[np.n
 def _smooth(values: np.ndarray, reach: int) -> np.ndarray:
     """Mean over a square of 2 `reach` + 1 in the last two axes, wrapping around."""
     for axis in (-1, -2):
-        values = sum(np.roll(values, shift, axis) for shift in range(-reach, reach + 1)) / (2 * reach + 1)
+        values = np.mean([np.roll(values, shift, axis) for shift in range(-reach, reach + 1)], axis=0)
     return values

@@ -18,10 +18,10 @@ from jaxtyping import UInt64
 from animate import executor
 from animate.codec import declared_frames, decode_jpeg, decode_still
 from animate.data import ShardPlan, ShardRecord
+from animate.film import replay_source
 from animate.place import ATTEMPTS, BuildRefused, Place
 from animate.plan import LENGTH, MANIFEST, PLAN, SHARD_SUFFIXES, Plan, read_plan
 from animate.recipe import BuildRecipe, VideoRecipe
-from animate.shard import replay_source
 from animate.shot import Film
 from animate.strict_toml import from_table
 from animate.ustar import read_samples
@@ -234,7 +234,8 @@ class _Shard:
         name = self.plan.name + PARQUET
         try:
             with self.place.filesystem.open(f"{self.place.root}/{name}", "rb") as file:
-                table = pq.read_table(file)
+                # Not on Arrow's threads: one that holds a piece of the file at exit aborts the process.
+                table = pq.ParquetFile(file).read(use_threads=False)
         except (pa.ArrowException, OSError) as error:
             self.fault(f"{name} cannot be read: {error}")
             return
@@ -377,7 +378,7 @@ def _duplicate_keys(place: Place, plan: Plan, checks: list[ShardCheck]) -> Itera
     for owner in suspects:
         name = plan.shards[owner].name
         with place.filesystem.open(f"{place.root}/{name}{PARQUET}", "rb") as file:
-            table = pq.read_table(file, columns=["key", "status"])
+            table = pq.ParquetFile(file).read(columns=["key", "status"], use_threads=False)
         for row in table.to_pylist():
             if row["status"] == SUCCESS and first.setdefault(row["key"], name) != name:
                 yield Fault(shard=name, key=row["key"], what=f"the key is in shard {first[row['key']]} too")

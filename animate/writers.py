@@ -7,6 +7,7 @@ Equal clips in equal order give three equal files.
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -161,9 +162,8 @@ class ShardWriter:
             "json": flat_json(clip.record),
             "txt": clip.record["caption"].encode(),
         }
-        for suffix in sorted(members):
-            for piece in ustar.member(f"{clip.take.key}.{suffix}", members[suffix]):
-                self._write(piece)
+        pieces = (ustar.member(f"{clip.take.key}.{suffix}", members[suffix]) for suffix in sorted(members))
+        self._write(b"".join(itertools.chain.from_iterable(pieces)))
         self._clips += 1
         self._rows.append(
             {
@@ -228,8 +228,11 @@ class ShardWriter:
             if local is None:
                 self._place.filesystem.put_file(str(self._folder / name), f"{self._place.root}/{name}")
             else:
+                if suffix == STATS:
+                    _sync_folder(local)  # the marker must not outlive what it stands for
                 os.replace(self._folder / name, local / name)
-                _sync_folder(local)
+        if local is not None:
+            _sync_folder(local)
 
 
 def read_stats(out: str | Path, name: str) -> ShardRecord | None:

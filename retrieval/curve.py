@@ -63,7 +63,8 @@ def curve_point(model: Retriever, encoded: Encoded, k: int | None, device: torch
 def draw_curve(points: Sequence[Point], path: Path, title: str) -> None:
     """A PNG with three panels over K: recall, milliseconds a query, pairs a query."""
     ks = [point["K"] for point in points]
-    recalls = {name: [point[name] for point in points] for name in ("R@1", "R@5", "R@10", "oracle_recall")}
+    names = {"R@1": "R@1", "R@5": "R@5", "R@10": "R@10", "oracle_recall": "in the top K"}
+    recalls = {label: [point[name] for point in points] for name, label in names.items()}
     panels = [
         ("per cent of queries", recalls),
         ("ms a query", {"coarse and fine": [point["ms_per_query"] for point in points]}),

@@ -11,6 +11,7 @@ All but the codes stay on disk, memory-mapped: a search reads the entries of its
 """
 
 import json
+import mmap
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -225,7 +226,7 @@ class Gallery:
 
     def features(self, rows: Int64[np.ndarray, "k"]) -> Features:
         """What the fine stage needs of these videos; nothing of the others is read."""
-        spans = [_slice(self._tokens, self._token_starts, row) for row in rows]
+        spans = [_slice(self._tokens, self._token_starts, int(row)) for row in rows]
         longest = max(len(span) for span in spans)
         tokens = torch.zeros(len(spans), longest, self._tokens.shape[1])
         mask = torch.zeros(len(spans), longest, dtype=torch.bool)
@@ -272,7 +273,11 @@ def build_codes(vectors: Float16[np.ndarray, "n d"], *, exact: bool) -> Any:
 
 
 def _mapped(path: Path, kind: type[np.generic], width: int) -> np.ndarray:
-    return np.memmap(path, dtype=kind, mode="r").reshape(-1, width)
+    with path.open("rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    if hasattr(mmap, "MADV_RANDOM"):  # entries are read here and there: what lies behind one is not wanted
+        mapped.madvise(mmap.MADV_RANDOM)
+    return np.frombuffer(mapped, dtype=kind).reshape(-1, width)
 
 
 def _slice(data: np.ndarray, starts: np.ndarray, row: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -35,7 +36,11 @@ class Job:
             device=device,
             group=group,
             resume=self.resume,
-            trained_on={**data.identity, "left_out": data.left_out},
+            trained_on={
+                **data.identity,
+                "left_out": data.left_out,
+                "before": _seen_before(self.recipe.model.start_from),
+            },
             on_step=on_step,
         )
 
@@ -66,6 +71,14 @@ def pick_device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(name)
+
+
+def _seen_before(start_from: str) -> dict[str, Any] | None:
+    """What the run behind `start_from` was trained on, and whether test chose it; None for a fresh start."""
+    if not start_from:
+        return None
+    info = checkpoint.read_info(checkpoint.find_checkpoint(Path(start_from)))
+    return {**(info.get("trained_on") or {}), "looked_at_test": info["looked_at_test"]}
 
 
 def _evaluation(recipe: TrainRecipe, device: torch.device) -> Evaluate | None:

@@ -41,7 +41,7 @@ class Ranks:
     def __len__(self) -> int:
         return len(self.better)
 
-    def at(self, ties: TieRule = "expected") -> Float[np.ndarray, "q"]:
+    def at(self, ties: str = "expected") -> Float[np.ndarray, "q"]:
         """One rank for each query, from 1 to `gallery_size`, under the given rule."""
         best = self.better + 1.0
         match _tie_rule(ties):
@@ -53,7 +53,7 @@ class Ranks:
                 rank = self.better + (self.tied_wrong + self.tied_right + 1) / (self.tied_right + 1)
         return np.where(self.failed, float(self.gallery_size), rank)
 
-    def hits(self, k: int, ties: TieRule = "expected") -> Float[np.ndarray, "q"]:
+    def hits(self, k: int, ties: str = "expected") -> Float[np.ndarray, "q"]:
         """For each query the probability, from 0 to 1, that a right answer is among the first `k`."""
         if k < 1:
             raise ValueError(f"k = {k}: must be 1 or more")
@@ -102,11 +102,11 @@ class Summary:
 
 
 def rank(
-    scores: Float[np.ndarray, "q g"],
+    scores: ArrayLike,
     query_groups: ArrayLike | None = None,
     gallery_groups: ArrayLike | None = None,
 ) -> Ranks:
-    """The ranks of all queries, one for each row of `scores`.
+    """The ranks of all queries, one for each row of `scores` (queries x gallery).
 
     A gallery item answers a query when their groups are equal. Left out, both groups are 0, 1, 2, … :
     row i is answered by column i alone, for a square matrix.

@@ -6,6 +6,7 @@ be retrieved) stays what it is.
 
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from retrieval.metrics import checked
 
@@ -27,23 +28,24 @@ def dual_softmax(scores: Float[np.ndarray, "q g"], temperature: float = 0.01) ->
 
 def query_bank(
     scores: Float[np.ndarray, "q g"],
-    bank: Float[np.ndarray, "b g"],
+    bank: ArrayLike,
     temperature: float = 0.05,
     activation: int = 1,
 ) -> Float[np.ndarray, "q g"]:
     """Dynamic inverted softmax of QB-Norm (Bogolin et al., CVPR 2022), in logs, ranks only.
 
-    `bank` holds the scores of training queries with the same gallery. Gallery items among the first
-    `activation` of any bank query are hubs; only queries whose first item is a hub are normalised.
+    `bank` (queries x gallery) holds the scores of training queries with the same gallery. Gallery items
+    among the first `activation` of any bank query are hubs; only queries whose first item is a hub are
+    normalised.
     """
-    scores, bank = checked(scores).astype(np.float64), checked(bank).astype(np.float64)
-    if bank.shape[1] != scores.shape[1]:
-        raise ValueError(f"bank: has {bank.shape[1]} gallery items, the scores have {scores.shape[1]}")
-    if not 1 <= activation <= bank.shape[1]:
-        raise ValueError(f"activation = {activation}: must be from 1 to {bank.shape[1]}")
-    scaled = bank / _positive("temperature", temperature)
-    hubs = np.zeros(bank.shape[1], dtype=bool)
-    hubs[np.argpartition(-bank, activation - 1, axis=1)[:, :activation]] = True
+    scores, known = checked(scores).astype(np.float64), checked(bank).astype(np.float64)
+    if known.shape[1] != scores.shape[1]:
+        raise ValueError(f"bank: has {known.shape[1]} gallery items, the scores have {scores.shape[1]}")
+    if not 1 <= activation <= known.shape[1]:
+        raise ValueError(f"activation = {activation}: must be from 1 to {known.shape[1]}")
+    scaled = known / _positive("temperature", temperature)
+    hubs = np.zeros(known.shape[1], dtype=bool)
+    hubs[np.argpartition(-known, activation - 1, axis=1)[:, :activation]] = True
     normalised = scores / temperature - _log_sum_exp(scaled)
     touched = hubs[scores.argmax(axis=1)]
     return np.where(touched[:, None], normalised, scores)

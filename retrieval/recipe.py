@@ -102,7 +102,8 @@ class DataSpec:
     held_out_table: str = ""
     # An epoch goes once through the videos (one caption drawn each) or once through all captions.
     epoch_of: Literal["videos", "captions"] = "videos"
-    # Decoded frames or frozen features kept on disk between epochs and runs; "" keeps none.
+    # Folder for decoded frames (of samplers that draw nothing: in training, train_position = "middle") and,
+    # in eval and index, for features; kept by content, sampler and model. "" keeps none.
     cache: str = ""
 
     def __post_init__(self) -> None:
@@ -121,9 +122,12 @@ class FramesSpec:
     # Side in pixels: shorter side resized, then the centre cropped.
     size: int = 224
     decoder: Literal["auto", "pyav", "torchcodec"] = "auto"
+    # Frames a second that folders of frames were taken at.
+    folder_fps: int = 1
 
     def __post_init__(self) -> None:
         _at_least("num_frames", self.num_frames, 1)
+        _at_least("folder_fps", self.folder_fps, 1)
         _at_least("size", self.size, 16)
 
 

@@ -2,7 +2,7 @@
 
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,11 @@ VERSIONED = ("animate", "torch", "open_clip_torch", "numpy", "av")
 
 
 def refuse_overlap(trained_on: Any, split: Split) -> None:
-    """`DataError` if the training list, or one it built on, is known to share videos with the split.
+    """`DataError` if a training list behind the model is known to share videos with the split.
 
-    trained_on: the identity that a checkpoint keeps, or a list of them.
+    trained_on: the identity that a checkpoint keeps, with the one it started from under `before`, and so on.
     """
-    for identity in trained_on if isinstance(trained_on, Sequence) else [trained_on]:
-        if not isinstance(identity, Mapping):
-            continue
+    for identity in _chain(trained_on):
         shared = shared_videos(str(identity.get("videos", "")), split.name)
         if shared:
             raise DataError(
@@ -57,7 +55,9 @@ def protocol(
         "unreadable_videos": "failed queries, never retrieved",
         "seed": recipe.seed,
         "selected_on": info.get("select_on", recipe.eval.select_on),
-        "selection_looked_at_test": bool(info.get("looked_at_test", recipe.eval.select_on == "test")),
+        # Of this run, or of one that it started from.
+        "selection_looked_at_test": bool(info.get("looked_at_test", recipe.eval.select_on == "test"))
+        or any(bool(identity.get("looked_at_test")) for identity in _chain(info.get("trained_on"))),
         "versions": {name: _version(name) for name in VERSIONED} | {"python": platform.python_version()},
         "device": torch.cuda.get_device_name(device)
         if device.type == "cuda"
@@ -71,6 +71,13 @@ def write_result(path: Path, result: Mapping[str, Any]) -> None:
     path.write_text(
         json.dumps(result, indent=1, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8"
     )
+
+
+def _chain(trained_on: Any) -> Iterator[Mapping[str, Any]]:
+    """What a checkpoint was trained on, then what the one it started from was, back to the first."""
+    while isinstance(trained_on, Mapping):
+        yield trained_on
+        trained_on = trained_on.get("before")
 
 
 def _version(name: str) -> str:

@@ -72,7 +72,7 @@ def test_cached_frames_are_the_decoded_ones_and_follow_the_settings(tmp_path):
     cache = Cache(folder=tmp_path / "cache")
 
     def reader(size: int = 32, position: str = "middle", cache: Cache | None = cache) -> FrameReader:
-        sampler = Sampler(num_frames=3, position=position)  # type: ignore[arg-type]
+        sampler = Sampler(num_frames=3, position=position)
         return FrameReader(sampler=sampler, size=size, decoder="pyav", cache=cache)
 
     def stored() -> int:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from cli.retrieval import app, main
+from retrieval.checkpoint import read_info
+from retrieval.launch import launch
 from tests.judged import CONFIG, recipe_of, save_run, write_table
 
 
@@ -127,3 +130,17 @@ def test_what_cannot_be_meant_ends_with_2_and_a_message(place, arguments, messag
     error = capsys.readouterr().err
     assert error.startswith("retrieval: ")
     assert message in error
+
+
+def test_a_run_remembers_what_the_one_before_it_was_trained_on(tmp_path):
+    table = write_table(tmp_path / "videos", 6)
+    data = {"name": "table", "table": str(table)}
+    first = save_run(tmp_path / "first", recipe_of(data, eval={"select_on": "test"}), {"name": "msrvtt"})
+    recipe = recipe_of(data, train={"epochs": 1, "batch_size": 4, "log_to": "none"})
+    recipe = replace(recipe, model=replace(recipe.model, start_from=str(first)))
+    run = launch(
+        recipe, out=tmp_path / "run", workers=1, device="cpu", resume=False, on_step=lambda report: None
+    )
+    trained_on = read_info(run)["trained_on"]
+    assert trained_on["name"] == "table"
+    assert trained_on["before"] == {"name": "msrvtt", "looked_at_test": True}

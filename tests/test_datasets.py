@@ -583,6 +583,16 @@ def test_train_data_follows_the_recipe(table):
     )
 
 
+def test_a_folder_of_frames_at_its_own_rate(videos):
+    frames = FramesSpec(sampler="one_fps_then_uniform", size=32, decoder="pyav", folder_fps=3)
+    reader = FrameReader.of(frames)
+    clip = reader.read(Path(videos) / "video0", None)
+    assert not isinstance(clip, Unreadable)
+    assert read_numbers(clip.frames.transpose(0, 2, 3, 1)) == [1, 4]
+    assert clip.seconds.tolist() == [0.0, 1.0]
+    assert reader.describe().endswith("folders at 3 fps")
+
+
 def test_no_training_part(table):
     with pytest.raises(ValueError, match="has no training part"):
         train_data(

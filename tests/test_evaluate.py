@@ -301,6 +301,15 @@ def test_unknown_post_processing_is_refused(table, tmp_path):
         evaluate(checkpoint, dataset, "test", top_k=3, post_processing=("query-bank",), device=CPU)
 
 
+def test_a_checkpoint_that_began_with_one_selected_on_test_says_so(table, tmp_path):
+    recipe = recipe_of({"name": "table", "held_out_table": str(table)})
+    before = {"name": "table", "looked_at_test": True}
+    checkpoint = load_checkpoint(save_run(tmp_path, recipe, {"name": "table", "before": before}))
+    result = evaluate(checkpoint, open_dataset(recipe.data), "test", top_k=3, device=CPU)
+    assert result["protocol"]["selected_on"] == "none"
+    assert result["protocol"]["selection_looked_at_test"] is True
+
+
 def test_a_checkpoint_selected_on_test_says_so(table, tmp_path):
     data = {"name": "table", "held_out_table": str(table)}
     recipe = recipe_of(data)
@@ -317,7 +326,7 @@ def test_a_model_of_the_9k_list_is_refused_on_the_full_test(table):
     nine = {"name": "msrvtt", "split": "9k", "videos": "ce586ac32b3021aa2b1a0300e70f05e4"}
     seven = {"name": "msrvtt", "split": "7k", "videos": "eccdf5d79b61a0013b27ffbfccdbb4a9"}
     full, one_k = (replace(split_of(table), name=name) for name in ("msrvtt full test", "msrvtt 1k-A test"))
-    for trained_on in (nine, [{"name": "shards"}, nine]):
+    for trained_on in (nine, {"name": "table", "before": {"name": "shards", "before": nine}}):
         with pytest.raises(DataError, match="msrvtt 9k, which shares 1,990 videos with msrvtt full test"):
             refuse_overlap(trained_on, full)
         refuse_overlap(trained_on, one_k)

@@ -143,7 +143,7 @@ def test_faulty_settings_are_refused():
     with pytest.raises(ValueError, match="k = 0"):
         ranks.hits(0)
     with pytest.raises(ValueError, match="expected, optimistic, pessimistic"):
-        ranks.at("lucky")  # type: ignore[arg-type]
+        ranks.at("lucky")
     with pytest.raises(ValueError, match="no query"):
         metrics.summarise(metrics.rank(np.zeros((0, 0))))
 

@@ -5,6 +5,8 @@ import dataclasses
 import cv2
 import numpy as np
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from animate.camera import ZOOM, View, project, source_from_view
 from animate.components import COMPONENTS
@@ -12,6 +14,7 @@ from animate.data import Take, take_rng
 from animate.recipe import EditRecipe, ShotKind, ShotRecipe, VideoRecipe, read_preset
 from animate.render import render
 from animate.render.light import exposure_table, to_linear, to_srgb
+from animate.render.warp import STEP, TOLERANCE, _interpolated, prepare
 from animate.shot import Film, Layer, Shot, draw_film
 
 VIDEO = VideoRecipe(num_frames=12)
@@ -86,8 +89,8 @@ def test_a_ramp_is_sampled_where_the_homography_says(device):
     grid = np.stack(np.meshgrid(centres, centres), -1).reshape(-1, 2)
     expected = project(homography, grid)[0] * (width, height) - 0.5
     measured = frames[0, ..., :2].reshape(-1, 2)
-    # Half a code value of rounding, and OpenCV's 1/32-pixel steps.
-    assert np.abs(measured - expected).max() <= 0.5 + 1 / 32
+    # Half a code value of rounding, OpenCV's 1/32-pixel steps, and what interpolated coordinates may be off.
+    assert np.abs(measured - expected).max() <= 0.5 + 1 / 32 + TOLERANCE
 
 
 @pytest.mark.parametrize("quality", ["default", "best"])
@@ -195,3 +198,22 @@ def test_the_shutter_smears_along_the_motion():
         frame = render([still], film.layers([view], 4), VIDEO)[6]
         widths.append(int((frame[112, :, 0] > 10).sum()))
     assert widths[1] > widths[0] + 10
+
+
+@given(seed=st.integers(0, 2**32), strength=st.floats(0, 3), size=st.sampled_from([(224, 224), (97, 130)]))
+def test_the_fast_warp_is_off_by_no_more_than_it_says(seed, strength, size):
+    """Interpolated coordinates beside those that the homography gives."""
+    rng = np.random.default_rng(seed)
+    matrix = np.array([[1.5, 0, 20], [0, 1.5, 10], [0, 0, 1]]) + rng.normal(size=(3, 3)) * np.array(
+        [[0.2, 0.2, 5], [0.2, 0.2, 5], [1e-3 * strength, 1e-3 * strength, 0]]
+    )
+    corners = matrix[2] @ np.array([[0, 0, 1], [size[0], 0, 1], [0, size[1], 1], [*size, 1]]).T
+    assume(corners.min() > 0.2)
+    [warp] = prepare(matrix[None], size)
+    if warp.grid is None:
+        return
+    y, x = np.mgrid[: size[1], : size[0]]
+    points = np.stack([x, y, np.ones_like(x)], -1) @ matrix.T
+    exact = points[..., :2] / points[..., 2:]
+    coordinates = [_interpolated(plane)[STEP : STEP + size[1], STEP : STEP + size[0]] for plane in warp.grid]
+    assert np.abs(np.stack(coordinates, -1) - exact).max() <= TOLERANCE + 1e-3

@@ -105,7 +105,7 @@ def test_samplers_refuse_what_they_do_not_know():
     with pytest.raises(ValueError, match="num_frames = 0"):
         Sampler(num_frames=0)
     with pytest.raises(ValueError, match="position = 'end'"):
-        Sampler(position="end")  # type: ignore[arg-type]
+        Sampler(position="end")
     with pytest.raises(ValueError, match="needs a generator"):
         Sampler(position="random").choose(np.arange(3), 3, Fraction(1), None)
 
@@ -164,7 +164,7 @@ def test_decoder_names():
     assert find_decoder("pyav") == "pyav"
     assert find_decoder("auto") in ("pyav", "torchcodec")
     with pytest.raises(ValueError, match="must be auto, pyav or torchcodec"):
-        find_decoder("decord")  # type: ignore[arg-type]
+        find_decoder("decord")
 
 
 # --- Damage -----------------------------------------------------------------------------------------------

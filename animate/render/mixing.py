@@ -1,9 +1,20 @@
-"""Which shots are seen in each frame of a clip, and how much of each."""
+"""What there is to render: which shots are seen in each frame of a clip, and how much of each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from jaxtyping import UInt8
+
 from animate.shot import Layer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What to render for one clip: `layers`, and the pictures that they number, at any resolution."""
+
+    stills: tuple[UInt8[np.ndarray, "h w 3"], ...]
+    layers: tuple[Layer, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,24 +7,24 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, Float64, UInt8
 
-from animate.camera import View, source_scale
+from animate.camera import View, source_scale, view_corners
 from animate.recipe import VideoRecipe
 from animate.render.light import exposure_table, to_linear, to_srgb
-from animate.render.mixing import Contribution, contributions, is_plain
+from animate.render.mixing import Contribution, Job, contributions, is_plain
 from animate.render.pixels import source_pixel_from_frame_pixel
 from animate.render.prefilter import Level, gaussian_taps, level_of
-from animate.shot import Layer
+from animate.render.warp import Warp, prepare, sample
 
 Frame = UInt8[np.ndarray, "h w 3"]
 
-_SAMPLING = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 
-
-def render_layers(
-    stills: Sequence[Frame], layers: Sequence[Layer], video: VideoRecipe, device: str
-) -> UInt8[np.ndarray, "t h w 3"]:
+def render_job(job: Job, video: VideoRecipe) -> UInt8[np.ndarray, "t h w 3"]:
     """See `animate.render.render`."""
-    samplers = [_Sampler(still, video) for still in stills]
+    layers = job.layers
+    samplers = [
+        _Sampler(still, [layer.exposures for layer in layers if layer.still == number], video)
+        for number, still in enumerate(job.stills)
+    ]
     aims = [samplers[layer.still].aim(layer.exposures) for layer in layers]
     frames = np.empty((video.num_frames, video.height, video.width, 3), np.uint8)
     for frame, parts in zip(frames, contributions(layers, video.num_frames), strict=True):
@@ -46,55 +46,70 @@ def render_layers(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Aim:
-    """One view: the level to sample, and the matrix from its frame's pixels to that level's."""
+    """One view: the level to sample, and how its frame's pixels lie on that level."""
 
     level: Level
-    matrix: Float64[np.ndarray, "3 3"]
-    affine: bool
+    warp: Warp
 
 
 class _Sampler:
-    """One still, its levels made as views ask for them."""
+    """One still, cropped to what any view sees of it; its levels made as views ask for them."""
 
-    def __init__(self, still: Frame, video: VideoRecipe):
+    def __init__(self, still: Frame, seen: Sequence[Float64[np.ndarray, "t s 3 3"]], video: VideoRecipe):
         self.frame_size = (video.width, video.height)
         self.supersampling = 2 if video.quality == "best" else 1
         self.size = (video.width * self.supersampling, video.height * self.supersampling)
         self.view = View(still_size=(still.shape[1], still.shape[0]), frame_size=self.size)
-        self.levels: dict[Level, Frame] = {Level(halvings=0, sigma=0.0): still}
+        left, top, right, bottom = self._box(seen)
+        height, width = still.shape[:2]
+        self.crop_from_still = np.array(
+            [
+                [width / (right - left), 0, -left / (right - left)],
+                [0, height / (bottom - top), -top / (bottom - top)],
+                [0, 0, 1],
+            ]
+        )
+        self.levels: dict[Level, Frame] = {Level(halvings=0, sigma=0.0): still[top:bottom, left:right]}
+
+    def _box(self, seen: Sequence[Float64[np.ndarray, "t s 3 3"]]) -> tuple[int, int, int, int]:
+        """Left, top, right and bottom of what `seen` needs, filters included, in pixels of the still.
+
+        Whole blocks of 8 pixels, so that halving three times meets the same pixels as without the crop.
+        """
+        width, height = self.view.still_size
+        homographies = np.concatenate(
+            [exposures.reshape(-1, 3, 3) for exposures in seen] or [np.eye(3)[None]]
+        )
+        corners = view_corners(homographies).reshape(-1, 2) * (width, height)
+        margin = 4 * source_scale(homographies, self.view).max() + 2
+        left, top = (np.maximum(corners.min(axis=0) - margin, 0) // 8 * 8).astype(int)
+        right, bottom = (-(-(corners.max(axis=0) + margin) // 8) * 8).astype(int)
+        return int(left), int(top), min(int(right), width), min(int(bottom), height)
 
     def aim(self, exposures: Float64[np.ndarray, "t s 3 3"]) -> list[list[_Aim]]:
         """What to sample for each exposure of each frame."""
-        levels = [[level_of(scale) for scale in row] for row in source_scale(exposures, self.view).tolist()]
-        sizes = {level.halvings: self._level(level).shape for row in levels for level in row}
-        matrices = {
-            halvings: source_pixel_from_frame_pixel(exposures, (shape[1], shape[0]), self.size)
-            for halvings, shape in sizes.items()
-        }
-        affine = (exposures[..., 2, :2] == 0).all(axis=-1)
-        return [
-            [
-                _Aim(level=level, matrix=matrices[level.halvings][i, j], affine=bool(affine[i, j]))
-                for j, level in enumerate(row)
-            ]
-            for i, row in enumerate(levels)
-        ]
+        flat = exposures.reshape(-1, 3, 3)
+        levels = [level_of(scale) for scale in source_scale(flat, self.view).tolist()]
+        aims: dict[int, _Aim] = {}
+        for halvings in {level.halvings for level in levels}:
+            height, width = self._level(Level(halvings=halvings, sigma=0.0)).shape[:2]
+            places = [i for i, level in enumerate(levels) if level.halvings == halvings]
+            matrices = source_pixel_from_frame_pixel(
+                self.crop_from_still @ flat[places], (width, height), self.size
+            )
+            for i, warp in zip(places, prepare(matrices, self.size), strict=True):
+                aims[i] = _Aim(level=levels[i], warp=warp)
+        per_frame = exposures.shape[1]
+        return [[aims[i * per_frame + j] for j in range(per_frame)] for i in range(len(exposures))]
 
     def sample(self, aim: _Aim, frame: Frame) -> None:
         """Fills `frame` with the view."""
         if self.supersampling == 1:
-            self._warp(aim, frame)
+            sample(self._level(aim.level), aim.warp, frame)
         else:
             large = np.empty((self.size[1], self.size[0], 3), np.uint8)
-            self._warp(aim, large)
+            sample(self._level(aim.level), aim.warp, large)
             cv2.resize(large, self.frame_size, dst=frame, interpolation=cv2.INTER_AREA)
-
-    def _warp(self, aim: _Aim, frame: Frame) -> None:
-        still = self.levels[aim.level]
-        if aim.affine:
-            cv2.warpAffine(still, aim.matrix[:2], self.size, frame, _SAMPLING, cv2.BORDER_REPLICATE)
-        else:
-            cv2.warpPerspective(still, aim.matrix, self.size, frame, _SAMPLING, cv2.BORDER_REPLICATE)
 
     def _level(self, level: Level) -> Frame:
         if level not in self.levels:

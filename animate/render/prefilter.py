@@ -9,6 +9,7 @@ box and a tent reference. (Shrinking to one source pixel a frame pixel and then 
 costs more and loses 6 dB to sampling twice on similar grids; figures in benchmarks/results/quality.json.)
 """
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -32,7 +33,11 @@ class Level:
 
 def level_of(scale: float) -> Level:
     """The level to sample where a frame pixel spans `scale` source pixels."""
-    octave_halves = max(0, round(2 * math.log2(scale)))
+    return _level(max(0, round(2 * math.log2(scale))))
+
+
+@functools.cache
+def _level(octave_halves: int) -> Level:
     if octave_halves == 0:
         return Level(halvings=0, sigma=0.0)
     halvings = max(0, (octave_halves - _MAX_BLUR_LEVEL + 1) // 2)
@@ -40,7 +45,7 @@ def level_of(scale: float) -> Level:
 
 
 def gaussian_taps(sigma: float) -> Float64[np.ndarray, " k"]:
-    """Odd number of weights, at least 2.6 sigma to either side, that add to 1."""
-    reach = math.ceil(2.6 * sigma)
+    """Odd number of weights that add to 1; those left out are under 1/400 of the middle one."""
+    reach = max(1, math.floor(3.5 * sigma))
     taps = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
     return taps / taps.sum()

@@ -1,10 +1,11 @@
-"""Rendering on a torch device: kornia samples, all frames that share a level of a still in one call.
+"""Rendering on a torch device: kornia samples; all views of pictures of one size are one call.
 
 The reference everywhere: the same levels, the same light and the same rounding as `animate.render.opencv`.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,72 +17,107 @@ from torch.nn import functional
 from animate.camera import View, source_scale
 from animate.recipe import VideoRecipe
 from animate.render.light import TO_LINEAR
-from animate.render.mixing import Contribution, contributions, is_plain
+from animate.render.mixing import Contribution, Job, contributions, is_plain
 from animate.render.pixels import source_pixel_from_frame_pixel
 from animate.render.prefilter import Level, gaussian_taps, level_of
-from animate.shot import Layer
 
 Image = Float[Tensor, "1 3 h w"]
 
+#: Most bytes of pictures that one call of the sampler is given: a picture once for each of its views.
+_BYTES_A_CALL = 1 << 30
 
-def render_layers(
-    stills: Sequence[UInt8[np.ndarray, "h w 3"]], layers: Sequence[Layer], video: VideoRecipe, device: str
-) -> UInt8[np.ndarray, "t h w 3"]:
+
+def render_jobs(jobs: Sequence[Job], video: VideoRecipe, device: str) -> list[UInt8[np.ndarray, "t h w 3"]]:
     """See `animate.render.render`."""
-    parts = contributions(layers, video.num_frames)
-    views = _sample(stills, layers, parts, video, torch.device(device))
-    frames = torch.stack(
-        [_mix(seen, views[i], is_plain(seen, layers), video, device) for i, seen in enumerate(parts)]
-    )
-    return frames.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    on = torch.device(device)
+    parts = [contributions(job.layers, video.num_frames) for job in jobs]
+    views = _sample(jobs, video, on)
+    clips = [
+        torch.stack(
+            [
+                _mix(seen, [views[n, part.layer, part.frame] for part in seen], job, video, on)
+                for seen in parts[n]
+            ]
+        )
+        for n, job in enumerate(jobs)
+    ]
+    frames = torch.stack(clips).permute(0, 1, 3, 4, 2).contiguous()
+    return list(frames.cpu().numpy())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """Views of one level of a picture: their homographies, and which exposure of what each is."""
+
+    level: Image
+    homographies: Float64[np.ndarray, "n 3 3"]
+    places: list[tuple[int, int, int, int]]
 
 
 def _sample(
-    stills: Sequence[UInt8[np.ndarray, "h w 3"]],
-    layers: Sequence[Layer],
-    frames: Sequence[Sequence[Contribution]],
-    video: VideoRecipe,
-    device: torch.device,
-) -> list[list[Float[Tensor, "s 3 h w"]]]:
-    """For each frame and each shot seen in it, the view of each exposure, in whole code values 0..255."""
+    jobs: Sequence[Job], video: VideoRecipe, device: torch.device
+) -> dict[tuple[int, int, int], Float[Tensor, "s 3 h w"]]:
+    """(job, layer, frame) -> the view of each exposure, in whole code values 0..255."""
     factor = 2 if video.quality == "best" else 1
     size = (video.width * factor, video.height * factor)
-    pyramids = [_Levels(still, device) for still in stills]
-    shapes = [View(still_size=(s.shape[1], s.shape[0]), frame_size=size) for s in stills]
-
-    wanted: dict[tuple[int, Level], list[tuple[int, int, int]]] = defaultdict(list)
-    for i, parts in enumerate(frames):
-        for j, part in enumerate(parts):
-            layer = layers[part.layer]
-            for k, scale in enumerate(source_scale(layer.exposures[part.frame], shapes[layer.still])):
-                wanted[layer.still, level_of(float(scale))].append((i, j, k))
-
-    views: list[list[Tensor]] = [
-        [
-            torch.empty(layers[p.layer].exposures.shape[1], 3, video.height, video.width, device=device)
-            for p in parts
-        ]
-        for parts in frames
-    ]
-    for (still, level), places in wanted.items():
-        seen = [(layers[frames[i][j].layer], frames[i][j].frame, k) for i, j, k in places]
-        homographies = np.stack([layer.exposures[frame, k] for layer, frame, k in seen])
-        warped = _warp(pyramids[still].level(level), homographies, size)
-        if factor == 2:
-            warped = functional.avg_pool2d(warped, 2).round()
-        for (i, j, k), view in zip(places, warped, strict=True):
-            views[i][j][k] = view
+    by_size: dict[tuple[int, ...], list[_Wanted]] = defaultdict(list)
+    for wanted in _wanted(jobs, size, device):
+        by_size[tuple(wanted.level.shape)].append(wanted)
+    views = {
+        (n, k, i): torch.empty(layer.exposures.shape[1], 3, video.height, video.width, device=device)
+        for n, job in enumerate(jobs)
+        for k, layer in enumerate(job.layers)
+        for i in range(len(layer.exposures))
+    }
+    for group in by_size.values():
+        for some in _chunks(group):
+            pictures = torch.cat([w.level.expand(len(w.places), -1, -1, -1) for w in some])
+            warped = _warp(pictures, np.concatenate([w.homographies for w in some]), size)
+            if factor == 2:
+                warped = functional.avg_pool2d(warped, 2).round()
+            places = [place for w in some for place in w.places]
+            for (n, k, i, j), view in zip(places, warped, strict=True):
+                views[n, k, i][j] = view
     return views
 
 
+def _wanted(jobs: Sequence[Job], size: tuple[int, int], device: torch.device) -> Iterator[_Wanted]:
+    for n, job in enumerate(jobs):
+        pyramids = [_Levels(still, device) for still in job.stills]
+        places: dict[tuple[int, Level], list[tuple[int, int, int, int]]] = defaultdict(list)
+        for k, layer in enumerate(job.layers):
+            height, width = job.stills[layer.still].shape[:2]
+            scales = source_scale(layer.exposures, View(still_size=(width, height), frame_size=size))
+            for (i, j), scale in np.ndenumerate(scales):
+                places[layer.still, level_of(float(scale))].append((n, k, i, j))
+        for (still, level), those in places.items():
+            homographies = np.stack([job.layers[k].exposures[i, j] for _, k, i, j in those])
+            yield _Wanted(level=pyramids[still].level(level), homographies=homographies, places=those)
+
+
+def _chunks(group: Sequence[_Wanted]) -> Iterator[list[_Wanted]]:
+    """`group` in runs whose pictures, repeated for every view, fit into `_BYTES_A_CALL` (or are alone)."""
+    run: list[_Wanted] = []
+    held = 0
+    for wanted in group:
+        bytes_wanted = wanted.level.numel() * wanted.level.element_size() * len(wanted.places)
+        if run and held + bytes_wanted > _BYTES_A_CALL:
+            yield run
+            run, held = [], 0
+        run.append(wanted)
+        held += bytes_wanted
+    if run:
+        yield run
+
+
 def _warp(
-    still: Image, homographies: Float64[np.ndarray, "n 3 3"], size: tuple[int, int]
-) -> Float[Tensor, "n 3 h w"]:
-    """Views of one still, rounded to whole code values."""
-    matrices = source_pixel_from_frame_pixel(homographies, (still.shape[3], still.shape[2]), size)
-    frame_from_source = torch.from_numpy(np.linalg.inv(matrices)).to(still.device, torch.float32)
+    pictures: Float[Tensor, "n 3 h w"], homographies: Float64[np.ndarray, "n 3 3"], size: tuple[int, int]
+) -> Float[Tensor, "n 3 rows columns"]:
+    """One view of each picture, rounded to whole code values."""
+    matrices = source_pixel_from_frame_pixel(homographies, (pictures.shape[3], pictures.shape[2]), size)
+    frame_from_source = torch.from_numpy(np.linalg.inv(matrices)).to(pictures.device, torch.float32)
     return warp_perspective(
-        still.expand(len(homographies), -1, -1, -1),
+        pictures,
         frame_from_source,
         (size[1], size[0]),
         mode="bilinear",
@@ -91,14 +127,15 @@ def _warp(
 
 
 def _mix(
-    parts: Sequence[Contribution], views: Sequence[Tensor], plain: bool, video: VideoRecipe, device: str
+    parts: Sequence[Contribution], views: Sequence[Tensor], job: Job, video: VideoRecipe, device: torch.device
 ) -> UInt8[Tensor, "3 h w"]:
     """One frame from the views of the shots seen in it."""
-    if plain and not parts[0].stops:
+    if is_plain(parts, job.layers) and not parts[0].stops:
         return views[0][0].to(torch.uint8)
     light = torch.zeros(3, video.height, video.width, device=device)
+    to_linear = torch.from_numpy(TO_LINEAR).to(device)
     for part, exposures in zip(parts, views, strict=True):
-        seen = torch.from_numpy(TO_LINEAR).to(exposures.device)[exposures.long()].mean(0)
+        seen = to_linear[exposures.long()].mean(0)
         sigma = part.blur * video.width
         if sigma > 0.1:
             seen = _gaussian(seen[None], sigma)[0]
@@ -129,7 +166,10 @@ class _Levels:
     """One still on the device, its levels made as they are asked for."""
 
     def __init__(self, still: UInt8[np.ndarray, "h w 3"], device: torch.device):
-        pixels = torch.from_numpy(still).to(device).permute(2, 0, 1)[None].float()
+        pinned = torch.from_numpy(still)
+        if device.type == "cuda":  # copies from pinned memory run beside the kernels
+            pinned = pinned.pin_memory()
+        pixels = pinned.to(device, non_blocking=True).permute(2, 0, 1)[None].float()
         self.levels: dict[Level, Image] = {Level(halvings=0, sigma=0.0): pixels}
 
     def level(self, level: Level) -> Image:

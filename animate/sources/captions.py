@@ -1,6 +1,10 @@
 """Captions: which texts of a value are captions, and what is wrong with those that are not."""
 
+import functools
+import html
 import json
+import re
+import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
@@ -24,6 +28,25 @@ def caption_texts(value: Any) -> tuple[str, ...]:
     return ()
 
 
+def clean(text: str) -> str:
+    """`text` with HTML entities undone, NFC, without control characters, and single spaces only.
+
+    Entities are undone twice: lists made from web pages are full of `&amp;quot;`.
+    """
+    if text.isascii() and text.isprintable() and "&" not in text and "  " not in text:
+        return text.strip()
+    text = unicodedata.normalize("NFC", html.unescape(html.unescape(text)))
+    return _SPACES.sub(" ", _CONTROLS.sub(" ", text)).strip()
+
+
+def share_of_scripts(text: str, scripts: frozenset[str]) -> float:
+    """The share of the text's letters that are of one of `scripts` (lower case); 1 if it has none."""
+    letters = [character for character in text if character.isalpha()]
+    if not letters:
+        return 1.0
+    return sum(_script(character) in scripts for character in letters) / len(letters)
+
+
 def unique(texts: Iterable[str]) -> tuple[str, ...]:
     """The texts in order, each once."""
     return tuple(dict.fromkeys(texts))
@@ -45,6 +68,17 @@ def caption_fault(captions: Iterable[str]) -> tuple[str, str]:
 def printable(text: str) -> str:
     """`text` with bytes that were not UTF-8 shown as the replacement character."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+_SPACES = re.compile(r"\s+")
+#: Control and format characters and lone non-characters; joiners within words of some scripts are kept.
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufffe\uffff]")
+
+
+@functools.lru_cache(maxsize=65536)
+def _script(letter: str) -> str:
+    """The first word of the letter's Unicode name, which is its script's."""
+    return unicodedata.name(letter, "").partition(" ")[0].partition("-")[0].lower()
 
 
 _TEXT_KEYS = ("caption", "raw", "text", "sentence")

@@ -4,6 +4,7 @@ Whatever can be known without the image bytes is settled here and the same for e
 keys, duplicates, blank captions. Row groups are a shard long, so that a worker reads its own rows only.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 from animate.data import Part, Rejected, Scalar
 from animate.recipe import SourceRecipe
 from animate.sources.captions import caption_fault, printable
+from animate.sources.filters import check_columns, judge
 from animate.sources.keys import MAX_KEY_BYTES, SeenKeys, safe_key
 
 LISTING = "listing.parquet"
@@ -67,32 +69,48 @@ def freeze_rows(
     rows_per_shard: int,
     source: SourceRecipe,
     *,
-    judge: Callable[[list[Row]], list[Row]] | None = None,
+    fingerprint: Callable[[Row], str | None] | None = None,
 ) -> Iterator[Part]:
     """Writes `rows` to the listing in `folder` and yields the one part that it is (none when it is empty).
 
-    `judge` may reject rows of a batch for reasons of its own. Memory stays flat but for 8 bytes a key.
+    `fingerprint` gives what two duplicate images share, where the recipe wants none twice. Memory stays flat
+    but for 8 bytes a key (and 8 an image with `fingerprint`).
     """
-    seen, meta_keys, count = SeenKeys(), dict[str, None](), 0
+    keys, images, meta_keys, count = SeenKeys(), SeenKeys(), dict[str, None](), 0
+    if source.sample < 1:
+        rows = (row for row in rows if in_sample(safe_key(row.key), source.sample))
     chosen = islice(rows, source.limit) if source.limit else iter(rows)
     path = Path(folder) / LISTING
     with pq.ParquetWriter(path, _SCHEMA, compression="zstd", use_dictionary=False) as writer:
         pending: list[Row] = []
         while batch := list(islice(chosen, _BATCH)):
-            checked = _reject_repeated(_checked(batch), seen)
-            pending += judge(checked) if judge else checked
+            first = meta_keys or None
             for row in batch:
                 if row.meta:
                     meta_keys.update(dict.fromkeys(row.meta))
+            if first is None and batch[0].captions is not None:
+                check_columns(list(meta_keys), source.filters, source.path)
+            checked = _reject_repeated([_checked(row, source) for row in batch], keys)
+            if fingerprint is not None and source.filters.duplicates != "keep":
+                checked = _reject_same_images(checked, images, fingerprint)
+            pending += checked
             while len(pending) >= rows_per_shard:
                 writer.write_batch(_record_batch(pending[:rows_per_shard]), row_group_size=rows_per_shard)
                 pending = pending[rows_per_shard:]
             count += len(batch)
         if pending:
             writer.write_batch(_record_batch(pending), row_group_size=rows_per_shard)
+        if source.clean_captions and reader != "tar":
+            meta_keys["caption_raw"] = None
         writer.add_key_value_metadata({_META_KEYS: json.dumps(list(meta_keys))})
     if count:
         yield Part(reader=reader, path=LISTING, rows=count)
+
+
+def in_sample(key: str, share: float) -> bool:
+    """Whether a key is in the sample of this share: a larger share holds every smaller one."""
+    digest = hashlib.blake2b(key.encode(), digest_size=8, person=b"sample").digest()
+    return int.from_bytes(digest, "little") < share * 2**64
 
 
 class Listed(NamedTuple):
@@ -157,21 +175,39 @@ def _listed(row: dict[str, Any], empty: dict[str, None]) -> Listed:
     )
 
 
-def _checked(rows: list[Row]) -> list[Row]:
-    """The rows with tar-safe keys, and with a status where key or captions are unusable."""
-    result = []
-    for row in rows:
-        key = safe_key(row.key)
-        status, message = row.status, row.message
-        if not status and not 1 <= len(key) <= MAX_KEY_BYTES:
-            status, message = "bad_key", f"{len(key)} bytes, allowed are 1 to {MAX_KEY_BYTES}: {key[:200]!r}"
-        if not status and row.captions is not None:
-            status, message = caption_fault(row.captions)
-        captions = row.captions
-        if status == "caption_not_utf8" and captions is not None:
-            captions = tuple(map(printable, captions))
-        result.append(row._replace(key=key, captions=captions, status=status, message=message))
-    return result
+def _checked(row: Row, source: SourceRecipe) -> Row:
+    """The row with a tar-safe key and clean captions, and with a status where it is unusable or unwanted."""
+    key, captions, status, message = safe_key(row.key), row.captions, row.status, row.message
+    if not status and not 1 <= len(key) <= MAX_KEY_BYTES:
+        status, message = "bad_key", f"{len(key)} bytes, allowed are 1 to {MAX_KEY_BYTES}: {key[:200]!r}"
+    if captions is None:
+        return row._replace(key=key, status=status, message=message)
+    if not status:
+        status, message = caption_fault(captions)
+    meta = row.meta
+    if not status:
+        verdict = judge(captions, meta or {}, source)
+        captions = verdict.captions
+        status, message = (verdict.status, verdict.message) if verdict.status else caption_fault(captions)
+        if verdict.raw is not None:
+            meta = {**(meta or {}), "caption_raw": verdict.raw}
+    elif status == "caption_not_utf8":
+        captions = tuple(map(printable, captions))
+    return row._replace(key=key, captions=captions, meta=meta, status=status, message=message)
+
+
+def _reject_same_images(
+    rows: list[Row], seen: SeenKeys, fingerprint: Callable[[Row], str | None]
+) -> list[Row]:
+    marks = [None if row.status else fingerprint(row) for row in rows]
+    known = [mark for mark in marks if mark is not None]
+    repeated = iter(seen.add(known).tolist())
+    return [
+        row._replace(status="duplicate_image", message=f"an earlier input has the same image ({mark})")
+        if mark is not None and next(repeated)
+        else row
+        for row, mark in zip(rows, marks, strict=True)
+    ]
 
 
 def _reject_repeated(rows: list[Row], seen: SeenKeys) -> list[Row]:

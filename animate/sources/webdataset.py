@@ -17,8 +17,10 @@ from animate.recipe import SourceRecipe
 from animate.sources.captions import caption_fault, caption_texts, printable, unique
 from animate.sources.columns import CAPTION_NAMES, KEY_NAMES, carried, first_named
 from animate.sources.errors import SourceError
+from animate.sources.filters import judge
 from animate.sources.keys import MAX_KEY_BYTES, SeenKeys, safe_key
 from animate.sources.listing import Row, freeze_rows, listed_rows, scalar
+from animate.sources.named.table import CORPORA
 from animate.sources.paths import find_files, identity, is_url
 from animate.sources.tars import IMAGE_MEMBERS, JSON_MEMBERS, TEXT_MEMBERS, BrokenTar, Members, scan, stream
 
@@ -81,6 +83,11 @@ class WebDataset:
 
 def tars_root(source: SourceRecipe) -> str:
     """The folder that the listing's tar names are relative to."""
+    if source.name in CORPORA:
+        # Not at the top: the named corpora stand on this file.
+        from animate.sources.named.find import find
+
+        return find(source.name, source.path, source.split).folder
     first = find_files(source.path, TAR_SUFFIXES)[0]
     return "" if is_url(first) else os.path.dirname(os.path.abspath(first))
 
@@ -155,7 +162,7 @@ def _assemble(
 ) -> Sample | Rejected:
     """The sample that the members make, or why they make none."""
     fields = _json_record(record)
-    meta: dict[str, Any] = dict(columns)
+    meta: dict[str, Any] = {**columns, "caption_raw": None}
     carried_values = carried({**beside.get(key, {}), **(fields or {})}.items())
     meta.update((name, scalar(value)) for name, value in carried_values.items() if name in columns)
     if "more" in columns:
@@ -165,6 +172,12 @@ def _assemble(
     status, message = caption_fault(captions)
     if text is None and fields is None and record is not None:
         status, message = "bad_row", "its json member is no JSON object"
+    if not status:
+        verdict = judge(captions, meta, source)
+        captions, meta["caption_raw"] = verdict.captions, verdict.raw
+        status, message = (verdict.status, verdict.message) if verdict.status else caption_fault(captions)
+    if not source.clean_captions:
+        meta.pop("caption_raw", None)
     captions = tuple(map(printable, captions))
     if fault is not None:
         return dataclasses.replace(fault, captions=captions, meta=meta)
@@ -210,7 +223,8 @@ def _sibling_rows(tar: str) -> dict[str, dict[str, Any]]:
     path = f"{_stem(tar)}.parquet"
     try:
         with fsspec.open(path, "rb") as file:
-            table = pq.read_table(file)  # type: ignore[arg-type]
+            # Not on Arrow's threads: one that holds a piece of the file at exit aborts the process.
+            table = pq.ParquetFile(file).read(use_threads=False)
     except (FileNotFoundError, pa.ArrowInvalid):
         return {}
     key = first_named(table.column_names, KEY_NAMES)

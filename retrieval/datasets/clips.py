@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int64
@@ -23,6 +23,7 @@ class Example:
     clip: Fitted | Unreadable
 
 
+@runtime_checkable
 class Clips(Protocol):
     """Captioned videos, read in any order."""
 

@@ -45,6 +45,7 @@ class FrameReader:
     sampler: Sampler
     size: int
     decoder: Decoder
+    folder_fps: int = 1
     cache: Cache | None = None
 
     @classmethod
@@ -56,12 +57,14 @@ class FrameReader:
             sampler=Sampler(name=frames.sampler, num_frames=frames.num_frames, position=position),
             size=frames.size,
             decoder=find_decoder(frames.decoder),
+            folder_fps=frames.folder_fps,
             cache=Cache(folder=Path(cache) / "frames") if cache else None,
         )
 
     def describe(self) -> str:
         """What decides the frames of a given video, in words for result files and cache keys."""
-        return f"{self.sampler.label()}, shorter side {self.size} and centre crop, {self.decoder}"
+        folders = f", folders at {self.folder_fps} fps" if self.folder_fps > 1 else ""
+        return f"{self.sampler.label()}, shorter side {self.size} and centre crop, {self.decoder}{folders}"
 
     def read(self, source: Path | bytes, rng: np.random.Generator | None) -> Fitted | Unreadable:
         """The chosen frames of a video file or its bytes, a folder of frames, or a still."""
@@ -114,7 +117,7 @@ class FrameReader:
         return self.sampler.choose(np.arange(count, dtype=np.int64), count, 1 / fps, rng)
 
     def _read(self, source: Path | bytes, rng: np.random.Generator | None) -> Fitted | Unreadable:
-        clip = read_video(source, self.sampler, rng=rng, decoder=self.decoder)
+        clip = read_video(source, self.sampler, rng=rng, decoder=self.decoder, folder_fps=self.folder_fps)
         if not isinstance(clip, Clip):
             return clip
         return Fitted(

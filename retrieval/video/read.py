@@ -112,7 +112,7 @@ def list_frames(folder: Path) -> list[Path]:
     )
 
 
-def find_decoder(name: Literal["auto", "pyav", "torchcodec"]) -> Decoder:
+def find_decoder(name: str) -> Decoder:
     """The decoder to use; `auto` is torchcodec where it and the system's FFmpeg libraries can be loaded."""
     if name == "pyav":
         return "pyav"

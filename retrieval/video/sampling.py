@@ -8,7 +8,6 @@ video with fewer frames than wanted gives fewer.
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Int64
@@ -59,7 +58,7 @@ class Sampler:
 
     name: str = "uniform_segments"
     num_frames: int = 12
-    position: Literal["middle", "random"] = "middle"
+    position: str = "middle"
 
     def __post_init__(self) -> None:
         if self.name not in SAMPLERS:

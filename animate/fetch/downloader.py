@@ -1,0 +1,85 @@
+"""The process that downloads: img2dataset's Downloader behind the guarded opener, one job a line.
+
+Run as `python -m animate.fetch.downloader CONFIG`. img2dataset takes 6 seconds and 700 MB to import (torch
+among them), so it lives here, once for many jobs, and the filming process stays small; and what hangs in it
+can be killed. It ends when its standard input does.
+"""
+
+import json
+import os
+import sys
+import threading
+import urllib.request
+
+
+def main(config: dict) -> None:
+    """Answers each job `{"table", "out", "rows"}` on standard input with a line `{"error"}` on output."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # img2dataset prints
+    jobs = _jobs_until_end()
+    os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
+    from img2dataset.downloader import Downloader
+    from img2dataset.resizer import Resizer
+    from img2dataset.writer import WebDatasetSampleWriter
+
+    from animate.fetch.guard import GuardedOpener
+
+    urllib.request.install_opener(
+        GuardedOpener(
+            user_agent=config["user_agent"],
+            seconds=config["seconds"],
+            max_bytes=config["max_bytes"],
+            allow_private=config["allow_private"],
+            robots_token=config["robot"] if config["respect_opt_outs"] else None,
+        )
+    )
+    print(json.dumps({"ready": True}), file=answers, flush=True)
+    for job in jobs:
+        download = Downloader(
+            sample_writer_class=WebDatasetSampleWriter,
+            resizer=Resizer(
+                image_size=256, resize_mode="no", resize_only_if_bigger=True, disable_all_reencoding=True
+            ),
+            thread_count=config["threads"],
+            save_caption="caption" in job["columns"],
+            extract_exif=True,
+            output_folder=job["out"],
+            column_list=job["columns"],
+            timeout=config["seconds"],
+            # A whole power of ten, so that keys are row numbers.
+            number_sample_per_shard=10 ** len(str(max(job["rows"] - 1, 1))),
+            oom_shard_count=5,
+            compute_hash="sha256",
+            verify_hash_type=None,
+            encode_format="jpg",
+            retries=config["retries"],
+            user_agent_token=config["robot"],
+            disallowed_header_directives=(
+                ["noai", "noimageai", "noindex", "noimageindex"] if config["respect_opt_outs"] else None
+            ),
+        )
+        done, _ = download((job["number"], job["table"]))
+        print(
+            json.dumps({"error": None if done else "img2dataset failed; see the log"}),
+            file=answers,
+            flush=True,
+        )
+
+
+def _jobs_until_end():
+    """The jobs, in order; the process ends at once when nobody can give more of them."""
+    import queue
+
+    jobs: queue.SimpleQueue[dict] = queue.SimpleQueue()
+
+    def listen() -> None:
+        for line in sys.stdin:
+            jobs.put(json.loads(line))
+        os._exit(0)
+
+    threading.Thread(target=listen, daemon=True).start()
+    return iter(jobs.get, None)
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))

@@ -1,0 +1,220 @@
+"""A urllib opener for hostile lists: what it may connect to, how much it takes, and how long.
+
+Only http and https; no address that is not public (checked on the very address that is connected to, so
+neither a redirect nor a second name lookup gets around it); a limit of bytes and one of seconds for each
+image; robots.txt. Proxies of the environment are not used: behind one, nobody could check the address. A
+refusal is a `Refused`, whose text begins with the row's status in brackets.
+"""
+
+import functools
+import http.client
+import io
+import ipaddress
+import socket
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from animate.fetch.robots import Robots
+
+_CHUNK = 1 << 16
+#: Where IPv4 addresses are written inside IPv6 ones by translators.
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+class Refused(ValueError):
+    """A download that was not tried, or stopped; not an OSError, which urllib would wrap."""
+
+    def __init__(self, status: str, message: str):
+        super().__init__(f"[{status}] {message}")
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address, and any IPv4 address inside it, belongs to the public internet."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    inside: list[Any] = [ip]
+    if isinstance(ip, ipaddress.IPv6Address):
+        inside += [ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())]
+        if ip in _NAT64:
+            inside.append(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF))
+    return all(one.is_global and not one.is_multicast for one in inside if one is not None)
+
+
+class GuardedOpener(urllib.request.OpenerDirector):
+    """Opens one image for one thread at a time, within `seconds` and `max_bytes`, redirects included.
+
+    `robots` maps an address to whether it may be fetched; None asks nobody.
+    """
+
+    def __init__(
+        self,
+        *,
+        user_agent: str,
+        seconds: float,
+        max_bytes: int,
+        allow_private: bool,
+        robots_token: str | None,
+    ):
+        super().__init__()
+        self.addheaders = []
+        self._user_agent, self._seconds, self._max_bytes = user_agent, seconds, max_bytes
+        self._allow_private = allow_private
+        self._local = threading.local()
+        self._robots = Robots(robots_token, self._read_robots) if robots_token else None
+        for handler in (
+            _Http(functools.partial(_Connection, self)),
+            _Https(functools.partial(_SecureConnection, self)),
+            urllib.request.HTTPRedirectHandler(),
+            urllib.request.HTTPErrorProcessor(),
+            urllib.request.HTTPDefaultErrorHandler(),
+        ):
+            self.add_handler(handler)
+
+    def open(self, fullurl: Any, data: Any = None, timeout: Any = None) -> Any:
+        """The response to a request, also of each redirect. Raises `Refused` and what urllib raises."""
+        request = urllib.request.Request(fullurl) if isinstance(fullurl, str) else fullurl
+        # Lists are full of addresses with spaces and letters that must be escaped on the wire.
+        request.full_url = quote(request.full_url, safe="%/:=&?~#+!$,;'@()*[]")
+        if urlsplit(request.full_url).scheme.lower() not in ("http", "https"):
+            raise Refused("blocked_address", f"not http or https: {request.full_url[:100]}")
+        request.add_header("User-agent", self._user_agent)
+        first = getattr(self._local, "deadline", None) is None
+        if first:
+            self._local.deadline = time.monotonic() + self._seconds
+        try:
+            ask = self._robots is not None and not getattr(self._local, "reading_robots", False)
+            if ask and not self._robots.allow(request.full_url):  # type: ignore[union-attr]
+                raise Refused("opted_out", "robots.txt")
+            return super().open(request, None, self.seconds_left())
+        finally:
+            if first:
+                # The body is read after this, by the response, which knows its own deadline.
+                self._local.deadline = None
+
+    def seconds_left(self) -> float:
+        """Seconds until the current image's time is up; `Refused` when it is."""
+        return _left(self._local.deadline)
+
+    def connect(
+        self, address: tuple[str, int], timeout: float | None = None, source_address: Any = None
+    ) -> socket.socket:
+        """A connection to a checked address: resolved once, and connected to what was checked."""
+        host, port = address
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        private = [entry[4][0] for entry in found if not is_public(str(entry[4][0]))]
+        if private and not self._allow_private:
+            raise Refused("blocked_address", f"{host} is at {private[0]}, which is not public")
+        error: OSError = OSError(f"no address for {host}")
+        for family, kind, protocol, _, place in found:
+            left = self.seconds_left()
+            connection = socket.socket(family, kind, protocol)
+            try:
+                connection.settimeout(left)
+                connection.connect(place)
+                return connection
+            except OSError as failed:
+                connection.close()
+                error = failed
+        raise error
+
+    def response(self, connection: socket.socket, *args: Any, **options: Any) -> "_Response":
+        return _Response(
+            connection, *args, deadline=self._local.deadline, max_bytes=self._max_bytes, **options
+        )
+
+    def _read_robots(self, url: str) -> bytes:
+        """The robots.txt at `url`, within the time of the image that it is read for."""
+        self._local.reading_robots = True
+        try:
+            with self.open(url) as response:
+                return response.read()
+        finally:
+            self._local.reading_robots = False
+
+
+class _Http(urllib.request.HTTPHandler):
+    def __init__(self, connection: Callable[..., http.client.HTTPConnection]):
+        super().__init__()
+        self._connection = connection
+
+    def http_open(self, req: urllib.request.Request) -> Any:
+        return self.do_open(self._connection, req)  # type: ignore[arg-type]
+
+
+class _Https(urllib.request.HTTPSHandler):
+    def __init__(self, connection: Callable[..., http.client.HTTPConnection]):
+        super().__init__()
+        self._connection = connection
+
+    def https_open(self, req: urllib.request.Request) -> Any:
+        return self.do_open(self._connection, req)  # type: ignore[arg-type]
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, opener: GuardedOpener, host: str, **options: Any):
+        super().__init__(host, **options)
+        self._create_connection = opener.connect
+        self.response_class = opener.response  # type: ignore[assignment]
+
+
+class _SecureConnection(http.client.HTTPSConnection):
+    def __init__(self, opener: GuardedOpener, host: str, **options: Any):
+        super().__init__(host, **options)
+        self._create_connection = opener.connect
+        self.response_class = opener.response  # type: ignore[assignment]
+
+
+class _Response(http.client.HTTPResponse):
+    """A response whose headers and body come before the deadline, and whose body is not too long."""
+
+    def __init__(
+        self, connection: socket.socket, *args: Any, deadline: float, max_bytes: int, **options: Any
+    ):
+        super().__init__(connection, *args, **options)
+        self._max_bytes = max_bytes
+        raw = self.fp.detach()  # type: ignore[attr-defined]
+        self.fp = io.BufferedReader(_Timed(raw, connection, deadline))  # type: ignore[assignment]
+
+    def read(self, amt: int | None = None) -> bytes:
+        if amt is not None:
+            return super().read(amt)
+        if self.length is not None and self.length > self._max_bytes:
+            raise Refused("too_many_bytes", f"{self.length} bytes announced, allowed are {self._max_bytes}")
+        chunks, total = [], 0
+        while chunk := super().read(_CHUNK):
+            chunks.append(chunk)
+            total += len(chunk)
+            if total > self._max_bytes:
+                raise Refused("too_many_bytes", f"more than {self._max_bytes} bytes")
+        if self.length:
+            raise http.client.IncompleteRead(b"", self.length)
+        return b"".join(chunks)
+
+
+class _Timed(io.RawIOBase):
+    """A socket's bytes, as long as there is time left: each wait is cut to what is left."""
+
+    def __init__(self, raw: io.RawIOBase, connection: socket.socket, deadline: float):
+        self._raw, self._connection, self._deadline = raw, connection, deadline
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        self._connection.settimeout(_left(self._deadline))
+        return self._raw.readinto(buffer)  # type: ignore[attr-defined]
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+def _left(deadline: float) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise Refused("download_timed_out", "the time limit of an image is over")
+    return left

@@ -1,0 +1,103 @@
+"""Which samples a recipe wants: the same judgement for a listed row and for one read from a tar."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from animate.recipe import FilterRecipe, SourceRecipe
+from animate.sources.captions import clean, printable, share_of_scripts, unique
+from animate.sources.columns import first_named
+from animate.sources.errors import SourceError
+
+#: Columns looked for where the recipe names none, best first, in any case.
+SIMILARITY_NAMES = (
+    "similarity",
+    "clip_similarity_vitb32",
+    "clip_similarity_vitl14",
+    "clip_b32_similarity_score",
+)
+NSFW_NAMES = ("nsfw", "punsafe", "nsfw_score", "nsfw_score_opennsfw2", "over_18")
+LICENCE_NAMES = ("license", "licence", "license_id", "license_name", "rights")
+
+#: The share of a caption's letters that must be of the wanted scripts: a foreign name in a sentence is fine.
+SCRIPT_SHARE = 0.8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The captions that are left, and why none is wanted (empty where some are)."""
+
+    captions: tuple[str, ...]
+    raw: str | None
+    status: str = ""
+    message: str = ""
+
+
+def judge(captions: Sequence[str], meta: Mapping[str, Any], source: SourceRecipe) -> Verdict:
+    """The captions cleaned and those unwanted left out, or why the sample is not wanted.
+
+    `raw` is the first caption as it was written.
+    """
+    raw = printable(captions[0]) if captions and source.clean_captions else None
+    if source.clean_captions:
+        captions = unique(text for text in map(clean, captions) if text)
+    else:
+        captions = tuple(captions)
+    filters = source.filters
+    status, message = _meta_fault(meta, filters)
+    if not status and captions:
+        kept = tuple(text for text in captions if _long_enough(text, filters))
+        if not kept:
+            status, message = "filtered_caption_length", f"{len(captions[0])} characters"
+        elif filters.scripts:
+            scripts = frozenset(script.lower() for script in filters.scripts)
+            captions, kept = kept, tuple(x for x in kept if share_of_scripts(x, scripts) >= SCRIPT_SHARE)
+            if not kept:
+                status, message = "filtered_script", f"not {' or '.join(filters.scripts)}"
+        captions = kept or captions
+    return Verdict(captions=captions, raw=raw, status=status, message=message)
+
+
+def check_columns(names: Sequence[str], filters: FilterRecipe, where: str) -> None:
+    """`SourceError` if a filter asks for a column that the listing does not have."""
+    for wanted, given, known, role in (
+        (filters.min_similarity, filters.similarity_column, SIMILARITY_NAMES, "similarity"),
+        (filters.nsfw, filters.nsfw_column, NSFW_NAMES, "nsfw"),
+        (filters.licences, filters.licence_column, LICENCE_NAMES, "licence"),
+    ):
+        if wanted and not (given in names if given else first_named(names, known)):
+            raise SourceError(
+                f"{where}: no {role} column to filter on (source.filters.{role}_column = {given!r}); "
+                f"columns seen: {', '.join(map(repr, names)) or 'none'}"
+            )
+
+
+def _meta_fault(meta: Mapping[str, Any], filters: FilterRecipe) -> tuple[str, str]:
+    if filters.min_similarity:
+        value = _value(meta, filters.similarity_column, SIMILARITY_NAMES)
+        if not isinstance(value, int | float | str) or not _at_least(value, filters.min_similarity):
+            return "filtered_similarity", f"similarity {value!r}"
+    if filters.nsfw:
+        value = _value(meta, filters.nsfw_column, NSFW_NAMES)
+        if str(value).lower() not in {name.lower() for name in filters.nsfw}:
+            return "filtered_nsfw", f"nsfw {value!r}"
+    if filters.licences:
+        value = _value(meta, filters.licence_column, LICENCE_NAMES)
+        if str(value).lower() not in {name.lower() for name in filters.licences}:
+            return "filtered_licence", f"licence {value!r}"
+    return "", ""
+
+
+def _value(meta: Mapping[str, Any], column: str, names: Sequence[str]) -> Any:
+    return meta.get(column or first_named(list(meta), names))
+
+
+def _at_least(value: int | float | str, least: float) -> bool:
+    try:
+        return float(value) >= least
+    except ValueError:
+        return False
+
+
+def _long_enough(caption: str, filters: FilterRecipe) -> bool:
+    return filters.min_caption_length <= len(caption) <= (filters.max_caption_length or len(caption))
