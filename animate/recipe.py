@@ -23,9 +23,9 @@ class FilterRecipe:
     """Which samples of the corpus are wanted; the others are counted rows. Empty and 0 let everything pass.
 
     `scripts` are writing systems ("latin", "cyrillic", "cjk", "hangul", …) that four fifths of a caption's
-    letters must be of; lengths are in characters. `nsfw` and `licences` list the values that are let
-    through, in any case. `duplicates` names what two samples must share for the second to be refused: "url", "sha256" of the
-    file, or "perceptual" (a 64-bit difference hash); the last two read every image while planning.
+    letters must be of; lengths are in characters. `nsfw` and `licences` list the values that are let through,
+    in any case. `duplicates` names what two samples must share for the second to be refused: "url", "sha256"
+    of the file, or "perceptual" (a 64-bit difference hash); the last two read every image while planning.
     """
 
     scripts: tuple[str, ...] = ()
