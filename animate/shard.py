@@ -7,6 +7,7 @@ shard.
 import hashlib
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,17 @@ class Still:
 _THUMBNAIL_HALVINGS = 3
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """A take before it is filmed: of what stills, and what the camera will do."""
+
+    take: Take
+    samples: Sequence[Sample]
+    stills: Sequence[Still]
+    film: Film
+    layers: Sequence[Layer]
+
+
 def film(
     samples: Sequence[Sample], stills: Sequence[Still], take: Take, recipe: BuildRecipe, device: str = "cpu"
 ) -> Clip | Rejected:
@@ -66,23 +78,41 @@ def film(
 
     The first sample gives the clip its key; `stills` are the samples' pictures, opened.
     """
-    sample, video = samples[0], recipe.video
-    views = [still.view(video) for still in stills]
-    rng = take_rng(recipe.seed, recipe.source.name, take)
+    drawn = draw(samples, stills, take, recipe)
+    if isinstance(drawn, Rejected):
+        return drawn
     try:
-        drawn = draw_film(recipe.shot, video, views, rng, [still.salient_point for still in stills])
-        layers = drawn.layers(views, video.fps)
-        if video.format == "virtual":
+        if recipe.video.format == "virtual":
             stills[0].pixels(_THUMBNAIL_HALVINGS)
             frames = None
         else:
-            frames = _expose(stills, layers, video, device)
+            frames = _expose(stills, drawn.layers, recipe.video, device)
     except UndecodableImage as error:
-        return reject(sample, error.status, str(error))
+        return reject(samples[0], error.status, str(error))
+    return finish(drawn, frames, recipe)
+
+
+def draw(
+    samples: Sequence[Sample], stills: Sequence[Still], take: Take, recipe: BuildRecipe
+) -> Drawn | Rejected:
+    """What the camera does in a take; see `film`."""
+    views = [still.view(recipe.video) for still in stills]
+    rng = take_rng(recipe.seed, recipe.source.name, take)
+    try:
+        drawn = draw_film(recipe.shot, recipe.video, views, rng, [still.salient_point for still in stills])
+    except UndecodableImage as error:
+        return reject(samples[0], error.status, str(error))
     except StillTooSmall as error:
-        return reject(sample, "too_small", str(error))
-    members = WRITERS[video.format](sample.image, frames, video)
-    return Clip(take=take, members=members, record=_record(samples, stills, take, drawn, layers, recipe))
+        return reject(samples[0], "too_small", str(error))
+    layers = drawn.layers(views, recipe.video.fps)
+    return Drawn(take=take, samples=samples, stills=stills, film=drawn, layers=layers)
+
+
+def finish(drawn: Drawn, frames: Frames | None, recipe: BuildRecipe) -> Clip:
+    """The clip of a take from its frames (None for virtual)."""
+    members = WRITERS[recipe.video.format](drawn.samples[0].image, frames, recipe.video)
+    record = _record(drawn.samples, drawn.stills, drawn.take, drawn.film, drawn.layers, recipe)
+    return Clip(take=drawn.take, members=members, record=record)
 
 
 def replay(image: bytes, record: Mapping[str, Any], device: str = "cpu") -> Frames:
@@ -111,16 +141,23 @@ def build_shard(
 ) -> ShardRecord:
     """Films the rows of `plan` into shard `plan.name` of `out`, and counts every one of them.
 
-    `plan_folder` holds the frozen listing of the source.
+    `plan_folder` holds the frozen listing of the source. `device` is "cpu", or any torch device,
+    which films many clips at once.
     """
     rows = read_part(plan.part, plan.start, plan.stop, recipe.source, Path(plan_folder))
     with ShardWriter(out, plan.name) as writer:
-        for group in _grouped(rows, recipe.shot.edit.stills):
-            for clip in film_group(group, recipe, device):
-                if isinstance(clip, Clip):
-                    writer.add(clip)
-                else:
-                    writer.reject(*clip)
+        groups = _grouped(rows, recipe.shot.edit.stills)
+        if device == "cpu" or recipe.video.format == "virtual":
+            clips = itertools.chain.from_iterable(film_group(group, recipe) for group in groups)
+        else:
+            from animate.device import film_groups
+
+            clips = film_groups(groups, recipe, device)
+        for clip in clips:
+            if isinstance(clip, Clip):
+                writer.add(clip)
+            else:
+                writer.reject(*clip)
         return writer.finish()
 
 
@@ -139,7 +176,21 @@ def _grouped(rows: Iterator[Sample | Rejected], size: int) -> Iterator[list[Samp
 def film_group(
     group: Sequence[Sample | Rejected], recipe: BuildRecipe, device: str = "cpu"
 ) -> Iterator[Clip | tuple[Take, Rejected]]:
-    """Every take of every row of a montage group (of one row, without montage), in order.
+    """Every take of every row of a montage group (of one row, without montage), in order."""
+    for take, scenes in takes(group, recipe):
+        if isinstance(scenes, Rejected):
+            yield take, scenes
+        else:
+            clip = film(
+                [sample for sample, _ in scenes], [still for _, still in scenes], take, recipe, device
+            )
+            yield clip if isinstance(clip, Clip) else (take, clip)
+
+
+def takes(
+    group: Sequence[Sample | Rejected], recipe: BuildRecipe
+) -> Iterator[tuple[Take, Sequence[tuple[Sample, Still]] | Rejected]]:
+    """The takes of a montage group and the stills, opened, that each is filmed from.
 
     A row's montage begins with its own still and goes on through the group's others, around.
     """
@@ -150,10 +201,8 @@ def film_group(
             take = Take(source_key=key, index=index)
             if isinstance(entry, Rejected):
                 yield take, entry
-                continue
-            scenes = [other for other in (*opened[i:], *opened[:i]) if not isinstance(other, Rejected)]
-            clip = film([s for s, _ in scenes], [s for _, s in scenes], take, recipe, device)
-            yield clip if isinstance(clip, Clip) else (take, clip)
+            else:
+                yield take, [x for x in (*opened[i:], *opened[:i]) if not isinstance(x, Rejected)]
 
 
 def _open(row: Sample | Rejected, recipe: BuildRecipe) -> tuple[Sample, Still] | Rejected:

@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from animate.recipe import VideoRecipe
+from animate.render.mixing import Scene
 from animate.shot import Layer
 
 
@@ -37,3 +38,10 @@ def render(
     else:
         from animate.render.torch_device import render_layers
     return render_layers(stills, layers, video, device)
+
+
+def render_batch(scenes: Sequence[Scene], video: VideoRecipe, device: str) -> UInt8[np.ndarray, "n t h w 3"]:
+    """All frames of many clips at once on a torch device: equal to `render`ing each there, and faster."""
+    from animate.render.torch_device import render_scenes
+
+    return render_scenes(scenes, video, device)

@@ -2,8 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from animate.shot import Layer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """One clip to render: the layers, and the stills that they number.
+
+    A still is a uint8 array "h w 3"; for a torch device it may be a uint8 tensor "3 h w" that is there.
+    """
+
+    stills: Sequence[Any]
+    layers: Sequence[Layer]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
