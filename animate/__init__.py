@@ -1,10 +1,10 @@
 """Film captioned stills with a virtual camera into sharded video-text data."""
 
 from animate.build import BuildReport, build
+from animate.film import replay
 from animate.flow import flow
 from animate.load import load, recipe_beside, retake
 from animate.recipe import BuildRecipe, read_recipe
-from animate.shard import replay
 
 __all__ = [
     "BuildRecipe",

@@ -10,10 +10,10 @@ import numpy as np
 from jaxtyping import UInt8
 
 from animate.data import Rejected, Sample, Take
+from animate.film import Still, film, replay, replay_source
 from animate.place import Place
 from animate.plan import read_plan
 from animate.recipe import BuildRecipe
-from animate.shard import Still, film, replay, replay_source
 from animate.sources.paths import expand_braces, is_url
 from animate.strict_toml import from_table
 from animate.ustar import read_samples

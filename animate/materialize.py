@@ -17,10 +17,10 @@ import pyarrow.parquet as pq
 from animate.build import BuildReport, Progress, open_shard_set, run_plan
 from animate.codec import UndecodableImage
 from animate.data import Clip, Rejected, ShardPlan, ShardRecord, Take
+from animate.film import replay
 from animate.place import BuildRefused, Place
 from animate.plan import MANIFEST, PLAN, Plan, open_plan, read_plan
 from animate.recipe import BuildRecipe, Format
-from animate.shard import replay
 from animate.strict_toml import from_table
 from animate.ustar import read_samples
 from animate.writers import COLUMNS, PARQUET, SUCCESS, TAR, WRITERS, ShardWriter

@@ -18,10 +18,10 @@ from jaxtyping import UInt64
 from animate import executor
 from animate.codec import declared_frames, decode_jpeg, decode_still
 from animate.data import ShardPlan, ShardRecord
+from animate.film import replay_source
 from animate.place import ATTEMPTS, BuildRefused, Place
 from animate.plan import LENGTH, MANIFEST, PLAN, SHARD_SUFFIXES, Plan, read_plan
 from animate.recipe import BuildRecipe, VideoRecipe
-from animate.shard import replay_source
 from animate.shot import Film
 from animate.strict_toml import from_table
 from animate.ustar import read_samples

@@ -26,7 +26,8 @@ LAYERS = (
     ("writers",),
     ("shot", "saliency", "doctor"),
     ("render",),
-    ("shard", "flow"),
+    ("film", "flow"),
+    ("shard",),
     ("load", "verify", "build", "preview"),
     ("materialize",),
 )

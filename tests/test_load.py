@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import animate
-import animate.shard
+import animate.film
 from animate.codec import encode_mp4
 from animate.load import find_tars
 from tests.shard_sets import build_set, recipe_of
@@ -53,7 +53,7 @@ def test_a_virtual_clip_has_the_frames_that_a_build_hands_to_its_encoder(sets, t
         handed.append(frames)
         return {"jpg": b"", "mp4": b""}
 
-    monkeypatch.setitem(animate.shard.WRITERS, "mp4", spy)
+    monkeypatch.setitem(animate.film.WRITERS, "mp4", spy)
     build_set(tmp_path, "mp4")
     for clip, frames in zip(animate.load(sets["virtual"]), handed, strict=True):
         assert np.array_equal(clip["frames"], frames.transpose(0, 3, 1, 2))

@@ -10,8 +10,9 @@ from PIL import Image
 
 from animate.codec import decode_jpeg, decode_mp4
 from animate.data import Clip, Rejected, Sample, Take
+from animate.film import Still, film, replay
 from animate.recipe import BuildRecipe, SourceRecipe, VideoRecipe, read_preset, read_recipe
-from animate.shard import Still, film, film_group, replay
+from animate.shard import film_groups
 
 
 def photograph(width=500, height=375, seed=0, format="JPEG") -> bytes:
@@ -65,15 +66,15 @@ def test_the_same_take_is_the_same_clip_and_another_take_another():
 def test_a_replay_is_what_was_filmed_bit_for_bit(size, quality, monkeypatch):
     """Large stills are decoded smaller than they are; a replay must do the same."""
     filmed = []
-    import animate.shard
+    import animate.film
 
-    def spy(stills, layers, video, device="cpu"):
-        frames = render(stills, layers, video, device)
-        filmed.append(frames)
+    def spy(jobs, video, device="cpu"):
+        frames = render_jobs(jobs, video, device)
+        filmed.extend(frames)
         return frames
 
-    render = animate.shard.render
-    monkeypatch.setattr(animate.shard, "render", spy)
+    render_jobs = animate.film.render_jobs
+    monkeypatch.setattr(animate.film, "render_jobs", spy)
     recipe = dataclasses.replace(FRAMES, video=dataclasses.replace(FRAMES.video, quality=quality))
     for key in "abcdef":
         one = sample(key, photograph(*size))
@@ -112,14 +113,14 @@ def test_bad_pictures_are_rejected_with_their_caption():
         (photograph(40, 40), "too_small"),
         (photograph(900, 100), "aspect_ratio"),
     ):
-        [(take, rejected)] = film_group([sample(image=image)], FRAMES)
+        [(take, rejected)] = film_groups([[sample(image=image)]], FRAMES)
         assert (take.key, rejected.status) == ("a_0", status)
         assert rejected.captions == ("a picture", "another caption")
 
 
 def test_a_still_too_small_for_its_frames_is_rejected():
     recipe = dataclasses.replace(FRAMES, video=VideoRecipe(size=512, format="frames"))
-    [(_, rejected)] = film_group([sample(image=photograph(100, 100))], recipe)
+    [(_, rejected)] = film_groups([[sample(image=photograph(100, 100))]], recipe)
     assert rejected.status == "too_small"
     assert "max_magnification" in rejected.message
 
@@ -128,7 +129,7 @@ def test_virtual_stores_the_very_bytes_and_still_checks_them():
     recipe = read_recipe(None, ["video.format=virtual"])
     image = photograph(format="PNG")
     assert film_one(sample(image=image), recipe).members == {"jpg": image}
-    [(_, rejected)] = film_group([sample(image=photograph()[:-2000])], recipe)
+    [(_, rejected)] = film_groups([[sample(image=photograph()[:-2000])]], recipe)
     assert rejected.status == "truncated"
 
 
@@ -138,7 +139,7 @@ def test_every_take_of_every_row_is_accounted_for():
     keys = [
         clip.take.key if isinstance(clip, Clip) else clip[0].key
         for row in rows
-        for clip in film_group([row], recipe)
+        for clip in film_groups([[row]], recipe)
     ]
     assert keys == ["a_0", "a_1", "a_2", "b_0", "b_1", "b_2"]
 
@@ -146,7 +147,7 @@ def test_every_take_of_every_row_is_accounted_for():
 def test_a_montage_goes_through_its_group_from_each_of_its_stills():
     recipe = dataclasses.replace(FRAMES, shot=read_preset("montage"))
     group = [sample(key, photograph(seed=i), (f"caption {key}.",)) for i, key in enumerate("abc")]
-    clips = list(film_group(group, recipe))
+    clips = list(film_groups([group], recipe))
     assert [clip.record["caption"] for clip in clips] == [
         "caption a. caption b. caption c.",
         "caption b. caption c. caption a.",
@@ -170,7 +171,7 @@ def test_a_montage_goes_through_its_group_from_each_of_its_stills():
 def test_a_montage_leaves_out_what_cannot_be_decoded():
     recipe = dataclasses.replace(FRAMES, shot=read_preset("montage"))
     group = [sample("a"), sample("b", photograph()[:3000]), sample("c", photograph(seed=2))]
-    results = list(film_group(group, recipe))
+    results = list(film_groups([group], recipe))
     assert results[1][1].status == "truncated"
     assert results[0].record["source_keys"] == ["a", "c"]
     assert results[2].record["source_keys"] == ["c", "a"]
@@ -184,3 +185,24 @@ def test_transparent_pixels_show_the_background_of_the_recipe():
     recipe = dataclasses.replace(FRAMES, source=source)
     frame = decode_jpeg(film_one(sample(image=image), recipe).members["00.jpg"])
     assert abs(frame.reshape(-1, 3).mean(0) - (254, 0, 0)).max() < 3
+
+
+def test_a_batch_on_a_torch_device_gives_the_clips_of_one_by_one():
+    """The code that runs on a GPU, on the device that is always there."""
+    group = [sample(key, photograph(*size, seed=i)) for i, (key, size) in enumerate(SIZES.items())]
+    rows = [[one] for one in (*group, sample("bad", b"no image"))]
+    batched = list(film_groups(rows, FRAMES, device="cpu:0"))
+    assert [clip.take.source_key for clip in batched[:-1]] == list(SIZES)
+    assert batched[-1][1].status == "not_an_image"
+    for one, clip in zip(group, batched, strict=False):
+        alone = film([one], [Still(one.image, FRAMES.source)], clip.take, FRAMES, device="cpu:0")
+        assert alone.members == clip.members
+        on_cpu = film_one(one, FRAMES)
+        assert on_cpu.record == clip.record
+        pairs = [
+            (decode_jpeg(clip.members[name]), decode_jpeg(on_cpu.members[name])) for name in clip.members
+        ]
+        assert np.mean([np.abs(a.astype(int) - b).mean() for a, b in pairs]) < 0.5
+
+
+SIZES = {"a": (500, 375), "b": (375, 500), "c": (500, 375), "d": (1600, 1200)}

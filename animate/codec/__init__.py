@@ -1,6 +1,5 @@
 """Bytes to pixels and back: stills in, JPEG and MP4 out. Only this folder imports image and video codecs."""
 
-from animate.codec.batch import decode_plain_jpegs
 from animate.codec.errors import UndecodableImage
 from animate.codec.jpeg import decode_jpeg, encode_jpeg
 from animate.codec.mp4 import declared_frames, decode_mp4, encode_mp4
@@ -12,7 +11,6 @@ __all__ = [
     "declared_frames",
     "decode_jpeg",
     "decode_mp4",
-    "decode_plain_jpegs",
     "decode_still",
     "encode_gif",
     "encode_jpeg",

@@ -44,14 +44,14 @@ def decode_still(
     kind = _kind(data)
     if kind == "JPEG":
         header = read_jpeg_header(data)
-        check_size(header.width, header.height, source)
+        _check_size(header.width, header.height, source)
         width, height = at_least or (0, 0)
         least = (height, width) if swaps_sides(header.orientation) else (width, height)
         with _pillow_as_we_use_it():
             pixels = decode_stored(data, header, least)
         return np.ascontiguousarray(turned_upright(pixels, header.orientation))
     with _pillow_as_we_use_it(), _open(data, kind) as image:
-        check_size(*image.size, source)
+        _check_size(*image.size, source)
         try:
             image.load()
             orientation = _orientation(image)
@@ -139,7 +139,7 @@ def _broken(data: bytes, kind: str, error: Exception) -> UndecodableImage:
     return UndecodableImage("truncated" if short else "undecodable", f"{kind}: {error}")
 
 
-def check_size(width: int, height: int, source: SourceRecipe) -> None:
+def _check_size(width: int, height: int, source: SourceRecipe) -> None:
     stated = f"{width} x {height} pixels"
     if width < 1 or height < 1:
         raise UndecodableImage("undecodable", stated)

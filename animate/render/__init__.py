@@ -18,8 +18,10 @@ import numpy as np
 from jaxtyping import UInt8
 
 from animate.recipe import VideoRecipe
-from animate.render.mixing import Scene
+from animate.render.mixing import Job
 from animate.shot import Layer
+
+__all__ = ["Job", "render", "render_jobs"]
 
 
 def render(
@@ -33,15 +35,23 @@ def render(
     `stills` are the pictures that the layers number, at any resolution of the same shape. `device` is
     "cpu" or whatever torch takes.
     """
+    [frames] = render_jobs([Job(stills=tuple(stills), layers=tuple(layers))], video, device)
+    return frames
+
+
+def render_jobs(
+    jobs: Sequence[Job], video: VideoRecipe, device: str = "cpu"
+) -> list[UInt8[np.ndarray, "t h w 3"]]:
+    """The frames of several clips, as `render` gives them one by one.
+
+    On a torch device all views of all jobs that look at pictures of one size are sampled in one call.
+    """
+    if not jobs:
+        return []
     if device == "cpu":
-        from animate.render.opencv import render_layers
-    else:
-        from animate.render.torch_device import render_layers
-    return render_layers(stills, layers, video, device)
+        from animate.render import opencv
 
+        return [opencv.render_job(job, video) for job in jobs]
+    from animate.render import torch_device
 
-def render_batch(scenes: Sequence[Scene], video: VideoRecipe, device: str) -> UInt8[np.ndarray, "n t h w 3"]:
-    """All frames of many clips at once on a torch device: equal to `render`ing each there, and faster."""
-    from animate.render.torch_device import render_scenes
-
-    return render_scenes(scenes, video, device)
+    return torch_device.render_jobs(jobs, video, device)

@@ -1,21 +1,20 @@
-"""Which shots are seen in each frame of a clip, and how much of each."""
+"""What there is to render: which shots are seen in each frame of a clip, and how much of each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
 
 from animate.shot import Layer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
-    """One clip to render: the layers, and the stills that they number.
+class Job:
+    """What to render for one clip: `layers`, and the pictures that they number, at any resolution."""
 
-    A still is a uint8 array "h w 3"; for a torch device it may be a uint8 tensor "3 h w" that is there.
-    """
-
-    stills: Sequence[Any]
-    layers: Sequence[Layer]
+    stills: tuple[UInt8[np.ndarray, "h w 3"], ...]
+    layers: tuple[Layer, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

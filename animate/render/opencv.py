@@ -10,20 +10,18 @@ from jaxtyping import Float32, Float64, UInt8
 from animate.camera import View, source_scale
 from animate.recipe import VideoRecipe
 from animate.render.light import exposure_table, to_linear, to_srgb
-from animate.render.mixing import Contribution, contributions, is_plain
+from animate.render.mixing import Contribution, Job, contributions, is_plain
 from animate.render.pixels import source_pixel_from_frame_pixel
 from animate.render.prefilter import Level, gaussian_taps, level_of
 from animate.render.warp import Warp, prepare, sample
-from animate.shot import Layer
 
 Frame = UInt8[np.ndarray, "h w 3"]
 
 
-def render_layers(
-    stills: Sequence[Frame], layers: Sequence[Layer], video: VideoRecipe, device: str
-) -> UInt8[np.ndarray, "t h w 3"]:
+def render_job(job: Job, video: VideoRecipe) -> UInt8[np.ndarray, "t h w 3"]:
     """See `animate.render.render`."""
-    samplers = [_Sampler(still, video) for still in stills]
+    layers = job.layers
+    samplers = [_Sampler(still, video) for still in job.stills]
     aims = [samplers[layer.still].aim(layer.exposures) for layer in layers]
     frames = np.empty((video.num_frames, video.height, video.width, 3), np.uint8)
     for frame, parts in zip(frames, contributions(layers, video.num_frames), strict=True):

@@ -1,0 +1,222 @@
+"""One clip of one still: staged, filmed, recorded, and filmed again from its record.
+
+Filming has three steps, so that a GPU can do the middle one for many clips at once: `stage` draws the camera
+work and decodes the stills, `animate.render` makes frames, `develop` encodes them and writes the record.
+`film` is all three for one clip.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from animate.camera import View, source_scale, union_area, view_areas, view_corners
+from animate.codec import UndecodableImage, decode_still, still_size
+from animate.data import Clip, Rejected, Sample, Take, take_rng
+from animate.recipe import BuildRecipe, SourceRecipe, VideoRecipe
+from animate.render import Job, render_jobs
+from animate.render.prefilter import level_of
+from animate.saliency import salient_point
+from animate.shot import Film, Layer, StillTooSmall, describe, draw_film
+from animate.writers import WRITERS
+
+Frames = UInt8[np.ndarray, "t h w 3"]
+
+
+class Still:
+    """A sample opened for filming: its size at once, its pixels when they are needed and as large as needed.
+
+    Raises `UndecodableImage` when opened or when decoded.
+    """
+
+    def __init__(self, image: bytes, source: SourceRecipe):
+        self.image = image
+        self.source = source
+        self.size = still_size(image)
+        self._pixels: dict[int, UInt8[np.ndarray, "h w 3"]] = {}
+
+    def pixels(self, halvings: int) -> UInt8[np.ndarray, "h w 3"]:
+        """The upright picture, or one up to 2 ** `halvings` times smaller where that decodes faster."""
+        if halvings not in self._pixels:
+            smallest = tuple(-(-side // 2**halvings) for side in self.size)
+            self._pixels[halvings] = decode_still(
+                self.image, self.source, at_least=(smallest[0], smallest[1])
+            )
+        return self._pixels[halvings]
+
+    def salient_point(self) -> tuple[float, float]:
+        return salient_point(self.pixels(_THUMBNAIL_HALVINGS))
+
+    def view(self, video: VideoRecipe) -> View:
+        return View(still_size=self.size, frame_size=(video.width, video.height))
+
+
+#: How small a picture may be decoded where only its gist matters, or only whether it decodes at all.
+_THUMBNAIL_HALVINGS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """A take that is ready to be rendered; `job` is None for a virtual clip, which is not."""
+
+    samples: tuple[Sample, ...]
+    stills: tuple[Still, ...]
+    take: Take
+    film: Film
+    layers: tuple[Layer, ...]
+    job: Job | None
+
+
+def stage(
+    samples: Sequence[Sample], stills: Sequence[Still], take: Take, recipe: BuildRecipe
+) -> Scene | Rejected:
+    """The camera work of one take of a still, or of several in order (a montage), and their pixels.
+
+    The first sample gives the clip its key; `stills` are the samples' pictures, opened.
+    """
+    video = recipe.video
+    views = [still.view(video) for still in stills]
+    rng = take_rng(recipe.seed, recipe.source.name, take)
+    try:
+        drawn = draw_film(recipe.shot, video, views, rng, [still.salient_point for still in stills])
+        layers = drawn.layers(views, video.fps)
+        if video.format == "virtual":
+            stills[0].pixels(_THUMBNAIL_HALVINGS)
+            job = None
+        else:
+            job = _job(stills, layers, video)
+    except UndecodableImage as error:
+        return reject(samples[0], error.status, str(error))
+    except StillTooSmall as error:
+        return reject(samples[0], "too_small", str(error))
+    return Scene(samples=tuple(samples), stills=tuple(stills), take=take, film=drawn, layers=layers, job=job)
+
+
+def develop(scene: Scene, frames: Frames | None, recipe: BuildRecipe) -> Clip:
+    """The clip of a staged take, given its frames (None for a virtual clip)."""
+    members = WRITERS[recipe.video.format](scene.samples[0].image, frames, recipe.video)
+    return Clip(take=scene.take, members=members, record=_record(scene, recipe))
+
+
+def film(
+    samples: Sequence[Sample], stills: Sequence[Still], take: Take, recipe: BuildRecipe, device: str = "cpu"
+) -> Clip | Rejected:
+    """One take, start to end: the same on any worker. See `stage` for the arguments."""
+    scene = stage(samples, stills, take, recipe)
+    if isinstance(scene, Rejected):
+        return scene
+    frames = render_jobs([scene.job], recipe.video, device)[0] if scene.job else None
+    return develop(scene, frames, recipe)
+
+
+def replay(image: bytes, record: Mapping[str, Any], device: str = "cpu") -> Frames:
+    """The frames of a recorded clip from the bytes of its still: bit for bit those that were first filmed.
+
+    `record` is the clip's JSON. Montages cannot be replayed: they need more stills than a clip carries.
+    """
+    video = VideoRecipe(
+        size=(record["width"], record["height"]),
+        num_frames=record["num_frames"],
+        fps=record["fps"],
+        quality=record["quality"],
+    )
+    still = Still(image, replay_source(record))
+    layers = Film.from_json(record["shot"]).layers([still.view(video)], video.fps)
+    return render_jobs([_job([still], layers, video)], video, device)[0]
+
+
+def replay_source(record: Mapping[str, Any]) -> SourceRecipe:
+    """How a recorded clip's still is decoded: no limits, they were checked when it was filmed."""
+    return SourceRecipe(min_side=1, max_pixels=2**62, max_aspect=1e9, background=tuple(record["background"]))
+
+
+def reject(sample: Sample, status: str, message: str) -> Rejected:
+    """The rejection of a sample, carrying what the sample did."""
+    return Rejected(
+        key=sample.key, status=status, message=message, captions=sample.captions, meta=sample.meta
+    )
+
+
+def _job(stills: Sequence[Still], layers: Sequence[Layer], video: VideoRecipe) -> Job:
+    """What to render: each still decoded as large as its closest view needs."""
+    pixels = []
+    for number, still in enumerate(stills):
+        exposures = [layer.exposures for layer in layers if layer.still == number]
+        scales = [source_scale(homographies, still.view(video)).min() for homographies in exposures]
+        finest = min(scales, default=1.0) / (2 if video.quality == "best" else 1)
+        pixels.append(still.pixels(min(level_of(float(finest)).halvings, _THUMBNAIL_HALVINGS)))
+    return Job(stills=tuple(pixels), layers=tuple(layers))
+
+
+def _record(scene: Scene, recipe: BuildRecipe) -> dict[str, Any]:
+    """The clip's flat JSON: the same keys and types in every clip of a build."""
+    sample, take, layers, video = scene.samples[0], scene.take, scene.layers, recipe.video
+    captions = _joined_captions(scene.samples)
+    shots, homographies = _seen(layers, video.num_frames)
+    corners = view_corners(homographies)
+    areas = view_areas(corners)
+    width, height = scene.stills[0].size
+    return {
+        **sample.meta,
+        "key": take.key,
+        "source_key": sample.key,
+        "source_keys": [sample.key for sample in scene.samples],
+        "take": take.index,
+        "status": "success",
+        "error_message": "",
+        "caption": captions[0],
+        "captions": captions,
+        "url": sample.meta.get("url") or "",
+        "sha256": sample.meta.get("sha256") or hashlib.sha256(sample.image).hexdigest(),
+        "width": video.width,
+        "height": video.height,
+        "original_width": width,
+        "original_height": height,
+        "num_frames": video.num_frames,
+        "fps": video.fps,
+        "duration": video.duration_seconds,
+        "camera": describe(scene.film, layers, video.fps),
+        "homographies": homographies.reshape(-1, 9).tolist(),
+        "shot": scene.film.to_json(),
+        "shot_starts": [int(np.argmax(shots == number)) for number in range(len(layers))],
+        "view_areas": np.round(areas, 4).tolist(),
+        "view_area_min": round(float(areas.min()), 4),
+        "union_area": _union(layers, corners),
+        "quality": video.quality,
+        "background": list(recipe.source.background),
+    }
+
+
+def _seen(layers: Sequence[Layer], num_frames: int) -> tuple[np.ndarray, np.ndarray]:
+    """Per frame, the number of the shot that gives it most light (of equals the last), and its homography."""
+    shots, homographies = np.zeros(num_frames, int), np.empty((num_frames, 3, 3))
+    weights = np.zeros(num_frames)
+    for number, layer in enumerate(layers):
+        frames = slice(layer.first, layer.first + len(layer.weight))
+        seen = layer.weight >= weights[frames]
+        shots[frames][seen] = number
+        homographies[frames][seen] = layer.homographies[seen]
+        weights[frames][seen] = layer.weight[seen]
+    return shots, homographies
+
+
+def _union(layers: Sequence[Layer], corners: np.ndarray) -> float:
+    """Share of the first still that the clip shows in all."""
+    if any(layer.still for layer in layers):
+        corners = view_corners(np.concatenate([x.homographies for x in layers if x.still == 0]))
+    return round(float(union_area(corners)), 4)
+
+
+def _joined_captions(samples: Sequence[Sample]) -> list[str]:
+    """A still's captions; of a montage the first ones of all stills joined in order, then the second."""
+    if len(samples) == 1:
+        return list(samples[0].captions)
+    rounds = min(len(sample.captions) for sample in samples)
+    return [" ".join(_sentence(sample.captions[i]) for sample in samples) for i in range(rounds)]
+
+
+def _sentence(caption: str) -> str:
+    return caption if caption[-1] in ".!?…。" else f"{caption}."
