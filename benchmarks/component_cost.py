@@ -1,4 +1,4 @@
-"""What each component, transition and shutter costs: a clip's time relative to a static one.
+"""What each component, transition and shutter costs: a clip's time beside a static one of the same still.
 
 Render and JPEG encode of 12 frames of 224x224 (the frames format), processor time, rounds interleaved; the
 ratio is taken within a round. Each component films the same stills, with parameters drawn several times from

@@ -7,8 +7,7 @@ processor time, rounds interleaved.
 
 The default is veryfast, crf 23, groups of 12 without B-frames, no mbtree. Why:
 
-- veryfast beside superfast: a fifth less to store, send and decode for a quarter more time; half a dB is
-lost.
+- veryfast beside superfast: a fifth fewer bytes for a quarter more time; half a dB is lost.
   ultrafast takes half the time and twice the bytes. medium takes three to four times the time and gains
   half a dB at the same size.
 - crf 23 is where x264 itself stands; 20 and 26 trade one dB for half as much again, or a third, of the size
@@ -18,9 +17,7 @@ lost.
 - Two B-frames would save a sixth of the bytes for an eighth more time, and cost the rule that one packet is
   one frame, in order, which readers may rely on to seek. That is a price, paid knowingly.
 - mbtree changes the size of a default clip by 4 % and its quality by nothing, and its AVX-512 code reads
-memory
-  that nobody has written, so that the same frames may give other bytes; the same bytes each time are worth
-  more.
+  memory that nobody has written: the same frames may give other bytes, and the same are worth more.
 
     python benchmarks/mp4_settings.py --photos FOLDER [--quick]
 """

@@ -39,7 +39,7 @@ class RealData:
 
 
 def load(photographs: Path, videos: Path, cache: Path) -> RealData:
-    """Films and encodes what `cache` does not hold yet; `seconds` says what that took."""
+    """Films and encodes what `cache` does not hold yet; `seconds` says what that took when it was done."""
     seconds: dict[str, float] = {}
     reader = FrameReader.of(FramesSpec(num_frames=NUM_FRAMES, size=IMAGE_SIZE))
     training: dict[str, FilmFeatures] = {}
@@ -72,6 +72,10 @@ def load(photographs: Path, videos: Path, cache: Path) -> RealData:
     started = time.perf_counter()
     texts = text_features([*queries, *(text for own in captions for text in own)], cache)
     seconds["text features"] = time.perf_counter() - started
+    first = cache / "seconds.json"
+    if not first.is_file():
+        first.write_text(json.dumps(seconds), encoding="utf-8")
+    seconds = json.loads(first.read_text(encoding="utf-8"))
     return RealData(
         training=training, captions=captions, videos=found, queries=queries, texts=texts, seconds=seconds
     )

@@ -125,7 +125,7 @@ def _gallery(model: Retriever, recipe: TrainRecipe, scratch: Path) -> Encoded:
 
 
 def _loop(recipe: TrainRecipe, scratch: Path, *, rounds: int) -> dict[str, Any]:
-    """An epoch of the loop, beside its steps alone on batches that are ready; no evaluation, no checkpoint."""
+    """Epochs of the loop beside its steps alone on batches that are ready; no evaluation, no checkpoint."""
     recipe = replace(recipe, train=replace(recipe.train, epochs=1))
     size = recipe.train.batch_size
     ready = list(train_data(recipe).batches(epoch=0, batch_size=size, start=0, rank=0, workers=1))

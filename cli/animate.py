@@ -13,9 +13,10 @@ from cli.animate_build import build
 from cli.animate_doctor import doctor
 from cli.animate_preview import preview
 from cli.animate_shards import materialize, verify
+from cli.animate_sources import sources
 
 #: Every command, in the order of `--help`; a function's name is the command's.
-COMMANDS = (build, verify, materialize, preview, doctor)
+COMMANDS = (build, verify, materialize, preview, sources, doctor)
 
 app = typer.Typer(
     name="animate",

@@ -18,9 +18,18 @@ def build(
     src: Annotated[
         str, typer.Option(help="A source by name (`animate sources` lists them), or a path or URL of one.")
     ] = "",
+    urls: Annotated[
+        str, typer.Option(help="The list, archive or folder of the corpus that --src names.")
+    ] = "",
+    root: Annotated[
+        str, typer.Option(help="Folder with a folder for each named corpus (else ANIMATE_DATA).")
+    ] = "",
     recipe: Annotated[str, typer.Option(help="TOML file with the recipe; all defaults without one.")] = "",
     format: Annotated[str, typer.Option(help="mp4, frames or virtual.")] = "",
     takes: Annotated[int | None, typer.Option(help="How often each still is filmed.")] = None,
+    sample: Annotated[
+        float | None, typer.Option(help="Use this share of the samples, chosen by key.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(help="Use the first so many samples; 0 is all.")] = None,
     seed: Annotated[int | None, typer.Option(help="Another seed, other camera moves.")] = None,
     size: Annotated[str, typer.Option(help="Side of the frames in pixels, or WIDTHxHEIGHT.")] = "",
@@ -40,6 +49,12 @@ def build(
     address: Annotated[
         str | None, typer.Option(help="Join this running Ray cluster (`auto` finds it).")
     ] = None,
+    keep_images: Annotated[
+        str, typer.Option(help="Keep downloaded images as tars in this folder; else they go once filmed.")
+    ] = "",
+    allow_private: Annotated[
+        bool, typer.Option("--allow-private", help="Download from addresses off the public internet, too.")
+    ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Delete the shard set and start afresh.")
     ] = False,
@@ -55,7 +70,14 @@ def build(
     from animate.recipe import read_recipe
     from cli.animate_progress import BuildProgress
 
-    overrides = [*_source(src), *_content(format, takes, limit, seed, size, frames, fps), *(set_ or [])]
+    overrides = [
+        *source_overrides(src, urls, root),
+        *_content(format, takes, limit, seed, size, frames, fps),
+        *([f"source.sample={sample}"] if sample is not None else []),
+        *([f"source.fetch.keep_images={json.dumps(keep_images)}"] if keep_images else []),
+        *(["source.fetch.allow_private=true"] if allow_private else []),
+        *(set_ or []),
+    ]
     wanted = read_recipe(recipe or None, overrides)
     seconds = parse_seconds(time_limit) if time_limit else None
     with BuildProgress() as progress:
@@ -81,13 +103,15 @@ def build(
         raise typer.Exit(1)
 
 
-def _source(src: str) -> list[str]:
+def source_overrides(src: str, urls: str, root: str) -> list[str]:
+    """The recipe overrides that --src, --urls and --root stand for."""
     if not src:
         return []
     from animate.sources import resolve_src
 
     return [
-        f"source.{key}={json.dumps(value, ensure_ascii=False)}" for key, value in resolve_src(src).items()
+        f"source.{key}={json.dumps(value, ensure_ascii=False)}"
+        for key, value in resolve_src(src, urls=urls, root=root).items()
     ]
 
 

@@ -20,11 +20,13 @@ PUBLIC_NAMES = [
 COMMANDS = {
     "build": [
         "--out --src --recipe --format --takes --limit --seed --size --frames --fps --set",
+        "--urls --root --sample --keep-images --allow-private",
         "--workers --address --overwrite --time-limit",
     ],
     "doctor": [],
     "materialize": ["--format --out shards", "--workers --address --overwrite --time-limit"],
     "preview": ["--all --fps --frames --out --seed --shot --size image"],
+    "sources": ["--root name"],
     "verify": ["--repair --workers shards"],
 }
 

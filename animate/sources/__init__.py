@@ -3,6 +3,7 @@
 Add a corpus: a short file here with a class that has `fingerprint` and `freeze`, and a line in `SOURCES`.
 """
 
+import functools
 import glob
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +15,9 @@ from animate.recipe import SourceRecipe
 from animate.sources.demo import open_demo
 from animate.sources.errors import SourceError
 from animate.sources.folder import IMAGE_SUFFIXES, Folder, captions_table
+from animate.sources.images import read_images
 from animate.sources.keys import safe_key
+from animate.sources.named.table import CORPORA
 from animate.sources.paths import expand_braces, has_suffix, is_url, walk
 from animate.sources.read import read_files, read_stored
 from animate.sources.table import Table
@@ -52,6 +55,13 @@ class Source(Protocol):
         ...
 
 
+def _open_named(name: str, source: SourceRecipe) -> Source:
+    # Not at the top: the named corpora stand on the sources of this package.
+    from animate.sources.named.open import open_named
+
+    return open_named(name, source)
+
+
 Reader = Callable[[Part, int, int | None, SourceRecipe, Path], Iterator[Sample | Rejected]]
 
 SOURCES: Mapping[str, Callable[[SourceRecipe], Source]] = {
@@ -60,6 +70,7 @@ SOURCES: Mapping[str, Callable[[SourceRecipe], Source]] = {
     "table": Table,
     "webdataset": WebDataset,
     "urls": Urls,
+    **{name: functools.partial(_open_named, name) for name in CORPORA},
 }
 
 READERS: Mapping[str, Reader] = {
@@ -67,6 +78,7 @@ READERS: Mapping[str, Reader] = {
     "rows": read_stored,
     "tar": read_tar,
     "urls": read_urls,
+    "images": read_images,
     "tar_stream": read_tar_stream,
 }
 
@@ -77,15 +89,21 @@ def open_source(recipe: SourceRecipe) -> Source:
         raise SourceError(
             f"source.name = {recipe.name!r}: must be one of {', '.join(SOURCES)}, or give --src a path"
         )
-    if recipe.name != "demo" and not recipe.path:
+    if recipe.name not in ("demo", *CORPORA) and not recipe.path:
         raise SourceError(f"source.name = {recipe.name!r} needs source.path: where the corpus lies")
     return SOURCES[recipe.name](recipe)
 
 
-def resolve_src(src: str) -> dict[str, str]:
-    """`--src` as overrides of the recipe's source table: a name from `SOURCES`, or a path of a known kind."""
+def resolve_src(src: str, *, urls: str = "", root: str = "") -> dict[str, str]:
+    """`--src` as overrides of the recipe's source table: a name from `SOURCES`, or a path of a known kind.
+
+    With a name, `urls` says where its list or folder is; `root` is a folder with a folder for each corpus.
+    """
     if src in SOURCES:
-        return {"name": src}
+        path = urls or (os.path.join(root, src) if root else "")
+        return {"name": src, "path": path} if path else {"name": src}
+    if urls:
+        raise SourceError(f"--urls goes with a source's name, not with --src {src!r}: {', '.join(SOURCES)}")
     kind = _kind_of_folder(src) if os.path.isdir(src) else _kind_of_files(src)
     return {"name": kind, "path": src}
 

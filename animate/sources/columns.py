@@ -24,7 +24,7 @@ IMAGE_NAMES = (
     ),
     *("image_name", "jpg", "image_bytes", "bytes", "data"),
 )
-URL_NAMES = ("url", "image_url", "img_url", "urls", "photo_url")
+URL_NAMES = ("url", "image_url", "img_url", "urls", "image_urls", "photo_url")
 KEY_NAMES = ("key", "__key__")
 
 #: A clip's own names: what a source carries under one of them goes under `source_` and the name.

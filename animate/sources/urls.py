@@ -5,6 +5,7 @@ chunk is checked and, unless kept, deleted when it is filmed. Rows are numbered 
 that is their key.
 """
 
+import itertools
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -32,7 +33,7 @@ class Urls:
     """Rows of one list or of several, in order; `names` are the columns of lists without header."""
 
     def __init__(self, source: SourceRecipe, names: Sequence[str] | None = None):
-        self.source, self.names = source, names
+        self.source, self.names = source, tuple(names) if names else None
         self.files = find_files(source.path, TABLE_SUFFIXES)
         self.root = os.path.dirname(os.path.abspath(self.files[0]))
         columns = list(names) if names else table_columns(self.files[0])
@@ -75,6 +76,37 @@ class Urls:
         if not isinstance(url, str) or not url.strip():
             return Row(key, captions, meta=meta, status="bad_row", message=f"no address in {self.url!r}")
         return Row(key, captions, url.strip(), meta)
+
+
+class TextPair:
+    """Addresses and captions in two text files, line by line, as SBU has them."""
+
+    def __init__(self, source: SourceRecipe, urls: str):
+        self.source, self.urls = source, urls
+        head, name = os.path.split(urls)
+        self.captions = os.path.join(head, name.replace("urls", "captions"))
+        if self.captions == urls or not os.path.isfile(self.captions):
+            raise SourceError(f"{urls!r}: no file of captions beside it: {self.captions!r}")
+
+    def fingerprint(self) -> dict[str, str | int]:
+        return identity([self.urls, self.captions], os.path.dirname(os.path.abspath(self.urls)))
+
+    def freeze(self, folder: Path, rows_per_shard: int) -> Iterator[Part]:
+        by_url = self.source.filters.duplicates == "url"
+        mark = (lambda row: row.file) if by_url else None
+        yield from freeze_rows(self.rows(), "urls", folder, rows_per_shard, self.source, fingerprint=mark)
+
+    def rows(self) -> Iterator[Row]:
+        with (
+            open(self.urls, encoding="utf-8", errors="surrogateescape") as urls,
+            open(self.captions, encoding="utf-8", errors="surrogateescape") as captions,
+        ):
+            for number, (url, caption) in enumerate(itertools.zip_longest(urls, captions)):
+                key, texts, address = f"{number:09d}", caption_texts(caption or ""), (url or "").strip()
+                if address:
+                    yield Row(key, texts, address, {"url": address})
+                else:
+                    yield Row(key, texts, status="bad_row", message="no address in this line")
 
 
 def read_urls(

@@ -20,6 +20,7 @@ from animate.sources.errors import SourceError
 from animate.sources.filters import judge
 from animate.sources.keys import MAX_KEY_BYTES, SeenKeys, safe_key
 from animate.sources.listing import Row, freeze_rows, listed_rows, scalar
+from animate.sources.named.table import CORPORA
 from animate.sources.paths import find_files, identity, is_url
 from animate.sources.tars import IMAGE_MEMBERS, JSON_MEMBERS, TEXT_MEMBERS, BrokenTar, Members, scan, stream
 
@@ -82,6 +83,11 @@ class WebDataset:
 
 def tars_root(source: SourceRecipe) -> str:
     """The folder that the listing's tar names are relative to."""
+    if source.name in CORPORA:
+        # Not at the top: the named corpora stand on this file.
+        from animate.sources.named.find import find
+
+        return find(source.name, source.path, source.split).folder
     first = find_files(source.path, TAR_SUFFIXES)[0]
     return "" if is_url(first) else os.path.dirname(os.path.abspath(first))
 

@@ -1,0 +1,1 @@
+"""Corpora by name: the table (`table`), where they are (`find`), how they are opened (`open`)."""

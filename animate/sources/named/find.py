@@ -1,0 +1,107 @@
+"""Where a named corpus lies on this machine, and what is said when it does not."""
+
+import glob
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from animate.sources.errors import SourceError
+from animate.sources.named.table import CORPORA, Corpus
+
+#: The environment variable with the folder that has a folder for each corpus.
+ROOT = "ANIMATE_DATA"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The files of a corpus: `files` are the split's lists or tars, `folder` is where the rest is."""
+
+    folder: str
+    files: tuple[str, ...]
+    split: str
+
+
+def find(name: str, path: str, split: str) -> Found:
+    """The files of corpus `name`: at `path` (its folder, a file, a pattern), or under ANIMATE_DATA.
+
+    Raises `SourceError` with what to get and where, or with the known splits.
+    """
+    corpus = CORPORA[name]
+    if split and split not in corpus.files:
+        raise SourceError(f"source.split = {split!r}: {name} has {', '.join(filter(None, corpus.files))}")
+    split = split or next(iter(corpus.files))
+    if path and not os.path.isdir(path):
+        from animate.sources.paths import find_files
+
+        files = find_files(path, ())
+        return Found(folder=os.path.dirname(os.path.abspath(files[0])), files=tuple(files), split=split)
+    folder = path or default_folder(name)
+    files = matching(folder, corpus.files[split]) if folder else ()
+    if not files:
+        raise SourceError(explain(name, folder))
+    return Found(folder=folder, files=files, split=split)
+
+
+def default_folder(name: str, root: str = "") -> str:
+    """The corpus' folder under `root` or ANIMATE_DATA; empty where neither is given."""
+    root = root or os.environ.get(ROOT, "")
+    return os.path.join(root, name) if root else ""
+
+
+def matching(folder: str, patterns: Sequence[str]) -> tuple[str, ...]:
+    """The files of the first pattern that has any, sorted."""
+    for pattern in patterns:
+        found = sorted(glob.glob(os.path.join(glob.escape(folder), pattern)))
+        if found:
+            return tuple(found)
+    return ()
+
+
+def listing(root: str = "") -> list[tuple[str, str, str, str]]:
+    """Name, title, size and whether it is here, of each corpus."""
+    return [
+        (name, corpus.title, corpus.size, _where(name, corpus, default_folder(name, root)))
+        for name, corpus in CORPORA.items()
+    ]
+
+
+def explain(name: str, folder: str = "", root: str = "") -> str:
+    """What corpus `name` is, what of it was found, and the command that comes next."""
+    if name not in CORPORA:
+        raise SourceError(f"no corpus {name!r}; known ones: {', '.join(CORPORA)}")
+    corpus = CORPORA[name]
+    folder = folder or default_folder(name, root)
+    lines = [
+        f"{name}: {corpus.title}, {corpus.size}",
+        f"  page      {corpus.page}",
+        f"  licence   {corpus.licence}",
+        f"  citation  {corpus.citation}",
+    ]
+    if corpus.notes:
+        lines.append(f"  notes     {corpus.notes}")
+    if corpus.dead_links:
+        lines.append(f"  links     expect up to {corpus.dead_links:.0%} of them to be dead; each is counted")
+    for split, patterns in corpus.files.items():
+        found = matching(folder, patterns) if folder else ()
+        state = f"found {len(found)} in {folder}" if found else "not found"
+        lines.append(f"  {split or 'captions':9} {' or '.join(patterns)}: {state}")
+    if corpus.image_folders:
+        lines.append(f"  images    {' or '.join(corpus.image_folders)}")
+    lines.append(f"  next      {_next(name, corpus, folder)}")
+    return "\n".join(lines)
+
+
+def _next(name: str, corpus: Corpus, folder: str) -> str:
+    if folder and matching(folder, next(iter(corpus.files.values()))):
+        return f"animate build --src {name} --out shards/"
+    place = folder or f"$HOME/data/{name}"
+    root = os.path.dirname(place.rstrip("/"))
+    return (
+        f"get the files from the page into {place}, then: "
+        f"{ROOT}={root} animate build --src {name} --out shards/"
+    )
+
+
+def _where(name: str, corpus: Corpus, folder: str) -> str:
+    found = folder and any(matching(folder, patterns) for patterns in corpus.files.values())
+    return f"in {folder}" if found else "-"

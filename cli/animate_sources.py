@@ -1,0 +1,21 @@
+"""`animate sources`: the corpora that have a name, and what is here of them."""
+
+from typing import Annotated
+
+import typer
+
+
+def sources(
+    name: Annotated[str, typer.Argument(help="A corpus to explain; without it, all are listed.")] = "",
+    root: Annotated[str, typer.Option(help="Folder with a folder for each corpus (else ANIMATE_DATA).")] = "",
+) -> None:
+    """List the named corpora, or explain one: files, page, licence, what was found, and the next command."""
+    from animate.sources.named.find import explain, listing
+
+    if name:
+        print(explain(name, root=root))
+        return
+    rows = listing(root)
+    widths = [max(len(row[i]) for row in rows) for i in range(3)]
+    for row in rows:
+        print("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]]))
