@@ -20,7 +20,7 @@ from animate.render.pixels import source_pixel_from_frame_pixel
 from animate.shot import Shot
 from benchmarks import measure
 from benchmarks.corpus import mosaic
-from benchmarks.image_quality.supersampled import METHODS, SIZE, references
+from benchmarks.image_quality.supersampled import METHODS, SIZE, box_reference
 
 NUM_FRAMES = 24
 SIDE = 376
@@ -40,7 +40,7 @@ def recovered(photographs: Sequence[Path], stills: int) -> tuple[list[dict[str, 
             still = mosaic(photographs, SIDE, SIDE, 200 + seed)
             path = _path(move)
             clips = {method: film(still, path) for method, film in METHODS.items()}
-            ideal = [np.rint(references(still, homography)["box"]) for homography in path]
+            ideal = [np.rint(box_reference(still, homography)) for homography in path]
             clips["supersampled (the estimator's floor)"] = np.array(ideal, np.uint8)
             for method, frames in clips.items():
                 found.setdefault(method, []).append(_departure(frames, path))

@@ -17,12 +17,8 @@ _SAMPLING = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 
 def references(still: np.ndarray, homography: np.ndarray) -> dict[str, np.ndarray]:
     """The frame by a box of one frame pixel and by a tent twice as wide, float, 0..255."""
+    samples = _samples(still, homography)
     size = SIZE * SAMPLES
-    matrix = source_pixel_from_frame_pixel(homography, (still.shape[1], still.shape[0]), (size, size))
-    samples = cv2.warpPerspective(
-        still.astype(np.float32), matrix, (size, size), flags=_SAMPLING, borderMode=cv2.BORDER_REPLICATE
-    )
-    box = samples.reshape(SIZE, SAMPLES, SIZE, SAMPLES, 3).mean((1, 3))
     up = np.arange(SAMPLES) + 0.5
     taps = np.concatenate([up, up[::-1]]) / (2 * up.sum())
     half = SAMPLES // 2
@@ -30,7 +26,24 @@ def references(still: np.ndarray, homography: np.ndarray) -> dict[str, np.ndarra
     # With this anchor, sample j weighs padded[j - SAMPLES + 1 : j + SAMPLES + 1]: a pixel's own are at steps.
     smooth = cv2.sepFilter2D(padded, -1, taps, taps, anchor=(SAMPLES - 1, SAMPLES - 1))
     first, end = SAMPLES - 1, SAMPLES - 1 + size
-    return {"box": box, "tent": smooth[first:end:SAMPLES, first:end:SAMPLES]}
+    return {"box": _box(samples), "tent": smooth[first:end:SAMPLES, first:end:SAMPLES]}
+
+
+def box_reference(still: np.ndarray, homography: np.ndarray) -> np.ndarray:
+    """The first of `references` alone."""
+    return _box(_samples(still, homography))
+
+
+def _samples(still: np.ndarray, homography: np.ndarray) -> np.ndarray:
+    size = SIZE * SAMPLES
+    matrix = source_pixel_from_frame_pixel(homography, (still.shape[1], still.shape[0]), (size, size))
+    return cv2.warpPerspective(
+        still.astype(np.float32), matrix, (size, size), flags=_SAMPLING, borderMode=cv2.BORDER_REPLICATE
+    )
+
+
+def _box(samples: np.ndarray) -> np.ndarray:
+    return cv2.resize(samples, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
 
 
 def bilinear(still: np.ndarray, homographies: np.ndarray) -> np.ndarray:
