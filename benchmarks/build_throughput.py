@@ -188,10 +188,8 @@ def _on_ray(photographs: list[Path], folder: Path, rounds: int) -> list[dict[str
             "name": f"animate default {form}, Ray",
             "format": form,
             "workers": workers,
-            "clips": len(photographs),
-            "clips_per_second": Spread.of(
-                [len(photographs) / value for value in seconds[f"{form} {workers}"]]
-            ),
+            "clips": clips[form],
+            "clips_per_second": Spread.of([clips[form] / s for s in seconds[f"{form} {workers}"]]),
         }
         for form, workers in cases
     ]
@@ -211,7 +209,7 @@ def _whole_command(photographs: list[Path], folder: Path) -> list[dict[str, Any]
         subprocess.run(command, cwd=measure.ROOT, check=True, capture_output=True)
         ended = time.time()
         tars = sorted(out.glob("*.tar"), key=lambda path: path.stat().st_mtime)
-        filming = _filming_seconds(out, len(photographs), workers)
+        filming = _filming_seconds(out, workers)
         rows.append(
             {
                 "workers": workers,
@@ -225,7 +223,7 @@ def _whole_command(photographs: list[Path], folder: Path) -> list[dict[str, Any]
     return rows
 
 
-def _filming_seconds(out: Path, clips: int, workers: int) -> float:
+def _filming_seconds(out: Path, workers: int) -> float:
     """How long the shards took, taken from when the first and the last of the equal shards were finished."""
     ends = sorted(path.stat().st_mtime for path in out.glob("*.tar"))
     if len(ends) <= max(1, workers):

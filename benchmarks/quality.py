@@ -1,13 +1,8 @@
 """Image quality: anti-aliasing, flicker, smoothness of motion, colour, and whether both renderers agree.
 
 What is measured stands at the top of each file of benchmarks/image_quality. PSNR is against 64 samples a
-<<<<<<< HEAD
-frame pixel of pictures made of photographs at their own size, so that all detail is real; processor time is
-in interleaved rounds, each ratio taken within its round.
-=======
 frame pixel of pictures made of photographs at their own size, so that all detail is real; processor time
 is in interleaved rounds, each ratio taken within its round.
->>>>>>> main
 
     python benchmarks/quality.py --photos FOLDER [--quick]
 """

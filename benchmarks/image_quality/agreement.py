@@ -55,11 +55,7 @@ def colour(photographs: Sequence[Path], stills: int) -> list[dict[str, Any]]:
 
 
 def colour_targets(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-<<<<<<< HEAD
-    """By rounding only: one code value unencoded where the filter is the resize's own (best, or 1:1)."""
-=======
     """By rounding only: no channel shifts, and no pixel differs by more than one code value."""
->>>>>>> main
     claims = []
     for row in rows:
         where = f"{row['still']}, {row['quality']}, beside {row['resize']}"
