@@ -131,7 +131,7 @@ def _run(filming: str, head: str, seed: int) -> tuple[dict[str, Any], dict[str, 
     summary = {name: metrics.summarise(rank).to_json() for name, rank in ranks.items()}
     facts = {"filming": filming, "head": head, "seed": seed, "t2v": t2v, "all": summary}
     if model.interaction is not None:
-        facts["prior_weight"] = float(model.interaction.prior_weight())
+        facts["prior_weight"] = model.interaction.prior_weight().item()
     return {**facts, "train_seconds": trained - started, "eval_seconds": done - trained}, found
 
 
