@@ -55,6 +55,8 @@ def unique(texts: Iterable[str]) -> tuple[str, ...]:
 def caption_fault(captions: Iterable[str]) -> tuple[str, str]:
     """Status and message of what is wrong with the captions of one image, or two empty strings."""
     captions = tuple(captions)
+    if captions and "".join(captions).isascii():
+        return "", ""
     if not captions:
         return "missing_caption", "no caption, or nothing but white space"
     for caption in captions:
@@ -67,7 +69,7 @@ def caption_fault(captions: Iterable[str]) -> tuple[str, str]:
 
 def printable(text: str) -> str:
     """`text` with bytes that were not UTF-8 shown as the replacement character."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 _SPACES = re.compile(r"\s+")

@@ -1,8 +1,7 @@
 """Which samples a recipe wants: the same judgement for a listed row and for one read from a tar."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from animate.recipe import FilterRecipe, SourceRecipe
 from animate.sources.captions import clean, printable, share_of_scripts, unique
@@ -23,8 +22,10 @@ LICENCE_NAMES = ("license", "licence", "license_id", "license_name", "rights")
 SCRIPT_SHARE = 0.8
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+_NO_FILTERS = FilterRecipe()
+
+
+class Verdict(NamedTuple):
     """The captions that are left, and why none is wanted (empty where some are)."""
 
     captions: tuple[str, ...]
@@ -44,6 +45,8 @@ def judge(captions: Sequence[str], meta: Mapping[str, Any], source: SourceRecipe
     else:
         captions = tuple(captions)
     filters = source.filters
+    if filters == _NO_FILTERS:
+        return Verdict(captions, raw)
     status, message = _meta_fault(meta, filters)
     if not status and captions:
         kept = tuple(text for text in captions if _long_enough(text, filters))
