@@ -39,8 +39,8 @@ class Estimate:
     """A build before it is run. `inputs` counts takes; `share_made` is their part that becomes clips.
 
     `rejected` are the probes' statuses, `failed_downloads` the share of probes that could not be had (None
-    where nothing is downloaded). `bytes_a_clip` is by format; `seconds_an_input` is for one worker of this machine,
-    reading and filming in the recipe's format.
+    where nothing is downloaded). `bytes_a_clip` is by format; `seconds_an_input` is for one worker of this
+    machine, reading and filming in the recipe's format.
     """
 
     inputs: int | None
@@ -146,7 +146,7 @@ def free_bytes(out: str) -> int | None:
 
 
 def _runs(parts: Sequence[Part]) -> list[tuple[Part, int, int]]:
-    """Where the probes are: evenly over the rows of all parts (over the parts where they were not counted)."""
+    """Where the probes are: evenly over the rows of all parts (or over the parts, if not counted)."""
     length = PROBES // RUNS
     if any(part.rows is None for part in parts):
         chosen = [parts[i * len(parts) // RUNS] for i in range(min(RUNS, len(parts)))]

@@ -37,9 +37,8 @@ def plan(
     here = available_cpus()
     print(f"inputs    {'unknown' if found.inputs is None else f'{found.inputs:,}'}")
     print(f"shards    {found.shards:,}")
-    print(
-        f"probed    {found.probed} of {PROBES}: {_percent(found.share_made)} become clips {_reasons(found.rejected)}"
-    )
+    made = _percent(found.share_made)
+    print(f"probed    {found.probed} of {PROBES}: {made} become clips {_reasons(found.rejected)}")
     if found.failed_downloads is not None:
         print(f"links     {_percent(found.failed_downloads)} cannot be had")
     clips = found.clips
