@@ -96,7 +96,7 @@ def test_only_the_captions_that_pass_are_left(tmp_path):
 def test_a_filter_on_a_column_that_is_not_there_is_an_error(tmp_path):
     write_images(tmp_path, "a.jpg")
     path = write_table(tmp_path / "t.csv", [{"image": "a.jpg", "caption": "x", "n": 1}])
-    with pytest.raises(SourceError, match="no similarity column.*'n'"):
+    with pytest.raises(SourceError, match=r"no similarity column.*'n'"):
         read(path, tmp_path, filters=FilterRecipe(min_similarity=0.3))
 
 

@@ -42,7 +42,7 @@ def refuse_duplicates(source: SourceRecipe, what: str) -> None:
 
 
 def look(content: bytes, source: SourceRecipe) -> str | None:
-    """A 64-bit difference hash: of a 9 x 8 grey thumbnail, which pixels are darker than their right neighbour."""
+    """A 64-bit difference hash: which pixels of a 9 x 8 grey thumbnail are darker than the next one."""
     from animate.codec import UndecodableImage, decode_still
 
     try:
