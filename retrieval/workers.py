@@ -29,11 +29,12 @@ POLL_SECONDS = 0.2
 def run_on_ray(work: Work, *, workers: int, use_gpu: bool, storage: Path, on_step: OnStep) -> None:
     """Call `work` on each of `workers` Ray Train workers, joined by gloo, or by nccl with a GPU each.
 
-    The first worker's reports reach `on_step` here. What a worker raises is raised here. Ray is started
-    where it is not yet running; `storage` is where Ray Train keeps its own notes.
+    The first worker's reports reach `on_step` here. What a worker raises is raised here. They run on the
+    cluster of the environment's RAY_ADDRESS, else on this machine; `storage` is where Ray Train keeps its
+    own notes.
     """
     if not ray.is_initialized():
-        ray.init(include_dashboard=False, logging_level=logging.WARNING)
+        _start(workers)
     kind = "GPU" if use_gpu else "CPU"
     there = int(ray.cluster_resources().get(kind, 0))
     if workers > there:
@@ -57,6 +58,15 @@ def run_on_ray(work: Work, *, workers: int, use_gpu: bool, storage: Path, on_ste
         ended.set()
         listener.join()
         reports.shutdown()
+
+
+def _start(workers: int) -> None:
+    quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    if address := os.environ.get("RAY_ADDRESS"):
+        ray.init(address=address, **quiet)
+    else:
+        # Said, because Ray would else look for a cluster that ran here once, and wait for it.
+        ray.init(address="local", num_cpus=workers, include_dashboard=False, **quiet)
 
 
 def _worker(settings: dict[str, Any]) -> None:

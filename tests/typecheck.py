@@ -1,6 +1,4 @@
-"""The tests' run-time type checker.
-
-    PYTHONPATH=tests pytest --jaxtyping-packages=retrieval,typecheck.checked
+"""Run-time types: `PYTHONPATH=tests pytest --jaxtyping-packages=retrieval,typecheck.checked`.
 
 Beartype as it is, but an int may stand where a float is asked for, as everywhere else in Python.
 """

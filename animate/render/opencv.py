@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, Float64, UInt8
 
-from animate.camera import View, source_scale
+from animate.camera import View, source_scale, view_corners
 from animate.recipe import VideoRecipe
 from animate.render.light import exposure_table, to_linear, to_srgb
 from animate.render.mixing import Contribution, Job, contributions, is_plain
@@ -21,7 +21,10 @@ Frame = UInt8[np.ndarray, "h w 3"]
 def render_job(job: Job, video: VideoRecipe) -> UInt8[np.ndarray, "t h w 3"]:
     """See `animate.render.render`."""
     layers = job.layers
-    samplers = [_Sampler(still, video) for still in job.stills]
+    samplers = [
+        _Sampler(still, [layer.exposures for layer in layers if layer.still == number], video)
+        for number, still in enumerate(job.stills)
+    ]
     aims = [samplers[layer.still].aim(layer.exposures) for layer in layers]
     frames = np.empty((video.num_frames, video.height, video.width, 3), np.uint8)
     for frame, parts in zip(frames, contributions(layers, video.num_frames), strict=True):
@@ -50,14 +53,38 @@ class _Aim:
 
 
 class _Sampler:
-    """One still, its levels made as views ask for them."""
+    """One still, cropped to what any view sees of it; its levels made as views ask for them."""
 
-    def __init__(self, still: Frame, video: VideoRecipe):
+    def __init__(self, still: Frame, seen: Sequence[Float64[np.ndarray, "t s 3 3"]], video: VideoRecipe):
         self.frame_size = (video.width, video.height)
         self.supersampling = 2 if video.quality == "best" else 1
         self.size = (video.width * self.supersampling, video.height * self.supersampling)
         self.view = View(still_size=(still.shape[1], still.shape[0]), frame_size=self.size)
-        self.levels: dict[Level, Frame] = {Level(halvings=0, sigma=0.0): still}
+        left, top, right, bottom = self._box(seen)
+        height, width = still.shape[:2]
+        self.crop_from_still = np.array(
+            [
+                [width / (right - left), 0, -left / (right - left)],
+                [0, height / (bottom - top), -top / (bottom - top)],
+                [0, 0, 1],
+            ]
+        )
+        self.levels: dict[Level, Frame] = {Level(halvings=0, sigma=0.0): still[top:bottom, left:right]}
+
+    def _box(self, seen: Sequence[Float64[np.ndarray, "t s 3 3"]]) -> tuple[int, int, int, int]:
+        """Left, top, right and bottom of what `seen` needs, filters included, in pixels of the still.
+
+        Whole blocks of 8 pixels, so that halving three times meets the same pixels as without the crop.
+        """
+        width, height = self.view.still_size
+        homographies = np.concatenate(
+            [exposures.reshape(-1, 3, 3) for exposures in seen] or [np.eye(3)[None]]
+        )
+        corners = view_corners(homographies).reshape(-1, 2) * (width, height)
+        margin = 4 * source_scale(homographies, self.view).max() + 2
+        left, top = (np.maximum(corners.min(axis=0) - margin, 0) // 8 * 8).astype(int)
+        right, bottom = (-(-(corners.max(axis=0) + margin) // 8) * 8).astype(int)
+        return int(left), int(top), min(int(right), width), min(int(bottom), height)
 
     def aim(self, exposures: Float64[np.ndarray, "t s 3 3"]) -> list[list[_Aim]]:
         """What to sample for each exposure of each frame."""
@@ -67,7 +94,9 @@ class _Sampler:
         for halvings in {level.halvings for level in levels}:
             height, width = self._level(Level(halvings=halvings, sigma=0.0)).shape[:2]
             places = [i for i, level in enumerate(levels) if level.halvings == halvings]
-            matrices = source_pixel_from_frame_pixel(flat[places], (width, height), self.size)
+            matrices = source_pixel_from_frame_pixel(
+                self.crop_from_still @ flat[places], (width, height), self.size
+            )
             for i, warp in zip(places, prepare(matrices, self.size), strict=True):
                 aims[i] = _Aim(level=levels[i], warp=warp)
         per_frame = exposures.shape[1]

@@ -4,9 +4,9 @@ A bilinear sample looks at four source pixels. Where a frame pixel spans more th
 and detail turns into sparkle. So each frame is sampled from a *level* of the still: level n suits about
 sqrt(2)**n source pixels a frame pixel. Level 0 is the still itself. A higher level is the still halved
 `halvings` times by exact area averaging, then smoothed by a Gaussian of 0.35 frame pixels, at full
-resolution: as sharp as a frame can be without aliasing, and within 1 dB of the best such blur against both a
-box and a tent reference. (Shrinking to one source pixel a frame pixel and then sampling, the usual pyramid,
-costs more and loses 6 dB to sampling twice on similar grids; figures in benchmarks/results/quality.json.)
+resolution: as sharp as a frame can be without aliasing, balanced between a box and a tent reference.
+(Shrinking to one source pixel a frame pixel and then sampling, the usual pyramid, samples twice on similar
+grids: slower, and in a first trial 6 dB worse against a box.)
 """
 
 import functools
@@ -45,7 +45,7 @@ def _level(octave_halves: int) -> Level:
 
 
 def gaussian_taps(sigma: float) -> Float64[np.ndarray, " k"]:
-    """Odd number of weights that add to 1; those left out are under 1/400 of the middle one."""
-    reach = max(1, math.floor(3.5 * sigma))
+    """Odd number of weights that add to 1; those left out are under 1/50 of the middle one."""
+    reach = max(1, math.floor(2.8 * sigma))
     taps = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
     return taps / taps.sum()
