@@ -38,7 +38,7 @@ def plan(
     print(f"inputs    {'unknown' if found.inputs is None else f'{found.inputs:,}'}")
     print(f"shards    {found.shards:,}")
     made = _percent(found.share_made)
-    print(f"probed    {found.probed} of {PROBES}: {made} become clips {_reasons(found.rejected)}")
+    print(f"probed    {found.probed} of {PROBES}: {made} become clips{_reasons(found.rejected)}")
     if found.failed_downloads is not None:
         print(f"links     {_percent(found.failed_downloads)} cannot be had")
     clips = found.clips
@@ -54,8 +54,8 @@ def plan(
     for number in dict.fromkeys((here, workers)):
         hours = found.hours(number)
         if hours is not None:
-            where = "this machine's CPUs" if number == here else "workers"
-            print(f"time      {hours.value:,.2f} ± {hours.doubt:,.2f} h on {number} {where}")
+            where = "CPUs here" if number == here else "workers"
+            print(f"time      {_time(hours)} on {number} {where}")
 
 
 def _percent(guess: "Guess") -> str:
@@ -66,9 +66,14 @@ def _count(guess: "Guess") -> str:
     return f"{guess.value:,.0f} ± {guess.doubt:,.0f}"
 
 
+def _time(hours: "Guess") -> str:
+    scale, unit = (1.0, "h") if hours.value >= 1 else (60.0, "min")
+    return f"{hours.value * scale:,.1f} ± {hours.doubt * scale:,.1f} {unit}"
+
+
 def _gigabytes(guess: "Guess") -> str:
     return f"{guess.value / 1e9:,.2f} ± {guess.doubt / 1e9:,.2f} GB"
 
 
 def _reasons(rejected: dict[str, int]) -> str:
-    return f"({', '.join(f'{status} {count}' for status, count in rejected.items())})" if rejected else ""
+    return f" ({', '.join(f'{status} {count}' for status, count in rejected.items())})" if rejected else ""
