@@ -1,9 +1,10 @@
-"""What filming adds to a download: `animate build` from a list beside a bare img2dataset run, one local server.
+"""What filming adds to a download: `animate build` from a list beside a bare img2dataset, one local server.
 
     python benchmarks/fetch_overhead.py IMAGES --out benchmarks/results/fetch_overhead.json
 
 The server answers after a delay, as the internet does, so that the download can be the bottleneck; CPU seconds
-tell whether it was. Both sides use one process with the same number of threads; starting img2dataset is part of both.
+tell whether it was. Both sides use one process with the same number of threads; starting img2dataset is part
+of both.
 """
 
 import argparse
