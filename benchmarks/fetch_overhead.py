@@ -2,9 +2,9 @@
 
     python benchmarks/fetch_overhead.py IMAGES --out benchmarks/results/fetch_overhead.json
 
-The server answers after a delay, as the internet does, so that the download can be the bottleneck; CPU seconds
-tell whether it was. Both sides use one process with the same number of threads; starting img2dataset is part
-of both.
+The server answers after a delay, as the internet does, so that the download can be the bottleneck; CPU
+seconds tell whether it was. Both sides use one process with the same number of threads; starting img2dataset
+is part of both.
 """
 
 import argparse
