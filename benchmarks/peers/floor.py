@@ -68,7 +68,7 @@ def copy_loop(photographs: Sequence[Path], tar: Path) -> None:
     with open(tar, "wb", buffering=1 << 20) as file:
         for number, photograph in enumerate(photographs):
             key, image = f"{number:09d}", photograph.read_bytes()
-            height, width, _, _ = simplejpeg.decode_jpeg_header(image)
+            height, width = map(int, simplejpeg.decode_jpeg_header(image)[:2])
             matrices = moves.perspective(number, width, height)
             record = {
                 "key": key,
