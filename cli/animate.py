@@ -11,12 +11,15 @@ import typer
 
 from cli.animate_build import build
 from cli.animate_doctor import doctor
+from cli.animate_fetch import fetch
+from cli.animate_plan import plan
 from cli.animate_preview import preview
 from cli.animate_shards import materialize, verify
 from cli.animate_sources import sources
+from cli.animate_stats import stats
 
 #: Every command, in the order of `--help`; a function's name is the command's.
-COMMANDS = (build, verify, materialize, preview, sources, doctor)
+COMMANDS = (build, plan, verify, stats, materialize, preview, sources, fetch, doctor)
 
 app = typer.Typer(
     name="animate",

@@ -13,10 +13,11 @@ import pytest
 
 from animate.data import Rejected, Sample
 from animate.fetch import process
+from animate.fetch.fetch import fetch as run_fetch
 from animate.fetch.guard import GuardedOpener, Refused, is_public
 from animate.fetch.process import stop_running
 from animate.recipe import FetchRecipe, SourceRecipe
-from animate.sources import open_source, read_part
+from animate.sources import SourceError, open_source, read_part
 
 DEMO = Path(__file__).parents[1] / "animate" / "demo"
 IMAGE = (DEMO / "cat.jpg").read_bytes()
@@ -26,12 +27,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
     """Answers by path: an image, or one of the ways not to get one."""
 
     robots = b""
+    #: Whether the images that were gone are there again.
+    mended = False
 
     def do_GET(self) -> None:
         name = self.path.strip("/").partition("?")[0]
         if name == "robots.txt":
             self.answer(200 if self.robots else 404, self.robots)
-        elif name in ("404", "410", "500"):
+        elif name in ("404", "410", "500") and not self.mended:
             self.answer(int(name), b"no")
         elif name == "301":
             self.answer(301, b"", Location="/ok.jpg")
@@ -273,6 +276,35 @@ def test_a_downloader_that_dies_is_started_again(server, fetch, tmp_path):
     process.running(fetch)
     (row,) = read_list(tmp_path, [f"a,{server}/ok.jpg,CC0"], fetch)
     assert isinstance(row, Sample)
+
+
+def test_fetching_alone_checks_goes_on_and_tries_again(server, fetch, tmp_path, monkeypatch):
+    path, out = tmp_path / "list.csv", tmp_path / "images"
+    names = ["1.jpg", "410", "noai", "2.jpg", "500"]
+    path.write_text("caption,url\n" + "".join(f"c {name},{server}/{name}\n" for name in names))
+    source = SourceRecipe(name="urls", path=str(path), fetch=fetch)
+    monkeypatch.setattr("animate.fetch.fetch.KEYS_A_PART", 2)
+    report = run_fetch(source, str(out))
+    assert report.statuses == {"success": 2, "failed_to_download": 2, "opted_out": 1}
+    assert report.parts == 3
+    before = {file.name: file.read_bytes() for file in out.glob("0*")}
+    (out / "00001_stats.json").unlink()
+    assert run_fetch(source, str(out)).parts == 3
+    monkeypatch.setattr(Handler, "mended", True)
+    again = run_fetch(source, str(out), retry_failed=True)
+    assert again.statuses == {"success": 4, "opted_out": 1}
+    assert again.parts == 4
+    kept = {name: content for name, content in before.items() if name.startswith(("00000", "00002"))}
+    assert {name: (out / name).read_bytes() for name in kept} == kept
+    built = SourceRecipe(name="webdataset", path=f"{out}/*.tar")
+    (part,) = open_source(built).freeze(tmp_path, 10)
+    rows = list(read_part(part, 0, None, built, tmp_path))
+    # Within a downloaded tar the order is the order of arrival.
+    assert sorted(row.captions for row in rows) == [("c 1.jpg",), ("c 2.jpg",), ("c 410",), ("c 500",)]
+    assert all(isinstance(row, Sample) and row.meta["url"] for row in rows)
+    path.write_text(path.read_text() + f"more,{server}/3.jpg\n")
+    with pytest.raises(SourceError, match="another list"):
+        run_fetch(source, str(out))
 
 
 def test_parts_are_deleted_or_kept(server, fetch, tmp_path):

@@ -29,7 +29,7 @@ LAYERS = (
     ("render",),
     ("film", "flow"),
     ("shard",),
-    ("load", "verify", "build", "preview"),
+    ("load", "verify", "build", "preview", "estimate", "stats"),
     ("materialize",),
 )
 #: A downloaded corpus is a source, and its parts are read as the tars that they are.

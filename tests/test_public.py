@@ -24,9 +24,12 @@ COMMANDS = {
         "--workers --address --overwrite --time-limit",
     ],
     "doctor": [],
+    "fetch": ["--out --urls --root --recipe --set --retry-failed --allow-private src"],
     "materialize": ["--format --out shards", "--workers --address --overwrite --time-limit"],
+    "plan": ["--src --out --urls --root --recipe --set --workers"],
     "preview": ["--all --fps --frames --out --seed --shot --size image"],
     "sources": ["--root name"],
+    "stats": ["--png shards"],
     "verify": ["--repair --workers shards"],
 }
 

@@ -46,8 +46,7 @@ def main(config: dict) -> None:
             output_folder=job["out"],
             column_list=job["columns"],
             timeout=config["seconds"],
-            # A whole power of ten, so that keys are row numbers.
-            number_sample_per_shard=10 ** len(str(max(job["rows"] - 1, 1))),
+            number_sample_per_shard=job["keys_a_part"],
             oom_shard_count=5,
             compute_hash="sha256",
             verify_hash_type=None,

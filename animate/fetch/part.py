@@ -16,6 +16,8 @@ import pyarrow.parquet as pq
 from animate.fetch.process import DownloadFailed, Job
 from animate.sources.tars import BrokenTar, scan
 
+#: img2dataset numbers the rows of part n from n times this (a power of ten): the most that a part may have.
+KEYS_A_PART = 1000
 PREFIX = "animate-fetch-"
 TRIPLE = (".tar", ".parquet", "_stats.json")
 
@@ -28,7 +30,14 @@ def write_job(folder: Path, number: int, columns: Mapping[str, Sequence[Any]]) -
     path = folder / f"{number:05d}.arrow"
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
         writer.write_table(table)
-    return Job(table=str(path), out=str(folder), rows=len(table), columns=list(columns), number=number)
+    return Job(
+        table=str(path),
+        out=str(folder),
+        rows=len(table),
+        columns=list(columns),
+        number=number,
+        keys_a_part=KEYS_A_PART,
+    )
 
 
 def checked_rows(folder: Path, number: int, rows: int) -> list[dict[str, Any] | None]:
@@ -48,9 +57,8 @@ def checked_rows(folder: Path, number: int, rows: int) -> list[dict[str, Any] | 
     if count != rows:
         raise DownloadFailed(f"part {number:05d}: {count} of {rows} rows were tried")
     found: list[dict[str, Any] | None] = [None] * rows
-    size = 10 ** len(str(max(rows - 1, 1)))
     for row in table:
-        found[int(row["key"]) - number * size] = row
+        found[int(row["key"]) - number * KEYS_A_PART] = row
     return found
 
 

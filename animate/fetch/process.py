@@ -29,7 +29,8 @@ class Job:
     out: str
     rows: int
     columns: Sequence[str]
-    number: int = 0
+    number: int
+    keys_a_part: int
 
     def seconds_allowed(self, fetch: FetchRecipe) -> float:
         """What the part takes if every image runs into its time limit, half as much again, and start-up."""

@@ -8,6 +8,7 @@ from animate.data import Part
 from animate.recipe import SourceRecipe
 from animate.sources.captions import unique
 from animate.sources.columns import find_columns
+from animate.sources.duplicates import image_fingerprint
 from animate.sources.errors import SourceError
 from animate.sources.listing import Row, freeze_rows
 from animate.sources.paths import has_suffix, identity, walk
@@ -38,7 +39,8 @@ class Folder:
 
     def freeze(self, folder: Path, rows_per_shard: int) -> Iterator[Part]:
         rows = self._beside() if self.table is None else self._listed(self.table)
-        yield from freeze_rows(rows, "files", folder, rows_per_shard, self.source)
+        mark = image_fingerprint(self.source, self.root)
+        yield from freeze_rows(rows, "files", folder, rows_per_shard, self.source, fingerprint=mark)
 
     def _beside(self) -> Iterator[Row]:
         """Images with their `.txt`; the walk is sorted, so one folder at a time is enough to know both."""

@@ -12,6 +12,7 @@ from animate.data import Part
 from animate.recipe import SourceRecipe
 from animate.sources.captions import caption_texts, unique
 from animate.sources.columns import URL_NAMES, Columns, find_columns, first_named
+from animate.sources.duplicates import image_fingerprint, refuse_duplicates
 from animate.sources.errors import SourceError
 from animate.sources.listing import Row, freeze_rows
 from animate.sources.paths import find_files, identity
@@ -40,8 +41,12 @@ class Table:
 
     def freeze(self, folder: Path, rows_per_shard: int) -> Iterator[Part]:
         in_parquet = self.columns.image in self.bytes_columns
-        rows = self._stored_rows() if in_parquet else grouped(self._rows())
-        yield from freeze_rows(rows, "rows" if in_parquet else "files", folder, rows_per_shard, self.source)
+        if in_parquet:
+            refuse_duplicates(self.source, "images in the cells of parquet files")
+            yield from freeze_rows(self._stored_rows(), "rows", folder, rows_per_shard, self.source)
+            return
+        rows, mark = grouped(self._rows()), image_fingerprint(self.source, self.root)
+        yield from freeze_rows(rows, "files", folder, rows_per_shard, self.source, fingerprint=mark)
 
     def _stored_rows(self) -> Iterator[Row]:
         """Rows of parquet files whose image bytes stay where they are: only the other columns are read."""

@@ -16,6 +16,7 @@ from animate.data import Part, Rejected, Sample
 from animate.recipe import SourceRecipe
 from animate.sources.captions import caption_fault, caption_texts, printable, unique
 from animate.sources.columns import CAPTION_NAMES, KEY_NAMES, carried, first_named
+from animate.sources.duplicates import image_fingerprint, refuse_duplicates
 from animate.sources.errors import SourceError
 from animate.sources.filters import judge
 from animate.sources.keys import MAX_KEY_BYTES, SeenKeys, safe_key
@@ -57,11 +58,15 @@ class WebDataset:
 
     def freeze(self, folder: Path, rows_per_shard: int) -> Iterator[Part]:
         if self.streamed:
+            refuse_duplicates(self.source, "tars that are read as a stream")
             for file in self.files:
                 path = file if is_url(file) else os.path.relpath(file, self.root)
                 yield Part(reader="tar_stream", path=path, rows=None)
             return
-        yield from freeze_rows(self._rows(), "tar", folder, rows_per_shard, self.source)
+        if self.source.filters.duplicates == "url":
+            refuse_duplicates(self.source, "tars, whose addresses are read with the images; use 'sha256'")
+        mark = image_fingerprint(self.source, self.root)
+        yield from freeze_rows(self._rows(), "tar", folder, rows_per_shard, self.source, fingerprint=mark)
 
     def _rows(self) -> Iterator[Row]:
         for path in self.files:

@@ -8,6 +8,7 @@ from typing import Any
 
 from animate.data import Part
 from animate.recipe import SourceRecipe
+from animate.sources.duplicates import refuse_duplicates
 from animate.sources.errors import SourceError
 from animate.sources.listing import Row, freeze_rows
 from animate.sources.named.annotations import coco_rows, flickr_rows, region_rows, vg_rows
@@ -51,6 +52,7 @@ class Annotated:
         return identity(self.found.files, self.found.folder)
 
     def freeze(self, folder: Path, rows_per_shard: int) -> Iterator[Part]:
+        refuse_duplicates(self.source, f"{self.source.name}: no image of it is listed twice")
         rows = self._rows(self.found, self.places, self.source)
         yield from freeze_rows(rows, "images", folder, rows_per_shard, self.source)
 

@@ -1,0 +1,199 @@
+"""What a build will come to, from its list and 50 samples: clips, bytes, hours, dead links, and the doubt."""
+
+import dataclasses
+import math
+import os
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from animate.data import Clip, Part, Rejected, Sample
+from animate.plan import cut
+from animate.recipe import BuildRecipe, Format
+from animate.shard import film_groups
+from animate.sources import open_source, read_part
+from animate.writers import flat_json
+
+#: Probed samples, and the runs of neighbours that they come in, spread evenly over the corpus.
+PROBES, RUNS = 50, 5
+FORMATS: tuple[Format, ...] = ("mp4", "frames", "virtual")
+_BLOCK = 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guess:
+    """A mean and half the width of its 95 % interval, as the spread of the probes has it."""
+
+    value: float
+    doubt: float
+
+    def __mul__(self, factor: float) -> "Guess":
+        return Guess(value=self.value * factor, doubt=self.doubt * factor)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A build before it is run. `inputs` counts takes; `share_made` is their part that becomes clips.
+
+    `rejected` are the probes' statuses, `failed_downloads` the share of probes that could not be had (None
+    where nothing is downloaded). `bytes_a_clip` is by format; `seconds_an_input` is for one worker of this
+    machine, reading and filming in the recipe's format.
+    """
+
+    inputs: int | None
+    shards: int
+    probed: int
+    share_made: Guess
+    rejected: dict[str, int]
+    failed_downloads: Guess | None
+    bytes_a_clip: dict[str, Guess]
+    seconds_an_input: Guess
+
+    @property
+    def clips(self) -> Guess | None:
+        return None if self.inputs is None else self.share_made * self.inputs
+
+    def hours(self, workers: int) -> Guess | None:
+        """The time of the build on so many workers, if these do not wait for one another or for a network."""
+        return None if self.inputs is None else self.seconds_an_input * (self.inputs / workers / 3600)
+
+
+def estimate(recipe: BuildRecipe) -> Estimate:
+    """Reads the corpus' list and films `PROBES` of its samples in every format, into memory."""
+    source = open_source(recipe.source)
+    group = recipe.shot.edit.stills
+    rows_a_shard = max(1, recipe.shards.clips_per_shard // recipe.takes // group) * group
+    with tempfile.TemporaryDirectory() as folder:
+        shards = list(cut(source.freeze(Path(folder), rows_a_shard), rows_a_shard))
+        parts = list(dict.fromkeys(shard.part for shard in shards))
+        counts = [part.rows for part in parts]
+        rows = None if None in counts else sum(count or 0 for count in counts)
+        runs, seconds = [], []
+        for part, start, stop in _runs(parts):
+            began = time.perf_counter()
+            run = list(read_part(part, start, stop, recipe.source, Path(folder)))
+            runs.append(run)
+            seconds.append((time.perf_counter() - began, len(run)))
+    samples = [item for run in runs for item in run]
+    made, sizes, filming = _film_all(samples, recipe)
+    statuses = Counter(status for status in made if status)
+    reading = [spent / count for spent, count in seconds if count]
+    downloads = None
+    if parts and parts[0].reader == "urls":
+        tried = [
+            item for item in samples if not isinstance(item, Rejected) or item.status in DOWNLOAD_STATUSES
+        ]
+        downloads = share([isinstance(item, Rejected) for item in tried])
+    took = mean(filming)
+    read = mean(reading)
+    return Estimate(
+        inputs=None if rows is None else rows * recipe.takes,
+        shards=len(shards),
+        probed=len(samples),
+        share_made=share([not status for status in made]),
+        rejected=dict(sorted(statuses.items())),
+        failed_downloads=downloads,
+        bytes_a_clip={name: mean(values) for name, values in sizes.items()},
+        seconds_an_input=Guess(
+            value=took.value + read.value / recipe.takes,
+            doubt=math.hypot(took.doubt, read.doubt / recipe.takes),
+        ),
+    )
+
+
+#: Statuses of rows that were asked for over the network and did not come.
+DOWNLOAD_STATUSES = (
+    "failed_to_download",
+    "download_timed_out",
+    "too_many_bytes",
+    "blocked_address",
+    "opted_out",
+)
+
+
+def mean(values: Sequence[float]) -> Guess:
+    """The mean and its 95 % interval by the normal rule; no value at all is nought with endless doubt."""
+    if not values:
+        return Guess(value=0.0, doubt=math.inf)
+    middle = sum(values) / len(values)
+    if len(values) == 1:
+        return Guess(value=middle, doubt=math.inf)
+    variance = sum((value - middle) ** 2 for value in values) / (len(values) - 1)
+    return Guess(value=middle, doubt=1.96 * math.sqrt(variance / len(values)))
+
+
+def share(found: Sequence[bool]) -> Guess:
+    """A share and its 95 % interval (Agresti and Coull's, which is never empty)."""
+    if not found:
+        return Guess(value=0.0, doubt=1.0)
+    count, middle = len(found) + 4, (sum(found) + 2) / (len(found) + 4)
+    return Guess(value=sum(found) / len(found), doubt=1.96 * math.sqrt(middle * (1 - middle) / count))
+
+
+def free_bytes(out: str) -> int | None:
+    """Free space where `out` is or will be; None behind an address."""
+    if "://" in out:
+        return None
+    path = os.path.abspath(out)
+    while not os.path.isdir(path):
+        path = os.path.dirname(path)
+    import shutil
+
+    return shutil.disk_usage(path).free
+
+
+def _runs(parts: Sequence[Part]) -> list[tuple[Part, int, int]]:
+    """Where the probes are: evenly over the rows of all parts (or over the parts, if not counted)."""
+    length = PROBES // RUNS
+    if any(part.rows is None for part in parts):
+        chosen = [parts[i * len(parts) // RUNS] for i in range(min(RUNS, len(parts)))]
+        return [(part, 0, PROBES // len(chosen)) for part in chosen]
+    total = sum(part.rows or 0 for part in parts)
+    starts = sorted({i * max(total - length, 0) // (RUNS - 1) for i in range(RUNS)})
+    if total <= PROBES:
+        starts, length = [0], total
+    found, first = [], 0
+    for part in parts:
+        rows = part.rows or 0
+        for start in starts:
+            low, high = max(start, first), min(start + length, first + rows)
+            if low < high:
+                found.append((part, low - first, high - first))
+        first += rows
+    return found
+
+
+def _film_all(
+    samples: Sequence[Sample | Rejected], recipe: BuildRecipe
+) -> tuple[list[str], dict[str, list[float]], list[float]]:
+    """Status of each take (empty for a clip), bytes of each clip by format, seconds of each take in the
+    recipe's own format. Montages are judged by their first still alone."""
+    single = dataclasses.replace(
+        recipe, shot=dataclasses.replace(recipe.shot, edit=dataclasses.replace(recipe.shot.edit, stills=1))
+    )
+    made: list[str] = []
+    seconds: list[float] = []
+    sizes: dict[str, list[float]] = {name: [] for name in FORMATS}
+    for name in FORMATS:
+        wanted = dataclasses.replace(single, video=dataclasses.replace(single.video, format=name))
+        for sample in samples:
+            began = time.perf_counter()
+            outcomes = list(film_groups([[sample]], wanted))
+            spent = (time.perf_counter() - began) / len(outcomes)
+            for outcome in outcomes:
+                if isinstance(outcome, Clip):
+                    sizes[name].append(_tar_bytes(outcome))
+                if name == recipe.video.format:
+                    made.append("" if isinstance(outcome, Clip) else outcome[1].status)
+                    seconds.append(spent)
+    return made, sizes, seconds
+
+
+def _tar_bytes(clip: Clip) -> int:
+    """What a clip takes in its shard: a header and whole blocks for each member, the json and the txt too."""
+    lengths = [len(content) for content in clip.members.values()]
+    lengths += [len(flat_json(clip.record)), len(str(clip.record["caption"]).encode())]
+    return sum(_BLOCK + -(-length // _BLOCK) * _BLOCK for length in lengths)

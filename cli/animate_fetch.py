@@ -1,0 +1,49 @@
+"""`animate fetch`: only download a list."""
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from cli.animate_build import source_overrides
+
+
+def fetch(
+    src: Annotated[str, typer.Argument(help="A list by name (cc3m, laion400m, …), or `urls`.")],
+    out: Annotated[str, typer.Option(help="Folder for the tars.")],
+    urls: Annotated[str, typer.Option(help="The list, where it is not under the root.")] = "",
+    root: Annotated[
+        str, typer.Option(help="Folder with a folder for each named corpus (else ANIMATE_DATA).")
+    ] = "",
+    recipe: Annotated[str, typer.Option(help="TOML file whose [source] counts.")] = "",
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Any key of the recipe: table.key=value; repeatable.")
+    ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try what failed again, into parts after the last.")
+    ] = False,
+    allow_private: Annotated[
+        bool, typer.Option("--allow-private", help="Download from addresses off the public internet, too.")
+    ] = False,
+) -> None:
+    """Download the images of a list into img2dataset's tars; run again to go on after any interruption."""
+    from animate.fetch.fetch import FAILED
+    from animate.fetch.fetch import fetch as run_fetch
+    from animate.recipe import read_recipe
+
+    private = ["source.fetch.allow_private=true"] if allow_private else []
+    wanted = read_recipe(recipe or None, [*source_overrides(src, urls, root), *private, *(set_ or [])])
+    report = run_fetch(
+        wanted.source,
+        out,
+        retry_failed=retry_failed,
+        on_part=lambda parts, rows: print(f"{parts:,} parts, {rows:,} rows", file=sys.stderr),
+    )
+    for status, count in report.statuses.items():
+        print(f"{status:<20} {count:>12,}")
+    print(f"{report.parts:,} parts in {out}; what failed is in {out}/{FAILED}")
+    print(f"next: animate build --src {json.dumps(f'{out}/*.tar')} --out shards/")
+    if report.broken_parts:
+        print("\n".join(report.broken_parts), file=sys.stderr)
+        raise typer.Exit(1)

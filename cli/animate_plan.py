@@ -1,0 +1,79 @@
+"""`animate plan`: what a build will come to, before it is run."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.animate_build import source_overrides
+
+if TYPE_CHECKING:
+    from animate.estimate import Guess
+
+
+def plan(
+    src: Annotated[str, typer.Option(help="A source by name, or a path or URL of one.")] = "",
+    out: Annotated[
+        str, typer.Option(help="Where the shards are to go; nothing is written there.")
+    ] = "shards",
+    urls: Annotated[
+        str, typer.Option(help="The list, archive or folder of the corpus that --src names.")
+    ] = "",
+    root: Annotated[
+        str, typer.Option(help="Folder with a folder for each named corpus (else ANIMATE_DATA).")
+    ] = "",
+    recipe: Annotated[str, typer.Option(help="TOML file with the recipe; all defaults without one.")] = "",
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Any key of the recipe: table.key=value; repeatable.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Tell the hours on so many workers, too.")] = 16,
+) -> None:
+    """Read the list, film 50 samples into memory, and tell clips, shards, bytes, hours and dead links."""
+    from animate.estimate import PROBES, estimate, free_bytes
+    from animate.executor import available_cpus
+    from animate.recipe import read_recipe
+
+    wanted = read_recipe(recipe or None, [*source_overrides(src, urls, root), *(set_ or [])])
+    found = estimate(wanted)
+    here = available_cpus()
+    print(f"inputs    {'unknown' if found.inputs is None else f'{found.inputs:,}'}")
+    print(f"shards    {found.shards:,}")
+    made = _percent(found.share_made)
+    print(f"probed    {found.probed} of {PROBES}: {made} become clips{_reasons(found.rejected)}")
+    if found.failed_downloads is not None:
+        print(f"links     {_percent(found.failed_downloads)} cannot be had")
+    clips = found.clips
+    if clips is not None:
+        print(f"clips     {_count(clips)}")
+    for name, size in found.bytes_a_clip.items():
+        total = "" if clips is None else f", in all {_gigabytes(size * clips.value)}"
+        marker = "  <- the recipe's" if name == wanted.video.format else ""
+        print(f"{name:<9} {size.value / 1000:,.1f} ± {size.doubt / 1000:,.1f} kB a clip{total}{marker}")
+    free = free_bytes(out)
+    if free is not None:
+        print(f"free      {free / 1e9:,.1f} GB at {out}")
+    for number in dict.fromkeys((here, workers)):
+        hours = found.hours(number)
+        if hours is not None:
+            where = "CPUs here" if number == here else "workers"
+            print(f"time      {_time(hours)} on {number} {where}")
+
+
+def _percent(guess: "Guess") -> str:
+    return f"{guess.value:.0%} ± {guess.doubt:.0%}"
+
+
+def _count(guess: "Guess") -> str:
+    return f"{guess.value:,.0f} ± {guess.doubt:,.0f}"
+
+
+def _time(hours: "Guess") -> str:
+    scale, unit = (1.0, "h") if hours.value >= 1 else (60.0, "min")
+    return f"{hours.value * scale:,.1f} ± {hours.doubt * scale:,.1f} {unit}"
+
+
+def _gigabytes(guess: "Guess") -> str:
+    return f"{guess.value / 1e9:,.2f} ± {guess.doubt / 1e9:,.2f} GB"
+
+
+def _reasons(rejected: dict[str, int]) -> str:
+    return f" ({', '.join(f'{status} {count}' for status, count in rejected.items())})" if rejected else ""

@@ -1,0 +1,59 @@
+"""What is foretold of a build is what the build comes to; what is counted of it is what it holds."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from animate.build import build
+from animate.codec import decode_still
+from animate.estimate import Guess, estimate, mean, share
+from animate.recipe import SourceRecipe, read_recipe
+from animate.stats import NoShards, plot, stats
+
+SMALL = ["video.size=64", "video.num_frames=4", "takes=2", "source.name=demo"]
+
+
+def test_a_corpus_smaller_than_the_probe_is_foretold_exactly(tmp_path):
+    recipe = read_recipe(None, SMALL)
+    foretold, report = estimate(recipe), build(recipe, tmp_path, workers=0)
+    assert foretold.inputs == report.inputs
+    assert foretold.clips is not None
+    assert foretold.clips.value == report.clips
+    assert foretold.failed_downloads is None
+    size = foretold.bytes_a_clip["mp4"].value * report.clips
+    assert size == pytest.approx(report.size_bytes, abs=10240)
+    one, two = foretold.hours(1), foretold.hours(2)
+    assert one is not None
+    assert two is not None
+    assert two.value == pytest.approx(one.value / 2)
+
+
+@given(st.lists(st.booleans(), max_size=60))
+def test_a_share_is_never_certain(found):
+    guess = share(found)
+    assert 0 <= guess.value <= 1
+    assert guess.doubt > 0
+
+
+def test_one_value_leaves_all_doubt():
+    assert mean([2.0]) == Guess(value=2.0, doubt=math.inf)
+    assert mean([1.0, 1.0]) == Guess(value=1.0, doubt=0.0)
+
+
+def test_stats_count_every_row_and_plot(tmp_path):
+    report = build(read_recipe(None, SMALL), tmp_path, workers=0)
+    found = stats(str(tmp_path))
+    assert sum(found.statuses.values()) == report.inputs
+    assert found.statuses["success"] == report.clips
+    assert found.looked_at == report.clips
+    assert {len(values) for values in found.measures.values()} == {report.clips}
+    assert sum(found.components.values()) >= report.clips
+    assert all(0 < area <= 1 for area in found.measures["smallest view area"])
+    assert decode_still(plot(found), SourceRecipe()).shape == (1200, 1280, 3)
+
+
+def test_stats_of_nothing_is_an_error(tmp_path):
+    with pytest.raises(NoShards):
+        stats(str(tmp_path))
