@@ -1,0 +1,1 @@
+"""The recipes and shot lists that come with the packages, as data files."""
