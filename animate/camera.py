@@ -77,26 +77,26 @@ def source_from_view(
 
     `tighten` in (0, 1] is the factor by which the frame is narrowed on top of the poses' own zoom.
     """
-    across, down = view.half_extents
-    homographies = source_from_ray(poses, view)
-    narrowing = tighten * np.exp(-poses[..., ZOOM])
-    homographies[..., :, 0] *= (2 * across * narrowing)[..., None]
-    homographies[..., :, 1] *= (2 * down * narrowing)[..., None]
-    homographies[..., :, 2] -= (homographies[..., :, 0] + homographies[..., :, 1]) / 2
-    return np.round(homographies / homographies[..., 2:, 2:], _DECIMALS)
+    return _narrowed(source_from_ray(poses, view), tighten * np.exp(-poses[..., ZOOM]), view)
 
 
-def widest_fit(poses: Float64[np.ndarray, "*b t 7"], view: View) -> Float64[np.ndarray, "*b"]:
-    """The largest `tighten`, at most 1, that keeps every view of a path inside the still; <= 0 if none does.
+def widest_fit(
+    poses: Float64[np.ndarray, "*b t 7"], view: View
+) -> tuple[Float64[np.ndarray, "*b"], Float64[np.ndarray, "*b t 3 3"]]:
+    """The largest `tighten`, at most 1, that keeps every view of a path inside the still, and those views
+    as `source_from_view` gives them; `tighten` <= 0, and views of no meaning, where none keeps them inside.
 
     A corner's homogeneous source point is linear in the frame's half extents, so each edge of the still
     bounds the width in closed form: no search, no corner left out.
     """
     across, down = view.half_extents
-    edges = _INSIDE @ source_from_ray(poses, view)
+    rays = source_from_ray(poses, view)
+    edges = _INSIDE @ rays
     reach = np.abs(edges[..., 0]) * across + np.abs(edges[..., 1]) * down
     widths = (edges[..., 2] / np.maximum(reach, 1e-300)).min(axis=-1) * np.exp(poses[..., ZOOM])
-    return np.minimum(widths.min(axis=-1) * (1 - _MARGIN), 1 - _MARGIN)
+    tighten = np.minimum(widths.min(axis=-1) * (1 - _MARGIN), 1 - _MARGIN)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return tighten, _narrowed(rays, tighten[..., None] * np.exp(-poses[..., ZOOM]), view)
 
 
 def project(
@@ -171,6 +171,17 @@ def source_scale(homographies: Float64[np.ndarray, "*b 3 3"], view: View) -> Flo
     depth = homographies[..., 2, 0] / 2 + homographies[..., 2, 1] / 2 + homographies[..., 2, 2]
     area = _determinant(homographies) / depth**3 * (still[0] * still[1]) / (frame[0] * frame[1])
     return np.sqrt(area)
+
+
+def _narrowed(
+    rays: Float64[np.ndarray, "*b 3 3"], narrowing: Float64[np.ndarray, "*b"], view: View
+) -> Float64[np.ndarray, "*b 3 3"]:
+    """Homographies from view to source of a frame `narrowing` times as wide as at rest; overwrites `rays`."""
+    across, down = view.half_extents
+    rays[..., :, 0] *= (2 * across * narrowing)[..., None]
+    rays[..., :, 1] *= (2 * down * narrowing)[..., None]
+    rays[..., :, 2] -= (rays[..., :, 0] + rays[..., :, 1]) / 2
+    return np.round(rays / rays[..., 2:, 2:], _DECIMALS)
 
 
 def _determinant(matrices: Float64[np.ndarray, "*b 3 3"]) -> Float64[np.ndarray, "*b"]:

@@ -8,6 +8,7 @@ work and decodes the stills, `animate.render` makes frames, `develop` encodes th
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -47,14 +48,22 @@ class Still:
             )
         return self._pixels[halvings]
 
-    def salient_point(self) -> tuple[float, float]:
-        return salient_point(self.pixels(_THUMBNAIL_HALVINGS))
+    def salient_point(self, view: View) -> tuple[float, float]:
+        """Where the eye goes first, from as many pixels as the view at rest needs: most likely those that
+        rendering will ask for."""
+        halvings = level_of(view.source_pixels_per_frame_pixel).halvings
+        return salient_point(self.pixels(min(halvings, _THUMBNAIL_HALVINGS)))
+
+    def check(self) -> None:
+        """Decodes the picture, as small as possible, unless that has been done."""
+        if not self._pixels:
+            self.pixels(_THUMBNAIL_HALVINGS)
 
     def view(self, video: VideoRecipe) -> View:
         return View(still_size=self.size, frame_size=(video.width, video.height))
 
 
-#: How small a picture may be decoded where only its gist matters, or only whether it decodes at all.
+#: How small a picture is decoded where only its gist matters, or only whether it decodes at all.
 _THUMBNAIL_HALVINGS = 3
 
 
@@ -81,10 +90,10 @@ def stage(
     views = [still.view(video) for still in stills]
     rng = take_rng(recipe.seed, recipe.source.name, take)
     try:
-        drawn = draw_film(recipe.shot, video, views, rng, [still.salient_point for still in stills])
-        layers = drawn.layers(views, video.fps)
+        points = [partial(still.salient_point, view) for still, view in zip(stills, views, strict=True)]
+        drawn, layers = draw_film(recipe.shot, video, views, rng, points)
         if video.format == "virtual":
-            stills[0].pixels(_THUMBNAIL_HALVINGS)
+            stills[0].check()
             job = None
         else:
             job = _job(stills, layers, video)

@@ -58,8 +58,7 @@ def preview(still: Picture, recipe: ShotRecipe, video: VideoRecipe, seed: int = 
         raise RecipeError(f"shot.edit.stills = {recipe.edit.stills}: a preview has one still, not a montage")
     view = View(still_size=(still.shape[1], still.shape[0]), frame_size=(video.width, video.height))
     rng = take_rng(seed, "preview", Take(source_key=recipe.preset, index=0))
-    film = draw_film(recipe, video, [view], rng, [lambda: salient_point(still)])
-    layers = film.layers([view], video.fps)
+    film, layers = draw_film(recipe, video, [view], rng, [lambda: salient_point(still)])
     return Preview(
         still=still,
         frames=render([still], layers, video),

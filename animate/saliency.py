@@ -5,6 +5,7 @@ thumbnails of brightness and of two opponent colours, with a mild preference for
 photographers put their subjects.
 """
 
+import cv2
 import numpy as np
 from jaxtyping import Float64, UInt8
 
@@ -28,7 +29,12 @@ def salient_point(still: UInt8[np.ndarray, "h w 3"]) -> tuple[float, float]:
 
 
 def _thumbnail(still: UInt8[np.ndarray, "h w 3"]) -> Float64[np.ndarray, "32 32 3"]:
-    """Means over a grid of 32 x 32 cells of whole pixels."""
+    """Means over a grid of 32 x 32 cells of whole pixels, the picture shrunk to twice that or more before."""
+    factor = min(still.shape[:2]) // (2 * _SIDE)
+    if factor > 1:
+        height, width = (side // factor for side in still.shape[:2])
+        whole = still[: height * factor, : width * factor]
+        still = cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
     small = still.astype(np.float64)
     for axis in (0, 1):
         starts = np.arange(_SIDE) * small.shape[axis] // _SIDE

@@ -79,10 +79,17 @@ class Shot:
     amplitude: float = 1.0
     tighten: float = 1.0
 
-    def trajectory(self, view: View, fps: int) -> Homographies:
-        """Homographies from view to source, one a frame: replayed, never drawn again."""
-        poses = self.poses(self.timeline(fps, NOMINAL), view)
-        return source_from_view(self.amplitude * poses, self.tighten, view)
+    def homographies(self, view: View, fps: int, exposure: Float64[np.ndarray, " s"]) -> Homographies:
+        """Views of every frame and, after them, of every sub-exposure: replayed, never drawn again."""
+        return source_from_view(self.amplitude * self.path(view, fps, exposure), self.tighten, view)
+
+    def path(self, view: View, fps: int, exposure: Float64[np.ndarray, " s"]) -> Float64[np.ndarray, "n 7"]:
+        """Unscaled poses of every frame and, after them where the shutter is open, of every offset of
+        `exposure` (in frames) in each."""
+        frames = self.poses(self.timeline(fps, NOMINAL), view)
+        if exposure is NOMINAL:
+            return frames
+        return np.concatenate([frames, self.poses(self.timeline(fps, exposure), view)])
 
     def poses(self, time: Timeline, view: View) -> Float64[np.ndarray, "n 7"]:
         """Unscaled poses at every moment of `time`."""
@@ -141,21 +148,21 @@ class Film:
         """One layer a shot, given the view of each still. Within the clip every frame's weights add to 1
         (less in a fade, whose middle is black)."""
         exposure = _exposure(self.shutter_degrees, self.shutter_samples)
+        seen = [shot.homographies(views[shot.still], fps, exposure) for shot in self.shots]
+        return self._layers(seen, fps)
+
+    def _layers(self, seen: Sequence[Homographies], fps: int) -> tuple[Layer, ...]:
+        """One layer a shot, given its homographies of frames and sub-exposures."""
         layers = []
-        for shot, weight in zip(self.shots, self._weights(), strict=True):
-            view, time = views[shot.still], shot.timeline(fps, NOMINAL)
-            homographies = source_from_view(shot.amplitude * shot.poses(time, view), shot.tighten, view)
-            exposures = homographies[:, None]
-            if self.shutter_degrees:
-                poses = shot.amplitude * shot.poses(shot.timeline(fps, exposure), view)
-                exposures = source_from_view(poses, shot.tighten, view)
-                exposures = exposures.reshape(shot.num_frames, -1, 3, 3)
+        for shot, views, weight in zip(self.shots, seen, self._weights(), strict=True):
+            time = shot.timeline(fps, NOMINAL)
+            frames, exposures = views[: shot.num_frames], views[shot.num_frames :]
             layers.append(
                 Layer(
                     still=shot.still,
                     first=shot.first,
-                    homographies=homographies,
-                    exposures=exposures,
+                    homographies=frames,
+                    exposures=(exposures if len(exposures) else frames).reshape(shot.num_frames, -1, 3, 3),
                     weight=weight,
                     blur=shot.blur(time),
                     stops=shot.stops(time),
@@ -228,14 +235,15 @@ def draw_film(
     views: Sequence[View],
     rng: np.random.Generator,
     salient_points: Sequence[Callable[[], tuple[float, float]]],
-) -> Film:
-    """A film of one still, or of several in order (a montage), that keeps every bound of the recipe.
+) -> tuple[Film, tuple[Layer, ...]]:
+    """A film of one still, or of several in order (a montage), that keeps every bound of the recipe; and
+    its `layers`.
 
     `views` and `salient_points` hold one entry a still, sizes in pixels. Raises `StillTooSmall` where even
     the widest view of a still would be magnified too much.
     """
     transitions, spans = _draw_edit(recipe, video, len(views), rng)
-    shots = []
+    shots, seen = [], []
     for number, (first, num_frames) in enumerate(spans):
         still = number % len(views)
         kind = _draw_kind(recipe.shots, rng)
@@ -244,13 +252,16 @@ def draw_film(
             for name, given in kind.components.items()
         )
         shot = Shot(name=kind.name, components=components, still=still, first=first, num_frames=num_frames)
-        shots.append(_fit(shot, recipe, video, views[still]))
-    return Film(
+        fitted, homographies = _fit(shot, recipe, video, views[still])
+        shots.append(fitted)
+        seen.append(homographies)
+    film = Film(
         shots=tuple(shots),
         transitions=tuple(transitions),
         shutter_degrees=recipe.shutter_degrees,
         shutter_samples=recipe.shutter_samples,
     )
+    return film, film._layers(seen, video.fps)
 
 
 def describe(film: Film, layers: Sequence[Layer], fps: int) -> str:
@@ -317,25 +328,22 @@ def _draw_edit(
     return transitions, spans
 
 
-def _fit(shot: Shot, recipe: ShotRecipe, video: VideoRecipe, view: View) -> Shot:
-    """The shot with the largest amplitude, and for it the widest frame, at which every bound holds."""
-    exposure = _exposure(recipe.shutter_degrees, recipe.shutter_samples)
-    poses = nominal = shot.poses(shot.timeline(video.fps, NOMINAL), view)
-    if recipe.shutter_degrees:
-        poses = np.concatenate([nominal, shot.poses(shot.timeline(video.fps, exposure), view)])
+def _fit(shot: Shot, recipe: ShotRecipe, video: VideoRecipe, view: View) -> tuple[Shot, Homographies]:
+    """The shot with the largest amplitude, and for it the widest frame, at which every bound holds; and its
+    homographies."""
+    poses = shot.path(view, video.fps, _exposure(recipe.shutter_degrees, recipe.shutter_samples))
     for amplitudes in (_AMPLITUDES[:1], _AMPLITUDES[1:]):
-        paths = amplitudes[:, None, None] * poses
-        tighten = widest_fit(paths, view)
-        possible = tighten > 0
-        if possible.any():
-            paths, tighten, amplitudes = paths[possible], tighten[possible], amplitudes[possible]
-            homographies = source_from_view(paths, tighten[:, None], view)
-            kept = _within_bounds(homographies, len(nominal), recipe, video, view)
+        tighten, homographies = widest_fit(amplitudes[:, None, None] * poses, view)
+        inside = tighten > 0
+        if inside.any():
+            tighten, homographies, amplitudes = tighten[inside], homographies[inside], amplitudes[inside]
+            kept = _within_bounds(homographies, shot.num_frames, recipe, video, view)
             if kept.any():
                 best = int(np.argmax(kept))
-                return dataclasses.replace(
+                fitted = dataclasses.replace(
                     shot, amplitude=float(amplitudes[best]), tighten=float(tighten[best])
                 )
+                return fitted, homographies[best]
     raise StillTooSmall(
         f"{view.still_size[0]}x{view.still_size[1]} filmed at {view.frame_size[0]}x{view.frame_size[1]} is "
         f"magnified {1 / view.source_pixels_per_frame_pixel:.2f} times; "

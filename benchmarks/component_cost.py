@@ -111,8 +111,7 @@ def _timed(recipe: ShotRecipe, stills: list[np.ndarray]) -> Callable[[], float]:
 def _layers(recipe: ShotRecipe, still: np.ndarray, number: int) -> tuple[Layer, ...]:
     view = View(still_size=(still.shape[1], still.shape[0]), frame_size=(VIDEO.width, VIDEO.height))
     rng = take_rng(0, "component cost", Take(source_key=str(number), index=0))
-    film = draw_film(recipe, VIDEO, [view], rng, [lambda: salient_point(still)])
-    return film.layers([view], VIDEO.fps)
+    return draw_film(recipe, VIDEO, [view], rng, [lambda: salient_point(still)])[1]
 
 
 def _row(name: str, seconds: dict[str, list[float]], draws: int) -> dict[str, Any]:

@@ -66,8 +66,8 @@ def _job(path: Path, recipe: BuildRecipe) -> Job:
         still_size=(still.shape[1], still.shape[0]), frame_size=(recipe.video.width, recipe.video.height)
     )
     rng = take_rng(0, "benchmark", Take(source_key=path.stem, index=0))
-    film = draw_film(recipe.shot, recipe.video, [view], rng, [lambda: salient_point(still)])
-    return Job(stills=(still,), layers=film.layers([view], recipe.video.fps))
+    _, layers = draw_film(recipe.shot, recipe.video, [view], rng, [lambda: salient_point(still)])
+    return Job(stills=(still,), layers=layers)
 
 
 def _rate(jobs: list[Job], recipe: BuildRecipe, device: str, batch: int) -> float:

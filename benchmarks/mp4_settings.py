@@ -100,8 +100,8 @@ def _clip(path: Path, number: int, num_frames: int) -> np.ndarray:
     view = View(still_size=(still.shape[1], still.shape[0]), frame_size=(VIDEO.width, VIDEO.height))
     video = VideoRecipe(num_frames=num_frames, fps=VIDEO.fps)
     rng = take_rng(0, "mp4 settings", Take(source_key=str(number), index=0))
-    film = draw_film(read_preset("default"), video, [view], rng, [lambda: salient_point(still)])
-    return render([still], film.layers([view], video.fps), video)
+    _, layers = draw_film(read_preset("default"), video, [view], rng, [lambda: salient_point(still)])
+    return render([still], layers, video)
 
 
 def _timed(setting: Setting, clips: list[np.ndarray]) -> Callable[[], float]:

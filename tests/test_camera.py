@@ -117,10 +117,11 @@ def test_the_widest_fit_touches_an_edge_and_crosses_none(width, height, seed, si
     view = View(still_size=(width, height), frame_size=(224, 160))
     poses = np.random.default_rng(seed).normal(size=(5, 7)) * size * 0.1
     poses[:, ZOOM] = np.abs(poses[:, ZOOM])
-    fit = widest_fit(poses, view)
+    fit, homographies = widest_fit(poses, view)
     if fit <= 0:
         return
-    corners = view_corners(source_from_view(poses, fit, view))
+    np.testing.assert_array_equal(homographies, source_from_view(poses, fit, view))
+    corners = view_corners(homographies)
     assert corners.min() >= 0 and corners.max() <= 1
     if fit < 1 - 2e-9:
         wider = view_corners(source_from_view(poses, fit * 1.001, view))

@@ -51,8 +51,7 @@ def films(recipe, num, size=(500, 375), video=VIDEO):
     view = View(still_size=size, frame_size=(video.width, video.height))
     for key in map(str, range(num)):
         rng = take_rng(0, "test", Take(source_key=key, index=0))
-        film = draw_film(recipe, video, [view], rng, [lambda: (0.6, 0.4)])
-        yield film.layers([view], video.fps)
+        yield draw_film(recipe, video, [view], rng, [lambda: (0.6, 0.4)])[1]
 
 
 @pytest.mark.parametrize("device", ["cpu", TORCH_CPU])

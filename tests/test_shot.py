@@ -21,7 +21,7 @@ from animate.recipe import (
     read_preset,
     read_recipe,
 )
-from animate.shot import Film, StillTooSmall, describe, draw_film
+from animate.shot import Film, Layer, StillTooSmall, describe, draw_film
 from animate.strict_toml import RecipeError
 
 PHOTO = View(still_size=(500, 375), frame_size=(224, 224))
@@ -33,7 +33,11 @@ def middle() -> tuple[float, float]:
 
 def draw(recipe, video=None, view=PHOTO, key="a", seed=0):
     rng = take_rng(seed, "test", Take(source_key=key, index=0))
-    return draw_film(recipe, video or VideoRecipe(), [view], rng, [middle])
+    film, layers = draw_film(recipe, video or VideoRecipe(), [view], rng, [middle])
+    for drawn, replayed in zip(layers, film.layers([view], (video or VideoRecipe()).fps), strict=True):
+        for field in dataclasses.fields(Layer):
+            np.testing.assert_array_equal(getattr(drawn, field.name), getattr(replayed, field.name))
+    return film
 
 
 def only(**components) -> ShotRecipe:

@@ -76,8 +76,7 @@ def kornia(photographs: Sequence[Path], stills: int) -> list[dict[str, Any]]:
                 still = decode_jpeg(path.read_bytes())
                 view = View(still_size=(still.shape[1], still.shape[0]), frame_size=(SIZE, SIZE))
                 rng = take_rng(0, "kornia", Take(source_key=str(number), index=0))
-                film = draw_film(recipe, video, [view], rng, [lambda still=still: salient_point(still)])
-                layers = film.layers([view], video.fps)
+                _, layers = draw_film(recipe, video, [view], rng, [lambda still=still: salient_point(still)])
                 opencv = render([still], layers, video).astype(int)
                 # "cpu" alone means OpenCV; a numbered device is torch's, so goes through kornia.
                 differences.append(np.abs(opencv - render([still], layers, video, "cpu:0")))
