@@ -76,10 +76,13 @@ def _mp4_members(image: bytes, frames: Frames | None, video: VideoRecipe) -> dic
 
 def _frames_members(image: bytes, frames: Frames | None, video: VideoRecipe) -> dict[str, bytes]:
     assert frames is not None
-    return {
-        frame_suffix(number, len(frames)): encode_jpeg(frame, video.jpeg_quality)
-        for number, frame in enumerate(frames)
-    }
+    members: dict[str, bytes] = {}
+    encoded = b""
+    for number, frame in enumerate(frames):
+        if number == 0 or not np.array_equal(frame, frames[number - 1]):
+            encoded = encode_jpeg(frame, video.jpeg_quality)
+        members[frame_suffix(number, len(frames))] = encoded
+    return members
 
 
 def _virtual_members(image: bytes, frames: Frames | None, video: VideoRecipe) -> dict[str, bytes]:

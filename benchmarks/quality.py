@@ -40,7 +40,7 @@ def main() -> None:
     )
     over_time = antialiasing.over_time(photographs, 1)
     _table("Error over time, slow zoom at 2.4 source px a frame px, code values", over_time)
-    motion, missing = smoothness.recovered(photographs, stills)
+    motion, missing = smoothness.recovered(photographs)
     _table("Recovered motion beside the planned path, px", motion)
     for name, why in missing.items():
         print(f"{name}: {why}")

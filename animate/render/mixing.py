@@ -19,25 +19,33 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contribution:
-    """One shot's part in one frame: entry `frame` of layer number `layer`, and that entry's light."""
+    """One shot's part in one frame: entry `frame` of layer number `layer`, and that entry's light.
+
+    `repeated` says that it is the same as in the frame before.
+    """
 
     layer: int
     frame: int
     weight: float
     blur: float
     stops: float
+    repeated: bool
 
 
 def contributions(layers: Sequence[Layer], num_frames: int) -> list[list[Contribution]]:
     """For each frame, the shots seen in it, in order; those without weight are left out."""
     frames: list[list[Contribution]] = [[] for _ in range(num_frames)]
     for number, layer in enumerate(layers):
-        light = zip(layer.weight.tolist(), layer.blur.tolist(), layer.stops.tolist(), strict=True)
-        for i, (weight, blur, stops) in enumerate(light):
+        light = np.stack([layer.weight, layer.blur, layer.stops], axis=1)
+        repeated = np.zeros(len(light), bool)
+        repeated[1:] = (layer.exposures[1:] == layer.exposures[:-1]).all(axis=(1, 2, 3))
+        repeated[1:] &= (light[1:] == light[:-1]).all(axis=1)
+        for i, (weight, blur, stops) in enumerate(light.tolist()):
             if weight > 0:
-                frames[layer.first + i].append(
-                    Contribution(layer=number, frame=i, weight=weight, blur=blur, stops=stops)
+                part = Contribution(
+                    layer=number, frame=i, weight=weight, blur=blur, stops=stops, repeated=bool(repeated[i])
                 )
+                frames[layer.first + i].append(part)
     return frames
 
 

@@ -27,8 +27,11 @@ def render_job(job: Job, video: VideoRecipe) -> UInt8[np.ndarray, "t h w 3"]:
     ]
     aims = [samplers[layer.still].aim(layer.exposures) for layer in layers]
     frames = np.empty((video.num_frames, video.height, video.width, 3), np.uint8)
-    for frame, parts in zip(frames, contributions(layers, video.num_frames), strict=True):
-        if is_plain(parts, layers):
+    all_parts = contributions(layers, video.num_frames)
+    for number, (frame, parts) in enumerate(zip(frames, all_parts, strict=True)):
+        if parts and len(parts) == len(all_parts[number - 1]) and all(part.repeated for part in parts):
+            frame[:] = frames[number - 1]  # the camera rests
+        elif is_plain(parts, layers):
             [part] = parts
             samplers[layers[part.layer].still].sample(aims[part.layer][part.frame][0], frame)
             if part.stops:

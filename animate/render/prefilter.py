@@ -2,9 +2,11 @@
 
 A bilinear sample looks at four source pixels. Where a frame pixel spans more than that, the rest is skipped
 and detail turns into sparkle. So each frame is sampled from a *level* of the still: level n suits about
-sqrt(2)**n source pixels a frame pixel. Level 0 is the still itself. A higher level is the still halved
-`halvings` times by exact area averaging, then smoothed by a Gaussian of 0.35 frame pixels, at full
-resolution: as sharp as a frame can be without aliasing, balanced between a box and a tent reference.
+2 ** (n / 3) source pixels a frame pixel. Level 0 is the still itself. A higher level is the still halved
+`halvings` times by exact area averaging, then smoothed by a Gaussian of 0.46 frame pixels, at full
+resolution. Together with the bilinear sample that is a tent of two frame pixels to within 0.4 per cent of
+full scale, which is what anti-aliased bilinear resizing is in every library; narrower Gaussians are nearer
+to a box, and let edges wobble as they cross pixels.
 (Shrinking to one source pixel a frame pixel and then sampling, the usual pyramid, samples twice on similar
 grids: slower, and in a first trial 6 dB worse against a box.)
 """
@@ -17,10 +19,13 @@ import numpy as np
 from jaxtyping import Float64
 
 #: Standard deviation of the prefilter in frame pixels.
-SIGMA_FRAME_PIXELS = 0.35
+SIGMA_FRAME_PIXELS = 0.46
 
-#: Levels left to blur after halving: up to sqrt(2)**3 = 2.8 source pixels a frame pixel.
-_MAX_BLUR_LEVEL = 3
+#: Levels to a doubling of the scale.
+_PER_OCTAVE = 3
+
+#: Levels left to blur after halving: up to 2 ** (4 / 3) = 2.5 source pixels a frame pixel.
+_MAX_BLUR_LEVEL = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,19 +38,19 @@ class Level:
 
 def level_of(scale: float) -> Level:
     """The level to sample where a frame pixel spans `scale` source pixels."""
-    return _level(max(0, round(2 * math.log2(scale))))
+    return _level(max(0, round(_PER_OCTAVE * math.log2(scale))))
 
 
 @functools.cache
-def _level(octave_halves: int) -> Level:
-    if octave_halves == 0:
+def _level(number: int) -> Level:
+    if number == 0:
         return Level(halvings=0, sigma=0.0)
-    halvings = max(0, (octave_halves - _MAX_BLUR_LEVEL + 1) // 2)
-    return Level(halvings=halvings, sigma=SIGMA_FRAME_PIXELS * math.sqrt(2) ** (octave_halves - 2 * halvings))
+    halvings = max(0, -(-(number - _MAX_BLUR_LEVEL) // _PER_OCTAVE))
+    return Level(halvings=halvings, sigma=SIGMA_FRAME_PIXELS * 2 ** (number / _PER_OCTAVE - halvings))
 
 
 def gaussian_taps(sigma: float) -> Float64[np.ndarray, " k"]:
-    """Odd number of weights that add to 1; those left out are under 1/50 of the middle one."""
-    reach = max(1, math.floor(2.8 * sigma))
+    """Odd number of weights that add to 1; those left out are under 1/25 of the middle one."""
+    reach = max(1, math.floor(3 * sigma - 0.7))
     taps = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
     return taps / taps.sum()
