@@ -1,9 +1,11 @@
 """Clips a second of `animate build` and of what else would do the job, in one run.
 
 200 photographs, 12 frames of 224x224, as JPEG frames and as mp4, one process and two. All processes are
-started and warm, with one thread each and freed memory kept (a favour to the peers), and every round runs all
-cases in turn. Ours is measured three ways: `shard.build_shard` in a process; shards on Ray workers, Ray
-started before; and the whole command, start-up stated apart. Peers: `benchmarks/peers`.
+started and warm, with one thread each, and every round runs all cases in turn. The floors and the PyAV
+loop run in processes set up as our workers are (freed memory kept for reuse); the other peers run as the
+scripts that a user would write and start, and the fastest of them once more in our workers' processes.
+Ours is measured three ways: `shard.build_shard` in a process; shards on Ray workers, Ray started before;
+and the whole command, start-up stated apart. Peers: `benchmarks/peers`.
 
     python benchmarks/build_throughput.py --photos FOLDER [--quick]
 """
@@ -42,8 +44,12 @@ PEERS: dict[str, tuple[str, Peer, float]] = {
     "floor perspective": ("frames", floor.floor_perspective, 1.0),
     "floor affine": ("frames", floor.floor_affine, 1.0),
     "OpenCV loop": ("frames", libraries.opencv, 1.0),
-    "kornia, naive": ("frames", libraries.kornia_naive, 0.15),
+    "OpenCV loop, in our worker": ("frames", libraries.opencv, 1.0),
+    "kornia, naive": ("frames", libraries.kornia_frame_by_frame, 0.15),
+    "kornia, one call a clip": ("frames", libraries.kornia_one_call, 0.15),
+    "kornia, one call a clip, in our worker": ("frames", libraries.kornia_one_call, 0.15),
     "PIL crop and resize": ("frames", libraries.pillow, 0.25),
+    "PIL crop and resize, in our worker": ("frames", libraries.pillow, 0.25),
     "torchvision v2 affine": ("frames", libraries.torchvision_affine, 0.05),
     "ffmpeg zoompan": ("frames", programs.zoompan_frames, 0.05),
     "moviepy": ("frames", programs.moviepy_frames, 0.05),
@@ -51,6 +57,8 @@ PEERS: dict[str, tuple[str, Peer, float]] = {
     "ffmpeg zoompan to mp4": ("mp4", programs.zoompan_mp4, 0.05),
     "moviepy to mp4": ("mp4", programs.moviepy_mp4, 0.05),
 }
+#: The floors: nobody is to say that our workers' settings were kept from them.
+SET_UP_AS_OURS = (floor.floor_perspective, floor.floor_affine, encoding.pyav_perspective)
 
 
 def main() -> None:
@@ -61,8 +69,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         photographs = lay_out(measure.photographs(options.photos, number), folder / "corpus")
-        with _pool() as light, _pool() as heavy:
-            cases = _cases(photographs, folder, missing, light, heavy)
+        with (
+            _pool(executor.prepare_process) as ours,
+            _pool(one_thread) as scripts,
+            _pool(executor.prepare_process) as torch_in_ours,
+        ):
+            pools = {"ours": ours, "scripts": scripts, "torch": torch_in_ours}
+            cases = _cases(photographs, folder, missing, pools)
             seconds = measure.interleaved({name: case for name, (_, _, _, case) in cases.items()}, rounds)
         rows = [
             {
@@ -83,8 +96,7 @@ def _cases(
     photographs: list[Path],
     folder: Path,
     missing: dict[str, str],
-    light: ProcessPoolExecutor,
-    heavy: ProcessPoolExecutor,
+    pools: dict[str, ProcessPoolExecutor],
 ) -> dict[str, tuple[str, int, int, Callable[[], float]]]:
     """Name xWORKERS -> (format, workers, clips, one measured run in seconds)."""
     cases: dict[str, tuple[str, int, int, Callable[[], float]]] = {}
@@ -92,14 +104,16 @@ def _cases(
         if name in missing:
             continue
         some = photographs[: max(2, round(len(photographs) * share))]
-        pool = heavy if name.startswith(("kornia", "torchvision", "moviepy")) else light
+        pool = pools["ours" if peer in SET_UP_AS_OURS or name.endswith("in our worker") else "scripts"]
+        if name == "kornia, one call a clip, in our worker":
+            pool = pools["torch"]  # torch must not be loaded where ours is measured
         for workers in (1, 2):
             run = _split_run(pool, peer, some, folder, workers)
             cases[f"{name} x{workers}"] = (form, workers, len(some), run)
     for form in ("frames", "mp4"):
         for preset in PRESETS:
             some = photographs[: max(2, round(len(photographs) * (0.3 if form == "mp4" else 1.0)))]
-            run = _split_run(light, _Ours(preset, form), some, folder, 1)
+            run = _split_run(pools["ours"], _Ours(preset, form), some, folder, 1)
             cases[f"animate {preset} {form} x1"] = (form, 1, len(some), run)
     return cases
 
@@ -127,10 +141,17 @@ def _preset(name: str) -> tuple[str, ...]:
     return (_PAN,) if name == "pan" else (f'shot.preset="{name}"',)
 
 
-def _pool() -> ProcessPoolExecutor:
+def one_thread() -> None:
+    """What a script needs so as not to take both cores; nothing else is set."""
+    import cv2
+
+    cv2.setNumThreads(1)
+
+
+def _pool(prepare: Callable[[], None]) -> ProcessPoolExecutor:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"  # inherited by the processes started here
-    return ProcessPoolExecutor(2, multiprocessing.get_context("spawn"), executor.prepare_process)
+    return ProcessPoolExecutor(2, multiprocessing.get_context("spawn"), prepare)
 
 
 def _split_run(

@@ -44,8 +44,17 @@ def pillow(photographs: Sequence[Path], tar: Path) -> None:
             _add(file, f"{number:09d}.txt", b"a photograph")
 
 
-def kornia_naive(photographs: Sequence[Path], tar: Path) -> None:
+def kornia_frame_by_frame(photographs: Sequence[Path], tar: Path) -> None:
+    """As kornia's examples do: one warp_perspective a frame; else as `kornia_one_call`."""
+    _kornia(photographs, tar, frames_at_once=1)
+
+
+def kornia_one_call(photographs: Sequence[Path], tar: Path) -> None:
     """read_image, one warp_perspective for all frames, encode_jpeg, webdataset's TarWriter."""
+    _kornia(photographs, tar, frames_at_once=moves.NUM_FRAMES)
+
+
+def _kornia(photographs: Sequence[Path], tar: Path, frames_at_once: int) -> None:
     import torch
     import webdataset
     from kornia.geometry.transform import warp_perspective
@@ -56,10 +65,13 @@ def kornia_naive(photographs: Sequence[Path], tar: Path) -> None:
             still = read_image(str(photograph)).float() / 255
             matrices = moves.perspective(number, still.shape[2], still.shape[1])
             frame_from_source = torch.from_numpy(np.linalg.inv(matrices)).float()
-            frames = warp_perspective(
-                still.expand(moves.NUM_FRAMES, -1, -1, -1), frame_from_source, (moves.SIZE, moves.SIZE),
-                padding_mode="border", align_corners=True,
-            )  # fmt: skip
+            frames = torch.cat([
+                warp_perspective(
+                    still.expand(len(some), -1, -1, -1), some, (moves.SIZE, moves.SIZE),
+                    padding_mode="border", align_corners=True,
+                )
+                for some in frame_from_source.split(frames_at_once)
+            ])  # fmt: skip
             sample = {"__key__": f"{number:09d}", "txt": "a photograph"}
             for i, frame in enumerate((frames * 255).clamp(0, 255).byte()):
                 sample[f"{i:02d}.jpg"] = bytes(encode_jpeg(frame, moves.JPEG_QUALITY).numpy())
@@ -67,7 +79,7 @@ def kornia_naive(photographs: Sequence[Path], tar: Path) -> None:
 
 
 def torchvision_affine(photographs: Sequence[Path], tar: Path) -> None:
-    """v2's affine, centre crop and resize frame by frame; else as `kornia_naive`."""
+    """v2's affine, centre crop and resize frame by frame; else as `kornia_one_call`."""
     import torch
     import webdataset
     from torchvision.io import encode_jpeg, read_image
