@@ -121,7 +121,8 @@ class FramesSpec:
     num_frames: int = 12
     # Side in pixels: shorter side resized, then the centre cropped.
     size: int = 224
-    decoder: Literal["auto", "pyav", "torchcodec"] = "auto"
+    # PyAV reads a file's times and frames in one opening; "auto" is torchcodec where it can be loaded.
+    decoder: Literal["auto", "pyav", "torchcodec"] = "pyav"
     # Frames a second that folders of frames were taken at.
     folder_fps: int = 1
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -158,6 +159,16 @@ def test_torchcodec_gives_the_same_frames(tmp_path, name, codec, b_frames):
     )
     assert read_numbers(theirs.frames) == read_numbers(ours.frames)
     np.testing.assert_array_equal(theirs.seconds, ours.seconds)
+
+
+@pytest.mark.parametrize("sampler", [Sampler(num_frames=5), Sampler(name="one_fps_then_uniform")])
+def test_a_healthy_file_is_opened_once(tmp_path, monkeypatch, sampler):
+    path = write_clip(tmp_path / "a.mp4", range(75), Fraction(1, 30))
+    opened = []
+    open_ = av.open
+    monkeypatch.setattr(av, "open", lambda *args, **kwargs: opened.append(args) or open_(*args, **kwargs))
+    clip_of(read_video(path, sampler))
+    assert len(opened) == 1
 
 
 def test_decoder_names():

@@ -1,9 +1,11 @@
 """One function from a video, a folder of frames or a still to the frames that a sampler chooses."""
 
 import importlib.util
+import math
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +15,8 @@ import cv2
 import numpy as np
 import torch
 from av.container import InputContainer
+from av.error import FFmpegError
+from av.video.reformatter import VideoReformatter
 from jaxtyping import Float64, UInt8
 
 from retrieval.video.sampling import Sampler
@@ -57,13 +61,23 @@ def read_video(
         return _read_folder(source, sampler, rng, folder_fps)
     if isinstance(source, Path) and is_still(source):
         return _read_stills([source], [0], Fraction(1), 1)
-    timeline = scan(source)
+    chosen: list[int] = []
+    at_once: dict[int, Image] = {}
+
+    def pick_at_once(container: InputContainer, timeline: Timeline) -> None:
+        chosen.extend(_choose(sampler, timeline, rng))
+        # What this container cannot give after all is looked for from the start, below.
+        with suppress(FFmpegError):
+            at_once.update(_pick(container, _stamps(timeline, chosen), timeline.keyframes, rewind=True))
+
+    timeline = scan(source, pick_at_once if decoder == "pyav" else None)
     if isinstance(timeline, Unreadable):
         return timeline
-    chosen = sampler.choose(timeline.starts, timeline.end, timeline.tick, rng).tolist()
-    # Without stamps to ask for, only PyAV's plain decoding order identifies a frame.
-    decode = DECODERS[decoder if timeline.pts is not None else "pyav"]
-    images = decode(source, timeline, chosen)
+    chosen = chosen or _choose(sampler, timeline, rng)
+    images: dict[int, Image] | Unreadable = at_once
+    if len(images) < len(chosen):
+        # Without stamps to ask for, only PyAV's plain decoding order identifies a frame.
+        images = DECODERS[decoder if timeline.pts is not None else "pyav"](source, timeline, chosen)
     if isinstance(images, Unreadable):
         return images
     name = "the bytes" if isinstance(source, bytes) else str(source)
@@ -97,7 +111,10 @@ def fit(images: UInt8[np.ndarray, "t h w 3"], size: int) -> UInt8[np.ndarray, "t
         )
         top, left = (resized[0] - size) // 2, (resized[1] - size) // 2
         images = images[:, top : top + size, left : left + size]
-    return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+    planes = np.empty((len(images), 3, size, size), dtype=np.uint8)
+    for image, into in zip(images, planes, strict=True):
+        cv2.split(image, list(into))  # a fifth of the time of numpy's transposed copy
+    return planes
 
 
 def is_still(path: Path) -> bool:
@@ -139,8 +156,7 @@ def _decode_pyav(
 ) -> dict[int, Image] | Unreadable:
     if timeline.pts is None:
         return with_container(source, lambda container, _: _pick_by_order(container, set(chosen)))
-    pts, keyframes = timeline.pts, timeline.keyframes
-    wanted = {pts[i]: i for i in chosen}
+    wanted, keyframes = _stamps(timeline, chosen), timeline.keyframes
     images = with_container(source, lambda container, _: _pick(container, wanted, keyframes))
     if isinstance(images, dict) and len(images) < len(wanted):
         # A format whose seeking is inexact, or damage behind a keyframe: read on from the start instead.
@@ -148,13 +164,29 @@ def _decode_pyav(
     return images
 
 
-def _pick(container: InputContainer, wanted: dict[int, int], keyframes: tuple[int, ...]) -> dict[int, Image]:
-    """Frames by their stamps; stretches with a keyframe between here and the next wanted one are skipped."""
+def _choose(sampler: Sampler, timeline: Timeline, rng: np.random.Generator | None) -> list[int]:
+    return sampler.choose(timeline.starts, timeline.end, timeline.tick, rng).tolist()
+
+
+def _stamps(timeline: Timeline, chosen: Sequence[int]) -> dict[int, int]:
+    """Frames by the stamps to ask for them."""
+    assert timeline.pts is not None
+    return {timeline.pts[i]: i for i in chosen}
+
+
+def _pick(
+    container: InputContainer, wanted: dict[int, int], keyframes: tuple[int, ...], *, rewind: bool = False
+) -> dict[int, Image]:
+    """Frames by their stamps; stretches with a keyframe between here and the next wanted one are skipped.
+
+    rewind: the container has been read, and first goes back to the keyframe before the first of them.
+    """
     stream = video_stream(container)
     assert stream is not None, "a timeline was read from it"
     stream.codec_context.thread_count = 1  # the loader has its own threads
     images: dict[int, Image] = {}
-    here: int | None = None
+    to_rgb = VideoReformatter()  # one for all: what it prepares costs as much as two frames
+    here = -math.inf if rewind else None
     reading = frames(container, stream)
     for stamp in sorted(wanted):
         nearest = keyframes[bisect_right(keyframes, stamp) - 1] if keyframes else None
@@ -166,7 +198,7 @@ def _pick(container: InputContainer, wanted: dict[int, int], keyframes: tuple[in
                 continue
             here = frame.pts
             if here == stamp:
-                images[wanted[stamp]] = frame.to_ndarray(format="rgb24")
+                images[wanted[stamp]] = to_rgb.reformat(frame, format="rgb24").to_ndarray()
             if here >= stamp:
                 break
     return images
@@ -177,9 +209,10 @@ def _pick_by_order(container: InputContainer, wanted: set[int]) -> dict[int, Ima
     assert stream is not None, "a timeline was read from it"
     stream.codec_context.thread_count = 1
     images: dict[int, Image] = {}
+    to_rgb = VideoReformatter()
     for place, frame in enumerate(frames(container, stream)):
         if place in wanted:
-            images[place] = frame.to_ndarray(format="rgb24")
+            images[place] = to_rgb.reformat(frame, format="rgb24").to_ndarray()
             if len(images) == len(wanted):
                 break
     return images

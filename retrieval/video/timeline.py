@@ -74,9 +74,22 @@ class Timeline:
         return self.end * float(self.tick)
 
 
-def scan(source: Path | bytes) -> Timeline | Unreadable:
-    """The timeline of a video file; its packets are read, and decoded only where they carry no times."""
-    timeline = with_container(source, _from_packets)
+def scan(
+    source: Path | bytes, meanwhile: Callable[[InputContainer, Timeline], None] | None = None
+) -> Timeline | Unreadable:
+    """The timeline of a video file; its packets are read, and decoded only where they carry no times.
+
+    `meanwhile` gets the container, read to its end, while it is open: to open it costs as much as to decode
+    two or three small frames. It is not called for a file whose packets carry no times.
+    """
+
+    def read(container: InputContainer, name: str) -> Timeline | Unreadable | None:
+        timeline = _from_packets(container, name)
+        if meanwhile is not None and isinstance(timeline, Timeline):
+            meanwhile(container, timeline)
+        return timeline
+
+    timeline = with_container(source, read)
     return with_container(source, _from_decoding) if timeline is None else timeline
 
 
