@@ -1,11 +1,14 @@
 """The workers of one run and what they tell each other; alone, every function does nothing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Shaped
 from torch import Tensor, distributed, nn
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +30,14 @@ class Group:
         """Replace `values` by their sum over the workers."""
         if self.size > 1:
             distributed.all_reduce(values, op=distributed.ReduceOp.SUM)
+
+    def union(self, part: Mapping[int, T]) -> dict[int, T]:
+        """The entries of all workers; workers with the same key have the same value."""
+        if self.size == 1:
+            return dict(part)
+        parts: list[Any] = [None] * self.size
+        distributed.all_gather_object(parts, dict(part))
+        return {key: value for one in parts for key, value in one.items()}
 
     def largest(self, value: int) -> int:
         """The largest value that any worker has."""

@@ -27,6 +27,13 @@ class Job:
         """This worker's part, from recipe to checkpoints."""
         device = pick_device(self.device)
         data = datasets.train_data(self.recipe)
+        before = _seen_before(self.recipe.model.start_from)
+
+        def trained_on() -> dict[str, Any]:
+            # Workers share out each epoch anew, so several may have met the same broken video.
+            left_out = datasets.count_left_out(group.union(data.unreadable()))
+            return {**data.identity, "left_out": left_out, "before": before}
+
         train(
             self.recipe,
             checkpoint.start_model(self.recipe),
@@ -36,11 +43,7 @@ class Job:
             device=device,
             group=group,
             resume=self.resume,
-            trained_on={
-                **data.identity,
-                "left_out": data.left_out,
-                "before": _seen_before(self.recipe.model.start_from),
-            },
+            trained_on=trained_on,
             on_step=on_step,
         )
 

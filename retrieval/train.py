@@ -68,13 +68,13 @@ def train(
     device: torch.device,
     group: Group = ALONE,
     resume: bool = False,
-    trained_on: Mapping[str, Any] | None = None,
+    trained_on: Callable[[], Mapping[str, Any]] | None = None,
     on_step: OnStep | None = None,
 ) -> Path:
     """Train `model` in the run folder `out` as the recipe says; gives the selected checkpoint's folder.
 
-    Any `Retriever` and any `TrainData` will do. evaluate: None where nothing is selected. trained_on: says in
-    each checkpoint which data it has seen. `resume` goes on from the newest checkpoint and refuses another
+    Any `Retriever` and any `TrainData` will do. evaluate: None where nothing is selected. trained_on: says for
+    each checkpoint which data it has seen; called on every worker, so it may ask the others. `resume` goes on from the newest checkpoint and refuses another
     recipe (`RecipeError`). `NotFinite` stops a run whose loss is no number.
     """
     spec = recipe.train
@@ -119,6 +119,7 @@ def train(
                     on_step(_report(state.step, total_steps, epoch, numbers))
                 epoch_ends = state.step % steps_per_epoch == 0
                 if epoch_ends or (spec.checkpoint_every and state.step % spec.checkpoint_every == 0):
+                    seen_so_far = trained_on() if trained_on is not None else None
                     if log is not None:
                         due = epoch_ends and _evaluation_is_due(recipe, epoch)
                         _checkpoint(
@@ -127,7 +128,7 @@ def train(
                             out,
                             log,
                             evaluate=evaluate if due else None,
-                            facts={"epoch": state.step / steps_per_epoch, "trained_on": trained_on},
+                            facts={"epoch": state.step / steps_per_epoch, "trained_on": seen_so_far},
                         )
                     group.wait()
     return checkpoint.find_checkpoint(out)

@@ -22,6 +22,7 @@ from retrieval.datasets import (
     FrameReader,
     MissingData,
     TrainLoader,
+    count_left_out,
     known,
     open_dataset,
     train_data,
@@ -508,7 +509,8 @@ def test_unreadable_videos_are_counted_once_and_replaced_the_same_way_by_every_w
     clips = ShardClips([write_tar(tmp_path / "a.tar", stills(12, broken=frozenset({2, 5})))])
     data = loader(clips, threads=4)
     epochs = [whole_epoch(data, epoch) for epoch in range(3)]
-    assert data.left_out == {"missing": 0, "broken": 2, "empty": 0}
+    assert data.unreadable() == {2: "broken", 5: "broken"}
+    assert count_left_out(data.unreadable()) == {"missing": 0, "broken": 2, "empty": 0}
     seen = {key for epoch in epochs for batch in epoch for key in batch}
     assert not {"002#0", "005#0"} & seen
     assert all(len(batch) == 6 for epoch in epochs for batch in epoch)

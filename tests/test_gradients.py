@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from retrieval import loss
 from retrieval.batch import Batch
+from retrieval.datasets import count_left_out
 from retrieval.gradients import accumulate_gradients
 from retrieval.group import Group
 from retrieval.model import Retriever, assemble
@@ -203,7 +204,9 @@ def work(rank: int, size: int, folder: str) -> None:
         keys=batch.keys[rows],
     )
     found = cached_gradients(build(), own, 3, group)
-    torch.save(found, f"{folder}/rank{rank}.pt")
+    # Each worker has met a broken video of its own, and both have met video 7.
+    union = group.union({rank: "missing", 7: "broken"})
+    torch.save((*found, union), f"{folder}/rank{rank}.pt")
     distributed.destroy_process_group()
 
 
@@ -211,6 +214,7 @@ def test_any_number_of_workers_gives_the_gradients_of_one(tmp_path: Path):
     expected_loss, expected = cached_gradients(build(), tiny_batch(8), 0, Group())
     multiprocessing.spawn(work, args=(2, str(tmp_path)), nprocs=2)
     for rank in range(2):
-        found_loss, found = torch.load(tmp_path / f"rank{rank}.pt")
+        found_loss, found, union = torch.load(tmp_path / f"rank{rank}.pt")
+        assert count_left_out(union) == {"missing": 2, "broken": 1, "empty": 0}
         assert found_loss == pytest.approx(expected_loss, rel=1e-5)
         assert_same(found, expected)

@@ -80,7 +80,6 @@ class TinyData:
             num_clips, 3, 6, generator=generator
         )
         self.identity = {"name": "tiny"}
-        self.left_out: dict[str, int] = {}
 
     def batches_per_epoch(self, batch_size: int) -> int:
         return len(self.words) // batch_size

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from retrieval.datasets.clips import Clips, Dataset, Example, Split
 from retrieval.datasets.errors import DataError, MissingData
-from retrieval.datasets.loader import TrainLoader
+from retrieval.datasets.loader import TrainLoader, count_left_out
 from retrieval.datasets.msrvtt import msrvtt
 from retrieval.datasets.msvd import msvd
 from retrieval.datasets.reader import Fitted, FrameReader
@@ -59,6 +59,7 @@ __all__ = [
     "MissingData",
     "Split",
     "TrainLoader",
+    "count_left_out",
     "open_dataset",
     "train_data",
 ]

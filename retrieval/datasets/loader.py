@@ -4,7 +4,7 @@ import hashlib
 import logging
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
@@ -16,7 +16,7 @@ from retrieval.batch import Batch
 from retrieval.datasets.clips import Clips, Example
 from retrieval.datasets.errors import DataError
 from retrieval.datasets.reader import Fitted, FrameReader
-from retrieval.video import Unreadable
+from retrieval.video import Status, Unreadable
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +36,7 @@ class TrainLoader:
     """`TrainData` over any `Clips`.
 
     Entry i of an epoch, its caption, its drawn frames and its substitute depend on (seed, epoch, i) alone, so
-    a run can resume at any step on any number of workers. `left_out` counts by status the videos that
-    could not be read so far, each once, and grows in place; `identity` says what is trained on.
+    a run can resume at any step on any number of workers. `identity` says what is trained on.
     """
 
     def __init__(
@@ -61,10 +60,13 @@ class TrainLoader:
             videos = np.repeat(np.arange(len(clips)), counts)
             captions = np.concatenate([np.arange(count) for count in counts])
             self._pairs = np.stack([videos, captions], axis=1)
-        self._unreadable: set[int] = set()
-        # All keys from the start: a checkpoint may be written while a thread counts.
-        self.left_out: dict[str, int] = {"missing": 0, "broken": 0, "empty": 0}
+        self._unreadable: dict[int, Status] = {}
         self._lock = threading.Lock()
+
+    def unreadable(self) -> dict[int, Status]:
+        """The videos that this worker could not read so far, by their number in the data set."""
+        with self._lock:
+            return dict(self._unreadable)
 
     def __len__(self) -> int:
         return len(self._clips) if self._pairs is None else len(self._pairs)
@@ -113,13 +115,14 @@ class TrainLoader:
             else:
                 rng.integers(2**63)  # as if it had been read: what was seen before must not matter
             entry = int(rng.integers(len(self)))
-        raise DataError(f"clips: {_MOST_SUBSTITUTES} videos in a row could not be read: {self.left_out}")
+        raise DataError(
+            f"clips: {_MOST_SUBSTITUTES} videos in a row could not be read: {count_left_out(self.unreadable())}"
+        )
 
     def _leave_out(self, video: int, clip: Unreadable) -> None:
         with self._lock:
             if video not in self._unreadable:
-                self._unreadable.add(video)
-                self.left_out[clip.status] += 1
+                self._unreadable[video] = clip.status
                 log.warning("left out of training (%s): %s", clip.status, clip.message)
 
     def _collate(self, pairs: list[_Pair]) -> Batch:
@@ -142,3 +145,9 @@ class TrainLoader:
     def _rng(self, *parts: int) -> np.random.Generator:
         name = ":".join(map(str, (self._seed, *parts))).encode()
         return np.random.default_rng(int.from_bytes(hashlib.blake2b(name, digest_size=16).digest(), "big"))
+
+
+def count_left_out(unreadable: Mapping[int, Status]) -> dict[str, int]:
+    """How many videos have each status, 0 included."""
+    statuses = list(unreadable.values())
+    return {status: statuses.count(status) for status in ("missing", "broken", "empty")}
