@@ -15,6 +15,7 @@ from torch import Tensor
 
 from retrieval import loss, score
 from retrieval.batch import Batch
+from retrieval.frozen import FrozenFrames
 from retrieval.group import Group
 from retrieval.model import Features, Retriever
 from retrieval.recipe import LossSpec, Precision
@@ -51,15 +52,17 @@ def accumulate_gradients(
     generator: torch.Generator,
     group: Group,
     scale: float = 1.0,
+    frozen: FrozenFrames | None = None,
 ) -> Losses:
     """Add this worker's part of the gradient of `scale` times the loss to every parameter's `.grad`.
 
     The parts of all workers sum to the gradient of the loss over the gathered batch: follow with
     `group.sum_gradients`. micro_batch: clips with a graph at once, 0 for all. generator: draws the hard
-    negatives; seeded alike on every worker. Works with any `Retriever`, whatever its towers.
+    negatives; seeded alike on every worker. frozen: gives the frames' features where the towers need not.
+    Works with any `Retriever`, whatever its towers.
     """
     device = model.log_scale.device
-    encoding = _Encoding(model, batch, micro_batch, precision)
+    encoding = _Encoding(model, batch, micro_batch, precision, frozen)
     text, video = encoding.first_pass()
 
     length = group.largest(int(text.mask.sum(dim=1).max()))
@@ -95,8 +98,16 @@ def accumulate_gradients(
 class _Encoding:
     """One worker's clips through the encoders, twice where they do not fit at once."""
 
-    def __init__(self, model: Retriever, batch: Batch, micro_batch: int, precision: Precision) -> None:
+    def __init__(
+        self,
+        model: Retriever,
+        batch: Batch,
+        micro_batch: int,
+        precision: Precision,
+        frozen: FrozenFrames | None,
+    ) -> None:
         self.model = model
+        self.frozen = frozen
         self.device = model.log_scale.device
         self.precision: Precision = precision
         self.frames = batch.frames
@@ -143,11 +154,15 @@ class _Encoding:
             torch.autograd.backward([pair[0] for pair in pairs], [pair[1] for pair in pairs])
 
     def _encode(self, chunk: slice) -> tuple[Features, Features]:
-        frames = self.frames[chunk].to(self.device, non_blocking=True)
-        mask = self.mask[chunk].to(self.device, non_blocking=True)
+        frames, mask = self.frames[chunk], self.mask[chunk]
         with _autocast(self.device, self.precision):
             text = self.model.encode_text(self.ids[chunk].to(self.device, non_blocking=True))
-            video = self.model.encode_video(frames, mask)
+            if self.frozen is not None:
+                video = self.frozen.encode_video(self.model, frames, mask, self.device)
+            else:
+                video = self.model.encode_video(
+                    frames.to(self.device, non_blocking=True), mask.to(self.device, non_blocking=True)
+                )
         if self.model.interaction is None:
             text, video = text.without_tokens(), video.without_tokens()
         return text.float(), video.float()

@@ -102,8 +102,9 @@ class DataSpec:
     held_out_table: str = ""
     # An epoch goes once through the videos (one caption drawn each) or once through all captions.
     epoch_of: Literal["videos", "captions"] = "videos"
-    # Folder for decoded frames (of samplers that draw nothing: in training, train_position = "middle") and,
-    # in eval and index, for features; kept by content, sampler and model. "" keeps none.
+    # Folder for decoded frames (of samplers that draw nothing: in training, train_position = "middle") and
+    # for features (in training, those of frozen towers, under the same condition and without new_takes);
+    # kept by content, sampler and model. "" keeps none.
     cache: str = ""
 
     def __post_init__(self) -> None:

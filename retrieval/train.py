@@ -15,6 +15,7 @@ import torch
 from animate.strict_toml import RecipeError, differences, to_table
 from retrieval import checkpoint
 from retrieval.batch import Batch, TrainData
+from retrieval.frozen import FrozenFrames, frozen_frames
 from retrieval.gradients import Losses, accumulate_gradients
 from retrieval.group import Group
 from retrieval.model import Retriever
@@ -56,6 +57,8 @@ class State:
     scaler: torch.amp.GradScaler  # pyright: ignore[reportPrivateImportUsage]
     average: MovingAverage
     step: int
+    # Unknown until the first batch is seen, and None where the towers learn or nothing is cached.
+    frozen: FrozenFrames | None = None
 
 
 def train(
@@ -73,9 +76,10 @@ def train(
 ) -> Path:
     """Train `model` in the run folder `out` as the recipe says; gives the selected checkpoint's folder.
 
-    Any `Retriever` and any `TrainData` will do. evaluate: None where nothing is selected. trained_on: says for
-    each checkpoint which data it has seen; called on every worker, so it may ask the others. `resume` goes on from the newest checkpoint and refuses another
-    recipe (`RecipeError`). `NotFinite` stops a run whose loss is no number.
+    Any `Retriever` and any `TrainData` will do. evaluate: None where nothing is selected. trained_on: says
+    for each checkpoint which data it has seen; called on every worker, so that it may ask the others.
+    `resume` goes on from the newest checkpoint and refuses another recipe (`RecipeError`). `NotFinite` stops
+    a run whose loss is no number.
     """
     spec = recipe.train
     steps_per_epoch = _steps_per_epoch(recipe, data, group)
@@ -94,6 +98,7 @@ def train(
     if state.step:
         _restore(state, checkpoint.checkpoint_folder(out, state.step))
     model.train()
+    looked_for_frozen = False
     with RunLog(out, recipe, step=state.step) if group.rank == 0 else nullcontext() as log:
         while state.step < total_steps:
             epoch, steps_done = divmod(state.step, steps_per_epoch)
@@ -108,6 +113,9 @@ def train(
                 started = time.perf_counter()
                 seen = list(islice(batches, spec.accumulate))
                 waited = time.perf_counter() - started
+                if not looked_for_frozen:
+                    state.frozen = frozen_frames(model, recipe, seen[0].frames[0, seen[0].mask[0]])
+                    looked_for_frozen = True
                 numbers = _one_step(state, recipe, seen, group, total_steps=total_steps, out=out)
                 seconds = time.perf_counter() - started
                 numbers["clips_per_second"] = spec.batch_size * spec.accumulate / seconds
@@ -162,6 +170,7 @@ def _one_step(
             generator=_draws(recipe.seed, state.step * spec.accumulate + number),
             group=group,
             scale=scale / spec.accumulate,
+            frozen=state.frozen,
         )
         for number, batch in enumerate(seen)
     ]

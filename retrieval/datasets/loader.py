@@ -115,9 +115,8 @@ class TrainLoader:
             else:
                 rng.integers(2**63)  # as if it had been read: what was seen before must not matter
             entry = int(rng.integers(len(self)))
-        raise DataError(
-            f"clips: {_MOST_SUBSTITUTES} videos in a row could not be read: {count_left_out(self.unreadable())}"
-        )
+        counts = count_left_out(self.unreadable())
+        raise DataError(f"clips: {_MOST_SUBSTITUTES} videos in a row could not be read: {counts}")
 
     def _leave_out(self, video: int, clip: Unreadable) -> None:
         with self._lock:

@@ -41,8 +41,11 @@ class Retriever(nn.Module):
         """Features of b videos of up to t frames; frames outside the mask change nothing."""
         if not bool(mask.any(dim=1).all()):
             raise ValueError("mask: every video needs at least one frame")
+        return self.pool_frames(self.towers.encode_frames(frames.flatten(0, 1)), mask)
+
+    def pool_frames(self, single: Features, mask: Bool[Tensor, "b t"]) -> Features:
+        """Features of b videos from those of their b * t single frames."""
         batch, length = mask.shape
-        single = self.towers.encode_frames(frames.flatten(0, 1))
         frame_mask = single.mask.unflatten(0, (batch, length)) & mask.unsqueeze(-1)
         return Features(
             pooled=self.pooling(single.pooled.unflatten(0, (batch, length)), mask),
