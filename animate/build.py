@@ -11,17 +11,26 @@ import logging
 import os
 import platform
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from animate import executor
 from animate.data import ShardPlan, ShardRecord
 from animate.place import ATTEMPTS, BuildRefused, Place
-from animate.plan import LENGTH, MANIFEST, SHARD_SUFFIXES, Plan, check_ours, cut, frozen_folder, open_plan
+from animate.plan import (
+    LENGTH,
+    MANIFEST,
+    SHARD_SUFFIXES,
+    Plan,
+    check_ours,
+    cut,
+    frozen_folder,
+    open_plan,
+    totals,
+)
 from animate.recipe import BuildRecipe
+from animate.retry import plan_again
 from animate.shard import build_shard
 from animate.sources import open_source
 from animate.writers import read_stats
@@ -109,6 +118,7 @@ def build(
     workers: int | None = None,
     address: str | None = None,
     overwrite: bool = False,
+    retry_failed: bool = False,
     time_limit: float | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     make_shard: MakeShard = build_shard,
@@ -117,7 +127,8 @@ def build(
 
     Goes on where an earlier run into `out` stopped. `workers` = 0 works in this process, n on n Ray workers;
     None takes what suits the machine and the amount of work. The clips do not depend on any of the settings
-    after `out`. After `time_limit` seconds no shard is started.
+    after `out`. After `time_limit` seconds no shard is started. With `retry_failed`, a finished set gets
+    further shards from the addresses that gave no image; one that is not finished is finished first.
 
     Raises `BuildRefused` if `out` holds something else, `SourceError` if the corpus cannot be read.
     """
@@ -136,6 +147,8 @@ def build(
 
     with open_shard_set(out) as place:
         plan = open_plan(place, recipe.content(), source.fingerprint(), freeze, overwrite=overwrite)
+        if retry_failed and len(_finished(plan, place, recipe.takes)) == len(plan.shards):
+            plan = plan_again(plan, place, _location(place), samples_per_shard, recipe.takes)
         return run_plan(
             plan,
             place,
@@ -206,7 +219,7 @@ def run_plan(
             place.remove(name)
         failures = executor.run_tasks(
             _make_on_worker,
-            [(make_shard, shard, recipe, _location(place), plan.digest) for shard in todo],
+            [(make_shard, shard, recipe, _location(place), plan.frozen) for shard in todo],
             workers=_workers(todo, workers, address),
             address=address,
             time_limit=None if time_limit is None else time_limit - (time.monotonic() - started),
@@ -214,19 +227,19 @@ def run_plan(
             on_count=on_count if on_progress is not None else None,
         )
     if len(records) == len(plan.shards) and MANIFEST.rpartition("/")[2] not in place.names("_animate"):
-        _merge(plan, place, [records[shard.name] for shard in plan.shards])
+        _merge(plan, place, records)
     made = [record for name, record in records.items() if name not in earlier]
-    totals = _totals(list(records.values()))
+    counts = totals(plan, records)
     return BuildReport(
         out=_location(place),
         shards_planned=len(plan.shards),
         shards_finished=len(records),
         shards_made=len(made),
-        inputs=totals["inputs"],
-        clips=totals["clips"],
+        inputs=counts["inputs"],
+        clips=counts["clips"],
         clips_made=sum(record.clips for record in made),
-        rejected=totals["rejected"],
-        size_bytes=totals["bytes"],
+        rejected=counts["rejected"],
+        size_bytes=counts["bytes"],
         seconds=time.monotonic() - started,
         failures=tuple(
             ShardFailure(
@@ -241,9 +254,9 @@ def run_plan(
 
 
 def _make_on_worker(
-    make_shard: MakeShard, shard: ShardPlan, recipe: BuildRecipe, out: str, digest: str
+    make_shard: MakeShard, shard: ShardPlan, recipe: BuildRecipe, out: str, frozen: str
 ) -> ShardRecord:
-    return make_shard(shard, recipe, out, str(frozen_folder(out, digest)))
+    return make_shard(shard, recipe, out, str(frozen_folder(out, frozen)))
 
 
 def _samples_per_shard(recipe: BuildRecipe) -> int:
@@ -313,30 +326,18 @@ def _progress(
     )
 
 
-def _totals(records: list[ShardRecord]) -> dict[str, Any]:
-    rejected: Counter[str] = Counter()
-    for record in records:
-        rejected.update(record.rejected)
-    return {
-        "inputs": sum(record.inputs for record in records),
-        "clips": sum(record.clips for record in records),
-        "rejected": dict(sorted(rejected.items())),
-        "bytes": sum(record.bytes for record in records),
-    }
-
-
-def _merge(plan: Plan, place: Place, records: list[ShardRecord]) -> None:
+def _merge(plan: Plan, place: Place, records: Mapping[str, ShardRecord]) -> None:
     """`__len__`, then the manifest, the last file of a build. No clock: equal builds, equal files."""
-    totals = _totals(records)
-    place.write_text(LENGTH, str(totals["clips"]))
+    counts = totals(plan, records)
+    place.write_text(LENGTH, str(counts["clips"]))
     manifest = {
         "name": plan.recipe.get("name", ""),
         "digest": plan.digest,
-        "totals": totals,
+        "totals": counts,
         "recipe": plan.recipe,
         "source": plan.source,
         "versions": versions(),
-        "shards": [dataclasses.asdict(record) for record in records],
+        "shards": [dataclasses.asdict(records[shard.name]) for shard in plan.shards],
     }
     place.write_json(MANIFEST, manifest)
 

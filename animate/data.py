@@ -113,12 +113,14 @@ class ShardPlan:
     """One unit of work, frozen before the build starts: rows `start` to `stop` of `part`.
 
     `stop` is None for "to the end". The plan follows from recipe and source alone, never from the workers.
+    `again` counts, by status, the rejections of earlier shards that this one tries again and stands for.
     """
 
     index: int
     part: Part
     start: int
     stop: int | None
+    again: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

@@ -10,12 +10,13 @@ import json
 import os
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from animate.data import Part, ShardPlan
+from animate.data import Part, ShardPlan, ShardRecord
 from animate.place import ATTEMPTS, OURS, BuildRefused, Place
 from animate.strict_toml import differences
 
@@ -46,6 +47,11 @@ class Plan:
         return hashlib.blake2b(canonical.encode(), digest_size=16).hexdigest()
 
     @property
+    def frozen(self) -> str:
+        """Changes with the digest, and when a retry adds frozen files."""
+        return f"{self.digest}-{len(self.shards)}"
+
+    @property
     def rows(self) -> int | None:
         """Samples in all shards; None if some shard ends where its part does, wherever that is."""
         total = 0
@@ -65,6 +71,24 @@ def cut(parts: Iterable[Part], samples_per_shard: int) -> Iterator[ShardPlan]:
             stop = None if part.rows is None else min(start + samples_per_shard, part.rows)
             yield ShardPlan(index=index, part=part, start=start, stop=stop)
             index += 1
+
+
+def totals(plan: Plan, records: Mapping[str, ShardRecord]) -> dict[str, Any]:
+    """Counts of the finished shards (`records`, by name) together, each input once.
+
+    A rejection that a later shard tried again is not counted: that shard's outcome is.
+    """
+    inputs, clips, size_bytes, rejected = 0, 0, 0, Counter[str]()
+    for shard in plan.shards:
+        record = records.get(shard.name)
+        if record is not None:
+            inputs += record.inputs - sum(shard.again.values())
+            clips += record.clips
+            size_bytes += record.bytes
+            rejected.update(record.rejected)
+            rejected.subtract(shard.again)
+    left = {status: count for status, count in sorted(rejected.items()) if count}
+    return {"inputs": inputs, "clips": clips, "rejected": left, "bytes": size_bytes}
 
 
 def open_plan(
@@ -116,7 +140,13 @@ def read_plan(place: Place) -> Plan | None:
                 "of animate made it; give another --out, or --overwrite to start afresh"
             )
         shards = tuple(
-            ShardPlan(index=row["index"], part=Part(**row["part"]), start=row["start"], stop=row["stop"])
+            ShardPlan(
+                index=row["index"],
+                part=Part(**row["part"]),
+                start=row["start"],
+                stop=row["stop"],
+                again=row.get("again", {}),
+            )
             for row in table["shards"]
         )
         return Plan(recipe=table["recipe"], source=table["source"], shards=shards)
@@ -145,8 +175,8 @@ def erase(place: Place) -> None:
         place.remove(f"{OURS}/{name}")
 
 
-def frozen_folder(out: str, digest: str) -> Path:
-    """A local folder with the files that `freeze` wrote for the plan `digest` at `out`, for workers to read.
+def frozen_folder(out: str, frozen: str) -> Path:
+    """A local folder with the frozen files of the plan `frozen` (`Plan.frozen`) at `out`, for workers.
 
     For a local build it is `_animate` itself. A URL is fetched once a machine, into the user's cache.
     """
@@ -154,7 +184,7 @@ def frozen_folder(out: str, digest: str) -> Path:
     if place.local is not None:
         return place.local / OURS
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "animate"
-    folder = cache / hashlib.blake2b(f"{out}\0{digest}".encode(), digest_size=16).hexdigest()
+    folder = cache / hashlib.blake2b(f"{out}\0{frozen}".encode(), digest_size=16).hexdigest()
     if not folder.is_dir():
         cache.mkdir(parents=True, exist_ok=True)
         attempt = Path(tempfile.mkdtemp(dir=cache, prefix="."))
@@ -185,6 +215,12 @@ def _make_plan(
         with tempfile.TemporaryDirectory() as temporary:
             plan = Plan(recipe=recipe, source=source, shards=tuple(freeze(Path(temporary))))
             place.upload(Path(temporary), OURS)
+    write_plan(place, plan)
+    return plan
+
+
+def write_plan(place: Place, plan: Plan) -> None:
+    """`place` holds `plan`, or what it held before if this is cut off."""
     content = {
         "version": PLAN_VERSION,
         "digest": plan.digest,
@@ -193,4 +229,3 @@ def _make_plan(
         "shards": [asdict(shard) for shard in plan.shards],
     }
     place.write_json(PLAN, content)
-    return plan

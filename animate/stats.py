@@ -15,6 +15,7 @@ from jaxtyping import UInt8
 
 from animate.codec import encode_png
 from animate.place import Place
+from animate.plan import read_plan
 
 #: Of so many clips, evenly over the shards, the camera is looked at: it stands in the tars alone.
 CLIPS_LOOKED_AT = 2000
@@ -47,7 +48,10 @@ def stats(shards: str) -> ShardStats:
     components: Counter[str] = Counter()
     measures: dict[str, list[float]] = {name: [] for name in MEASURES}
     each, looked_at = -(-CLIPS_LOOKED_AT // len(names)), 0
+    plan = read_plan(place)
+    again = {} if plan is None else {shard.name: shard.again for shard in plan.shards}
     for name in names:
+        statuses.subtract(again.get(name, {}))  # rejections that this shard tried again
         with place.filesystem.open(f"{place.root}/{name}.parquet", "rb") as file:
             rows = pq.read_table(io.BytesIO(file.read()), columns=["status", *_COLUMNS]).to_pylist()
         for row in rows:
@@ -68,7 +72,7 @@ def stats(shards: str) -> ShardStats:
                 measures["area shown in all"].append(record["union_area"])
                 measures["speed, % of the still a second"].append(_speed(record))
     return ShardStats(
-        statuses=dict(statuses.most_common()),
+        statuses={status: count for status, count in statuses.most_common() if count},
         components=dict(components.most_common()),
         measures=measures,
         looked_at=looked_at,

@@ -20,7 +20,7 @@ from animate.codec import declared_frames, decode_jpeg, decode_still
 from animate.data import ShardPlan, ShardRecord
 from animate.film import replay_source
 from animate.place import ATTEMPTS, BuildRefused, Place
-from animate.plan import LENGTH, MANIFEST, PLAN, SHARD_SUFFIXES, Plan, read_plan
+from animate.plan import LENGTH, MANIFEST, PLAN, SHARD_SUFFIXES, Plan, read_plan, totals
 from animate.recipe import BuildRecipe, VideoRecipe
 from animate.shot import Film
 from animate.strict_toml import from_table
@@ -158,6 +158,8 @@ class _Shard:
             planned = (self.plan.stop - self.plan.start) * self.recipe.takes
             if record.inputs != planned:
                 self.fault(f"{record.inputs} inputs of {planned} planned")
+            if self.plan.again and sum(self.plan.again.values()) != planned:
+                self.fault(f"{planned} inputs stand for {sum(self.plan.again.values())} rejected before")
         return record
 
     def _check_tar(self, record: ShardRecord | None) -> None:
@@ -361,6 +363,9 @@ def _manifest_faults(place: Place, plan: Plan, checks: list[ShardCheck]) -> Iter
         return
     if manifest.get("digest") != plan.digest:
         yield f"{MANIFEST} is of another plan"
+    known = {check.record.name: check.record for check in checks if check.record is not None}
+    if len(known) == len(checks) and manifest.get("totals") != totals(plan, known):
+        yield f"{MANIFEST} has other totals than the markers together"
     records = {row["name"]: row for row in manifest.get("shards", ())}
     for check in checks:
         record = check.record

@@ -58,6 +58,12 @@ def build(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Delete the shard set and start afresh.")
     ] = False,
+    retry_failed: Annotated[
+        bool,
+        typer.Option(
+            "--retry-failed", help="Try addresses that gave no image again, in shards after the last."
+        ),
+    ] = False,
     time_limit: Annotated[
         str, typer.Option(help="Start no shard after this long: 90, 90s, 30m or 2h. Run again to go on.")
     ] = "",
@@ -88,6 +94,7 @@ def build(
                 workers=workers,
                 address=address,
                 overwrite=overwrite,
+                retry_failed=retry_failed,
                 time_limit=seconds,
                 on_progress=progress.show,
             )

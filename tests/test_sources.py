@@ -307,6 +307,17 @@ def test_several_tables_are_one_corpus_in_sorted_order(tmp_path):
         assert [row.key for row in read(src, tmp_path)] == ["0", "1", "2"]
 
 
+@pytest.mark.parametrize("table", ["urls.csv", "folder/urls.parquet"])
+def test_a_table_of_addresses_alone_is_recognised(tmp_path, table):
+    path = tmp_path / table
+    path.parent.mkdir(exist_ok=True)
+    write_table(path, [{"url": "http://example.com/1.jpg", "caption": "c"}])
+    src = str(path.parent if "/" in table else path)
+    assert resolve_src(src) == {"name": "urls", "path": src}
+    write_table(path, [{"url": "http://example.com/1.jpg", "image": "1.jpg", "caption": "c"}])
+    assert resolve_src(src)["name"] == "table"
+
+
 # What is not there
 
 

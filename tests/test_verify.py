@@ -55,8 +55,10 @@ def write(folder: Path, name: str, samples: list[tuple[str, Members]]) -> None:
 
 def trust_markers(folder: Path) -> None:
     manifest = json.loads((folder / "_animate" / "manifest.json").read_text())
-    for row in manifest["shards"]:
-        row["sha256"] = json.loads((folder / f"{row['name']}_stats.json").read_text())["sha256"]
+    markers = [json.loads((folder / f"{row['name']}_stats.json").read_text()) for row in manifest["shards"]]
+    for row, marker in zip(manifest["shards"], markers, strict=True):
+        row["sha256"] = marker["sha256"]
+    manifest["totals"]["bytes"] = sum(marker["bytes"] for marker in markers)
     (folder / "_animate" / "manifest.json").write_text(json.dumps(manifest))
 
 

@@ -21,13 +21,12 @@ import pyarrow.parquet as pq
 from animate.fetch.part import KEYS_A_PART, TRIPLE, checked_rows, image_places, outcome, write_job
 from animate.fetch.process import DownloadFailed, running, stop_running
 from animate.recipe import SourceRecipe
+from animate.retry import MENDABLE
 from animate.sources import SourceError, open_source
 
 FAILED = "failed.parquet"
 IDENTITY = "_fetch.json"
 ATTEMPTS = 2
-#: Statuses that another try may mend; an opt-out or a blocked address it does not.
-MENDABLE = ("failed_to_download", "download_timed_out")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from animate.sources.keys import safe_key
 from animate.sources.named.table import CORPORA
 from animate.sources.paths import expand_braces, has_suffix, is_url, walk
 from animate.sources.read import read_files, read_stored
-from animate.sources.table import Table
+from animate.sources.table import Table, lists_addresses
 from animate.sources.tables import TABLE_SUFFIXES
 from animate.sources.urls import Urls, read_urls
 from animate.sources.webdataset import TAR_SUFFIXES, WebDataset, read_tar, read_tar_stream
@@ -125,8 +125,9 @@ def _kind_of_folder(path: str) -> str:
         return "webdataset"
     if captions_table(path) is not None or any(has_suffix(name, IMAGE_SUFFIXES) for name in walk(path)):
         return "folder"
-    if any(has_suffix(name, TABLE_SUFFIXES) for name in names):
-        return "table"
+    tables = [os.path.join(path, name) for name in names if has_suffix(name, TABLE_SUFFIXES)]
+    if tables:
+        return _kind_of_table(tables[0])
     raise SourceError(
         f"--src {path!r}: holds no tars, images or tables; it has: {', '.join(names[:10]) or 'nothing'}"
     )
@@ -143,8 +144,12 @@ def _kind_of_files(src: str) -> str:
     if has_suffix(found, TAR_SUFFIXES):
         return "webdataset"
     if has_suffix(found, TABLE_SUFFIXES) and not is_url(found):
-        return "table"
+        return _kind_of_table(found)
     raise SourceError(
         f"--src {src!r}: cannot tell what this is; tars end in {', '.join(TAR_SUFFIXES)}, "
         f"tables in {', '.join(TABLE_SUFFIXES)}"
     )
+
+
+def _kind_of_table(file: str) -> str:
+    return "urls" if lists_addresses(file) else "table"

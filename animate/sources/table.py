@@ -11,7 +11,7 @@ from typing import Any
 from animate.data import Part
 from animate.recipe import SourceRecipe
 from animate.sources.captions import caption_texts, unique
-from animate.sources.columns import URL_NAMES, Columns, find_columns, first_named
+from animate.sources.columns import IMAGE_NAMES, URL_NAMES, Columns, find_columns, first_named
 from animate.sources.duplicates import image_fingerprint, refuse_duplicates
 from animate.sources.errors import SourceError
 from animate.sources.listing import Row, freeze_rows
@@ -32,8 +32,10 @@ class Table:
         self.root = table_root(source)
         names = table_columns(self.files[0])
         self.bytes_columns = binary_columns(self.files[0])
-        if first_named(names, URL_NAMES) and not (source.image_column or self.bytes_columns):
-            _refuse_addresses(self.files[0], names, source)
+        if not source.image_column and lists_addresses(self.files[0]):
+            raise SourceError(
+                f"{self.files[0]!r} lists addresses and holds no images: use --src urls --urls FILE"
+            )
         self.columns = find_columns(names, source, self.files[0], self.bytes_columns)
 
     def fingerprint(self) -> dict[str, str | int]:
@@ -123,12 +125,9 @@ def _stem(path: str) -> str:
     return "/".join(parts)
 
 
-def _refuse_addresses(file: str, names: list[str], source: SourceRecipe) -> None:
-    """A list of addresses without images has another name."""
-    try:
-        find_columns(names, source, file)
-    except SourceError:
-        url = first_named(names, URL_NAMES)
-        raise SourceError(
-            f"{file!r} lists addresses in column {url!r} and holds no images: use source.name = 'urls'"
-        ) from None
+def lists_addresses(file: str) -> bool:
+    """Whether a table names its images by address alone, as `urls` reads it."""
+    names = table_columns(file)
+    return bool(first_named(names, URL_NAMES)) and not (
+        first_named(names, IMAGE_NAMES) or binary_columns(file)
+    )

@@ -20,7 +20,7 @@ from animate.recipe import FetchRecipe, SourceRecipe
 from animate.sources.captions import caption_texts
 from animate.sources.columns import CAPTION_NAMES, URL_NAMES, carried, first_named
 from animate.sources.errors import SourceError
-from animate.sources.listing import Listed, Row, freeze_rows, listed_rows
+from animate.sources.listing import LISTING, Listed, Row, freeze_rows, listed_rows
 from animate.sources.paths import find_files, identity
 from animate.sources.tables import BAD_ROW, TABLE_SUFFIXES, table_columns, table_rows
 
@@ -114,6 +114,7 @@ def read_urls(
 ) -> Iterator[Sample | Rejected]:
     """Rows of the listing, downloaded a chunk at a time, one ahead of what is read."""
     rows = list(listed_rows(folder / part.path, start, stop))
+    prefix = "" if part.path == LISTING else f"{Path(part.path).stem}-"
     chunks = [(start + i, rows[i : i + CHUNK]) for i in range(0, len(rows), CHUNK)]
     with scratch_folder() as scratch:
         for i, (number, chunk) in enumerate(chunks):
@@ -123,7 +124,7 @@ def read_urls(
             if i + 1 < len(chunks):
                 _ask(scratch, *chunks[i + 1], source.fetch)
             yield from _read(scratch, number, chunk, results)
-            _dispose(scratch, number, source.fetch)
+            _dispose(scratch, number, source.fetch, prefix)
 
 
 def _column(role: str, given: str, known: Sequence[str], names: list[str], file: str) -> str:
@@ -195,13 +196,16 @@ def _read(
         yield Sample(key=row.key, image=image, captions=row.captions or (), meta=meta)
 
 
-def _dispose(scratch: Path, number: int, fetch: FetchRecipe) -> None:
-    """Deletes the chunk's files, or moves them to where they are kept, the marker last."""
+def _dispose(scratch: Path, number: int, fetch: FetchRecipe, prefix: str) -> None:
+    """Deletes the chunk's files, or moves them to where they are kept, the marker last.
+
+    `prefix` keeps the names of a retry's chunks apart from those of the first try.
+    """
     if fetch.keep_images:
         os.makedirs(fetch.keep_images, exist_ok=True)
     for suffix in TRIPLE:
         path = scratch / f"{number:05d}{suffix}"
         if path.exists() and fetch.keep_images:
-            shutil.move(path, os.path.join(fetch.keep_images, path.name))
+            shutil.move(path, os.path.join(fetch.keep_images, prefix + path.name))
         else:
             path.unlink(missing_ok=True)

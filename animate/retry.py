@@ -1,0 +1,90 @@
+"""`animate build --retry-failed`: addresses that gave no image are tried again, in shards after the last.
+
+No finished shard is touched. The rows to try again are copied from the frozen listing into one more listing,
+and the plan grows by its shards. From then on these are shards like any other; `ShardPlan.again` says which
+rejections of earlier shards they stand for, so that totals count every input once. A clip is drawn from its
+key alone: made late, it has the bytes that it would have had at once.
+"""
+
+import dataclasses
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from animate.data import Part, ShardPlan
+from animate.place import OURS, BuildRefused, Place
+from animate.plan import Plan, cut, frozen_folder, write_plan
+
+#: Statuses that another try may mend; an opt-out or a blocked address it does not.
+MENDABLE = ("failed_to_download", "download_timed_out")
+#: How a part of a list of addresses is read.
+_URLS = "urls"
+
+
+def plan_again(plan: Plan, place: Place, out: str, samples_per_shard: int, takes: int) -> Plan:
+    """The plan of the finished set at `place`, longer by a try of whatever its last try could not download.
+
+    Returned as it is if nothing is left to try. Written before this returns. Raises `BuildRefused` if its
+    samples were not downloaded.
+    """
+    if any(shard.part.reader != _URLS for shard in plan.shards):
+        raise BuildRefused(
+            "retry_failed: only what was downloaded can be tried again; this corpus lies on disk"
+        )
+    last = plan.shards[-1].part.path
+    latest = [shard for shard in plan.shards if shard.part.path == last]
+    name = f"retry-{len({shard.part.path for shard in plan.shards}):03d}.parquet"
+    listing = frozen_folder(out, plan.frozen) / last
+    with tempfile.TemporaryDirectory() as folder:
+        statuses = _copy_rows(listing, latest, place, Path(folder) / name, samples_per_shard, takes)
+        if not statuses:
+            return plan
+        place.upload(Path(folder), OURS)
+    again = []
+    for shard in cut([Part(reader=_URLS, path=name, rows=len(statuses))], samples_per_shard):
+        counts = Counter(statuses[shard.start : shard.stop])
+        taken = {status: count * takes for status, count in sorted(counts.items())}
+        again.append(dataclasses.replace(shard, index=len(plan.shards) + shard.index, again=taken))
+    longer = dataclasses.replace(plan, shards=(*plan.shards, *again))
+    write_plan(place, longer)
+    return longer
+
+
+def _copy_rows(
+    listing: Path, shards: Sequence[ShardPlan], place: Place, target: Path, rows_a_group: int, takes: int
+) -> list[str]:
+    """Writes the rows of `listing` that another try may mend to `target`; their statuses, in order.
+
+    A row group of either is a shard long. Memory stays flat but for a reference a row.
+    """
+    statuses: list[str] = []
+    with (
+        pq.ParquetFile(listing) as file,
+        pq.ParquetWriter(target, file.schema_arrow, compression="zstd", use_dictionary=False) as writer,
+    ):
+        writer.add_key_value_metadata(file.metadata.metadata)
+        pending = file.schema_arrow.empty_table()
+        for group, shard in enumerate(shards):
+            mendable = {
+                row: status for row, status in enumerate(_statuses(place, shard, takes)) if status in MENDABLE
+            }
+            statuses += mendable.values()
+            pending = pa.concat_tables(
+                [pending, file.read_row_group(group).take(pa.array(list(mendable), pa.int64()))]
+            )
+            while len(pending) >= rows_a_group:
+                writer.write_table(pending[:rows_a_group], row_group_size=rows_a_group)
+                pending = pending[rows_a_group:]
+        writer.write_table(pending, row_group_size=rows_a_group)
+    return statuses
+
+
+def _statuses(place: Place, shard: ShardPlan, takes: int) -> list[str]:
+    """What became of each row of a finished shard, whose parquet has a row for each take."""
+    with place.filesystem.open(f"{place.root}/{shard.name}.parquet", "rb") as file:
+        statuses = pq.ParquetFile(file).read(columns=["status"], use_threads=False)["status"].to_pylist()
+    return statuses[::takes]
