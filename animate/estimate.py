@@ -57,8 +57,12 @@ class Estimate:
         return None if self.inputs is None else self.share_made * self.inputs
 
     def hours(self, workers: int) -> Guess | None:
-        """The time of the build on so many workers, if these do not wait for one another or for a network."""
-        return None if self.inputs is None else self.seconds_an_input * (self.inputs / workers / 3600)
+        """The time on so many workers (of which no more work than there are shards), without start-up, if
+        these do not wait for one another or for a network."""
+        if self.inputs is None:
+            return None
+        busy = max(1, min(workers, self.shards))
+        return self.seconds_an_input * (self.inputs / busy / 3600)
 
 
 def estimate(recipe: BuildRecipe) -> Estimate:
@@ -154,7 +158,8 @@ def _runs(parts: Sequence[Part]) -> list[tuple[Part, int, int]]:
     total = sum(part.rows or 0 for part in parts)
     starts = sorted({i * max(total - length, 0) // (RUNS - 1) for i in range(RUNS)})
     if total <= PROBES:
-        starts, length = [0], total
+        length = -(-total // RUNS)
+        starts = list(range(0, total, length)) if total else []
     found, first = [], 0
     for part in parts:
         rows = part.rows or 0

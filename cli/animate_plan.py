@@ -1,5 +1,6 @@
 """`animate plan`: what a build will come to, before it is run."""
 
+import math
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -45,9 +46,9 @@ def plan(
     if clips is not None:
         print(f"clips     {_count(clips)}")
     for name, size in found.bytes_a_clip.items():
-        total = "" if clips is None else f", in all {_gigabytes(size * clips.value)}"
+        total = "" if clips is None else f", in all {_bytes(size * clips.value)}"
         marker = "  <- the recipe's" if name == wanted.video.format else ""
-        print(f"{name:<9} {size.value / 1000:,.1f} ± {size.doubt / 1000:,.1f} kB a clip{total}{marker}")
+        print(f"{name:<9} {_bytes(size)} a clip{total}{marker}")
     free = free_bytes(out)
     if free is not None:
         print(f"free      {free / 1e9:,.1f} GB at {out}")
@@ -67,12 +68,20 @@ def _count(guess: "Guess") -> str:
 
 
 def _time(hours: "Guess") -> str:
-    scale, unit = (1.0, "h") if hours.value >= 1 else (60.0, "min")
-    return f"{hours.value * scale:,.1f} ± {hours.doubt * scale:,.1f} {unit}"
+    return _in_units(hours, {"h": 1.0, "min": 1 / 60, "s": 1 / 3600})
 
 
-def _gigabytes(guess: "Guess") -> str:
-    return f"{guess.value / 1e9:,.2f} ± {guess.doubt / 1e9:,.2f} GB"
+def _bytes(guess: "Guess") -> str:
+    return _in_units(guess, {"TB": 1e12, "GB": 1e9, "MB": 1e6, "kB": 1e3})
+
+
+def _in_units(guess: "Guess", units: dict[str, float]) -> str:
+    """In the largest unit of which there is one, else in the smallest; "?" for endless doubt."""
+    unit, size = next(
+        ((unit, size) for unit, size in units.items() if guess.value >= size), list(units.items())[-1]
+    )
+    doubt = f"{guess.doubt / size:,.1f}" if math.isfinite(guess.doubt) else "?"
+    return f"{guess.value / size:,.1f} ± {doubt} {unit}"
 
 
 def _reasons(rejected: dict[str, int]) -> str:
