@@ -16,18 +16,20 @@ SMALL = ["video.size=64", "video.num_frames=4", "takes=2", "source.name=demo"]
 
 
 def test_a_corpus_smaller_than_the_probe_is_foretold_exactly(tmp_path):
-    recipe = read_recipe(None, SMALL)
+    recipe = read_recipe(None, [*SMALL, "shards.clips_per_shard=16"])
     foretold, report = estimate(recipe), build(recipe, tmp_path, workers=0)
     assert foretold.inputs == report.inputs
     assert foretold.clips is not None
     assert foretold.clips.value == report.clips
     assert foretold.failed_downloads is None
     size = foretold.bytes_a_clip["mp4"].value * report.clips
-    assert size == pytest.approx(report.size_bytes, abs=10240)
-    one, two = foretold.hours(1), foretold.hours(2)
+    assert size == pytest.approx(report.size_bytes, abs=2 * 10240)
+    assert foretold.shards == 2
+    one, two, three = (foretold.hours(workers) for workers in (1, 2, 3))
     assert one is not None
     assert two is not None
     assert two.value == pytest.approx(one.value / 2)
+    assert three == two  # a shard is one worker's
 
 
 @given(st.lists(st.booleans(), max_size=60))
