@@ -6,6 +6,7 @@ finished is what the markers say.
 
 import contextlib
 import dataclasses
+import functools
 import importlib.metadata
 import logging
 import os
@@ -30,6 +31,7 @@ from animate.plan import (
     totals,
 )
 from animate.recipe import BuildRecipe
+from animate.render import check_device
 from animate.retry import plan_again
 from animate.shard import build_shard
 from animate.sources import open_source
@@ -53,7 +55,7 @@ LIBRARIES = (
 
 #: Makes one shard: (what, under which recipe, where, folder with the frozen files of the plan) to its record.
 #: Runs on any worker.
-MakeShard = Callable[[ShardPlan, BuildRecipe, str, str], ShardRecord]
+MakeShard = Callable[..., ShardRecord]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +122,7 @@ def build(
     overwrite: bool = False,
     retry_failed: bool = False,
     time_limit: float | None = None,
+    device: str = "cpu",
     on_progress: Callable[[Progress], None] | None = None,
     make_shard: MakeShard = build_shard,
 ) -> BuildReport:
@@ -129,11 +132,16 @@ def build(
     None takes what suits the machine and the amount of work. The clips do not depend on any of the settings
     after `out`. After `time_limit` seconds no shard is started. With `retry_failed`, a finished set gets
     further shards from the addresses that gave no image; one that is not finished is finished first.
+    `device` is "cpu" or whatever torch takes ("cuda"): frames differ from the CPU's by rounding.
 
-    Raises `BuildRefused` if `out` holds something else, `SourceError` if the corpus cannot be read.
+    Raises `BuildRefused` if `out` holds something else, `SourceError` if the corpus cannot be read,
+    `NoDevice` or `NoGpu` if the device is not there.
     """
     started = time.monotonic()
     recipe = _anywhere(recipe)
+    check_device(device, here=address is None)
+    if device != "cpu":
+        make_shard = functools.partial(make_shard, device=device)
     source = open_source(recipe.source)
     samples_per_shard = _samples_per_shard(recipe)
 
@@ -158,6 +166,7 @@ def build(
             address=address,
             time_limit=time_limit,
             started=started,
+            on_gpus=device.startswith("cuda"),
             on_progress=on_progress,
         )
 
@@ -185,6 +194,7 @@ def run_plan(
     address: str | None = None,
     time_limit: float | None = None,
     started: float | None = None,
+    on_gpus: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> BuildReport:
     """Make the shards of `plan` that have no marker yet, then merge; see `build` for the settings.
@@ -223,6 +233,7 @@ def run_plan(
             workers=_workers(todo, workers, address),
             address=address,
             time_limit=None if time_limit is None else time_limit - (time.monotonic() - started),
+            on_gpus=on_gpus,
             on_done=on_done,
             on_count=on_count if on_progress is not None else None,
         )

@@ -44,6 +44,10 @@ class ClusterNotFound(ValueError):
     """No Ray cluster answers at the address that was given."""
 
 
+class NoGpu(ValueError):
+    """Tasks that want a GPU have none."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """Task number `task` raised (or lost its machine) `attempts` times.
@@ -67,6 +71,7 @@ def run_tasks(
     address: str | None = None,
     retries: int = 2,
     time_limit: float | None = None,
+    on_gpus: bool = False,
 ) -> list[Failure]:
     """Call `function(*task)` for every task and `on_done(index, answer)` as each ends; return the failures.
 
@@ -75,7 +80,8 @@ def run_tasks(
     one, where 0 means as many as the cluster has CPUs. A task that raises is tried `retries` times more.
     After `time_limit` seconds no task starts; those that run are finished. Ctrl-C stops the running tasks,
     lets them clear up, and goes on as KeyboardInterrupt. `on_count` hears now and then how far
-    the running tasks are.
+    the running tasks are. `on_gpus` gives every task on Ray a GPU, or its share of one where there are
+    more workers than GPUs; raises `NoGpu` if the cluster has none.
     """
     queue = _Queue(
         tasks=deque((index, 1) for index in range(len(tasks))), retries=retries, ends=_end(time_limit)
@@ -84,7 +90,7 @@ def run_tasks(
         _run_here(function, tasks, queue, on_done, on_count)
     else:
         with _ray_cluster(workers, address):
-            _run_on_ray(function, tasks, queue, on_done, on_count, workers)
+            _run_on_ray(function, tasks, queue, on_done, on_count, workers, on_gpus)
     return sorted(queue.failures, key=lambda failure: failure.task)
 
 
@@ -159,11 +165,13 @@ def _run_on_ray(
     on_done: Callable[[int, Any], None],
     on_count: OnCount | None,
     workers: int,
+    on_gpus: bool,
 ) -> None:
     import ray
     import ray.exceptions
 
-    remote = ray.remote(_on_worker).options(num_cpus=1, max_retries=LOST_WORKER_RETRIES)
+    gpus = _gpus_a_task(ray.cluster_resources(), workers) if on_gpus else 0
+    remote = ray.remote(_on_worker).options(num_cpus=1, num_gpus=gpus, max_retries=LOST_WORKER_RETRIES)
     # An actor gathers the counts: it costs a process, so only where somebody wants to know.
     counts: Any = ray.remote(_Counts).options(num_cpus=0).remote() if on_count else None
     running: dict[Any, tuple[int, int]] = {}
@@ -195,6 +203,15 @@ def _run_on_ray(
             ray.cancel(reference, force=False)
         if running:
             ray.wait(list(running), num_returns=len(running), timeout=GRACE_SECONDS)
+
+
+def _gpus_a_task(resources: Mapping[str, float], workers: int) -> float:
+    """A whole GPU, or a share: as many tasks on each as it takes for all workers to work."""
+    gpus = int(resources.get("GPU", 0))
+    if not gpus:
+        raise NoGpu("no machine of the Ray cluster has a GPU")
+    width = workers or max(1, int(resources.get("CPU", 1)))
+    return 1 / max(1, math.ceil(width / gpus))
 
 
 def _on_worker(

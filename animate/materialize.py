@@ -21,6 +21,7 @@ from animate.film import replay
 from animate.place import BuildRefused, Place
 from animate.plan import MANIFEST, PLAN, Plan, open_plan, read_plan
 from animate.recipe import BuildRecipe, Format
+from animate.render import check_device
 from animate.strict_toml import from_table
 from animate.ustar import read_samples
 from animate.writers import COLUMNS, PARQUET, SUCCESS, TAR, WRITERS, ShardWriter
@@ -51,6 +52,7 @@ def materialize(
     virtual = _virtual_plan(origin)
     recipe = from_table(BuildRecipe, virtual.recipe)
     recipe = dataclasses.replace(recipe, video=dataclasses.replace(recipe.video, format=stored))
+    check_device(device, here=address is None)
     make_shard = functools.partial(_materialize_shard, shards=_absolute(shards), device=device)
     with open_shard_set(out) as place:
         plan = open_plan(
@@ -69,6 +71,7 @@ def materialize(
             address=address,
             time_limit=time_limit,
             started=started,
+            on_gpus=device.startswith("cuda"),
             on_progress=on_progress,
         )
 

@@ -47,9 +47,10 @@ def main() -> None:
 
 def _is_the_users(error: ValueError) -> bool:
     """Whether the message is for whoever typed the command, and not a bug's."""
-    from animate.executor import ClusterNotFound
+    from animate.executor import ClusterNotFound, NoGpu
     from animate.place import BuildRefused
+    from animate.render import NoDevice
     from animate.sources import SourceError
     from animate.strict_toml import RecipeError
 
-    return isinstance(error, BuildRefused | ClusterNotFound | RecipeError | SourceError)
+    return isinstance(error, BuildRefused | ClusterNotFound | NoDevice | NoGpu | RecipeError | SourceError)

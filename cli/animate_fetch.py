@@ -6,26 +6,20 @@ from typing import Annotated
 
 import typer
 
-from cli.animate_build import source_overrides
+from cli.animate_options import AllowPrivate, Recipe, Root, Set, Urls, source_overrides
 
 
 def fetch(
     src: Annotated[str, typer.Argument(help="A list by name (cc3m, laion400m, …), or `urls`.")],
     out: Annotated[str, typer.Option(help="Folder for the tars.")],
-    urls: Annotated[str, typer.Option(help="The list, where it is not under the root.")] = "",
-    root: Annotated[
-        str, typer.Option(help="Folder with a folder for each named corpus (else ANIMATE_DATA).")
-    ] = "",
-    recipe: Annotated[str, typer.Option(help="TOML file whose [source] counts.")] = "",
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="Any key of the recipe: table.key=value; repeatable.")
-    ] = None,
+    urls: Urls = "",
+    root: Root = "",
+    recipe: Recipe = "",
+    set_: Set = None,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try what failed again, into parts after the last.")
     ] = False,
-    allow_private: Annotated[
-        bool, typer.Option("--allow-private", help="Download from addresses off the public internet, too.")
-    ] = False,
+    allow_private: AllowPrivate = False,
 ) -> None:
     """Download the images of a list into img2dataset's tars; run again to go on after any interruption."""
     from animate.fetch.fetch import FAILED

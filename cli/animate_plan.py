@@ -5,27 +5,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.animate_build import source_overrides
+from cli.animate_options import Recipe, Root, Set, Src, Urls, source_overrides
 
 if TYPE_CHECKING:
     from animate.estimate import Guess
 
 
 def plan(
-    src: Annotated[str, typer.Option(help="A source by name, or a path or URL of one.")] = "",
+    src: Src = "",
     out: Annotated[
         str, typer.Option(help="Where the shards are to go; nothing is written there.")
     ] = "shards",
-    urls: Annotated[
-        str, typer.Option(help="The list, archive or folder of the corpus that --src names.")
-    ] = "",
-    root: Annotated[
-        str, typer.Option(help="Folder with a folder for each named corpus (else ANIMATE_DATA).")
-    ] = "",
-    recipe: Annotated[str, typer.Option(help="TOML file with the recipe; all defaults without one.")] = "",
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="Any key of the recipe: table.key=value; repeatable.")
-    ] = None,
+    urls: Urls = "",
+    root: Root = "",
+    recipe: Recipe = "",
+    set_: Set = None,
     workers: Annotated[int, typer.Option(min=1, help="Tell the hours on so many workers, too.")] = 16,
 ) -> None:
     """Read the list, film 50 samples into memory, and tell clips, shards, bytes, hours and dead links."""

@@ -5,12 +5,8 @@ from typing import Annotated
 
 import typer
 
-from cli.animate_build import parse_seconds, print_report
-
-Workers = Annotated[
-    int | None,
-    typer.Option(min=0, help="Ray workers; 0 works in this process. Default: what suits the work."),
-]
+from cli.animate_options import Address, Device, Overwrite, TimeLimit, Workers, parse_seconds
+from cli.animate_report import run_shown
 
 
 def verify(
@@ -40,39 +36,25 @@ def materialize(
     out: Annotated[str, typer.Option(help="Folder or fsspec URL for the new shards.")],
     format: Annotated[str, typer.Option(help="mp4 or frames.")] = "mp4",
     workers: Workers = None,
-    address: Annotated[
-        str | None, typer.Option(help="Join this running Ray cluster (`auto` finds it).")
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Delete the new shard set and start afresh.")
-    ] = False,
-    time_limit: Annotated[
-        str, typer.Option(help="Start no shard after this long: 90, 90s, 30m or 2h. Run again to go on.")
-    ] = "",
+    address: Address = None,
+    device: Device = "cpu",
+    overwrite: Overwrite = False,
+    time_limit: TimeLimit = "",
 ) -> None:
     """Render the clips of a virtual shard set; run again to go on after any interruption."""
     from animate.materialize import materialize as run_materialize
-    from cli.animate_progress import BuildProgress
 
-    with BuildProgress() as progress:
-        try:
-            report = run_materialize(
-                shards,
-                out,
-                format=format,
-                workers=workers,
-                address=address,
-                overwrite=overwrite,
-                time_limit=parse_seconds(time_limit) if time_limit else None,
-                on_progress=progress.show,
-            )
-        except KeyboardInterrupt:
-            progress.stop()
-            print(
-                f"\nanimate: stopped with {progress.finished}; the same command goes on from there",
-                file=sys.stderr,
-            )
-            raise typer.Exit(130) from None
-    print_report(report)
-    if not report.complete:
-        raise typer.Exit(1)
+    seconds = parse_seconds(time_limit)
+    run_shown(
+        lambda on_progress: run_materialize(
+            shards,
+            out,
+            format=format,
+            workers=workers,
+            address=address,
+            device=device,
+            overwrite=overwrite,
+            time_limit=seconds,
+            on_progress=on_progress,
+        )
+    )

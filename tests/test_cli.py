@@ -11,8 +11,9 @@ from rich.console import Console
 from animate.build import BuildReport, Progress, ShardFailure
 from animate.recipe import BuildRecipe
 from cli import animate as cli
-from cli.animate_build import _size, parse_seconds
+from cli.animate_options import parse_seconds
 from cli.animate_progress import BuildProgress
+from cli.animate_report import _size
 
 #: The module; the package's name `build` is its function.
 build_module = importlib.import_module("animate.build")

@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import pytest
 
+from animate import executor
 from animate.executor import Failure, available_cpus, run_tasks
 
 ROOT = Path(__file__).parents[1]
@@ -185,3 +186,11 @@ def test_workers_compute_on_one_thread(workers):
 
 def test_there_is_at_least_one_cpu_and_no_more_than_the_machine_has():
     assert 1 <= available_cpus() <= (os.cpu_count() or 1)
+
+
+def test_gpus_are_shared_out_so_that_every_worker_works():
+    assert executor._gpus_a_task({"GPU": 2.0, "CPU": 16.0}, 2) == 1
+    assert executor._gpus_a_task({"GPU": 2.0, "CPU": 16.0}, 3) == 1 / 2
+    assert executor._gpus_a_task({"GPU": 1.0, "CPU": 4.0}, 0) == 1 / 4
+    with pytest.raises(executor.NoGpu):
+        executor._gpus_a_task({"CPU": 16.0}, 2)

@@ -23,6 +23,7 @@ LAYERS = (
     ("components",),
     ("recipe",),
     ("codec", "ustar", "plan", "executor"),
+    ("retry",),
     ("sources", "fetch"),
     ("writers",),
     ("shot", "saliency", "doctor"),

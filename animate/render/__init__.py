@@ -21,7 +21,26 @@ from animate.recipe import VideoRecipe
 from animate.render.mixing import Job
 from animate.shot import Layer
 
-__all__ = ["Job", "render", "render_jobs"]
+__all__ = ["Job", "NoDevice", "check_device", "render", "render_jobs"]
+
+
+class NoDevice(ValueError):
+    """Torch knows no device of that name, or this machine has none."""
+
+
+def check_device(device: str, *, here: bool) -> None:
+    """Raises `NoDevice` if frames cannot be rendered on `device`; `here` is whether on this machine."""
+    if device == "cpu":
+        return
+    import torch
+
+    try:
+        known = torch.device(device)
+        if here:
+            torch.empty(1, device=known)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise NoDevice(f"device = {device!r}: {reason} (`animate doctor` says what is here)") from None
 
 
 def render(

@@ -1,0 +1,71 @@
+"""A build on the screen: its progress, its end, and what Ctrl-C leaves."""
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from animate.build import BuildReport, Progress
+
+
+def run_shown(run: "Callable[[Callable[[Progress], None]], BuildReport]") -> None:
+    """Calls `run` with what it shall tell its progress, and prints its report.
+
+    Ends the program with 1 if the shard set is not complete, with 130 after Ctrl-C.
+    """
+    from cli.animate_progress import BuildProgress
+
+    with BuildProgress() as progress:
+        try:
+            report = run(progress.show)
+        except KeyboardInterrupt:
+            progress.stop()
+            print(
+                f"\nanimate: stopped with {progress.finished}; the same command goes on from there",
+                file=sys.stderr,
+            )
+            raise typer.Exit(130) from None
+    print_report(report)
+    if not report.complete:
+        raise typer.Exit(1)
+
+
+def print_report(report: "BuildReport") -> None:
+    """The summary on stdout, what failed on stderr."""
+    if report.complete and not report.shards_made:
+        print("Nothing to do: every shard is finished.")
+    reasons = ", ".join(f"{status} {count:,}" for status, count in report.rejected.items())
+    rows = {
+        "clips": f"{report.clips:,} of {report.inputs:,} inputs",
+        "rejected": f"{sum(report.rejected.values()):,}" + (f" ({reasons})" if reasons else ""),
+        "shards": f"{report.shards_finished:,} of {report.shards_planned:,}",
+        "size": _size(report.size_bytes),
+        "time": f"{report.seconds:.1f} s"
+        + (f", {report.clips_per_second:.1f} clips/s" if report.clips_made else ""),
+        "where": report.out,
+    }
+    for name, value in rows.items():
+        print(f"{name:<9} {value}")
+    for failure in report.failures:
+        print(f"shard {failure.name} failed {failure.attempts} times: {failure.message}", file=sys.stderr)
+    if report.failures:
+        print(f"\nthe last traceback of shard {report.failures[0].name}:", file=sys.stderr)
+        print(report.failures[0].details, file=sys.stderr)
+    missing = report.shards_planned - report.shards_finished
+    if missing:
+        verb = "shard is" if missing == 1 else "shards are"
+        print(
+            f"animate: {missing:,} {verb} not finished; the same command goes on with the rest",
+            file=sys.stderr,
+        )
+
+
+def _size(size_bytes: int) -> str:
+    size, unit = float(size_bytes), "bytes"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if size < 1000:
+            break
+        size, unit = size / 1000, larger
+    return f"{size:,.0f} {unit}" if unit == "bytes" else f"{size:,.1f} {unit}"
