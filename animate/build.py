@@ -12,12 +12,13 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from animate import executor
 from animate.data import ShardPlan, ShardRecord
+from animate.duplicates import repeated_stills, without_stills
 from animate.place import ATTEMPTS, BuildRefused, Place
 from animate.plan import (
     LENGTH,
@@ -223,11 +224,11 @@ def run_plan(
         tell()
 
     tell()
-    failures: list[executor.Failure] = []
+    failures: list[ShardFailure] = []
     if todo:
         for name in (MANIFEST, LENGTH):  # of a set that has lost a shard since: they come last again
             place.remove(name)
-        failures = executor.run_tasks(
+        failed = executor.run_tasks(
             _make_on_worker,
             [(make_shard, shard, recipe, _location(place), plan.frozen) for shard in todo],
             workers=_workers(todo, workers, address),
@@ -237,8 +238,12 @@ def run_plan(
             on_done=on_done,
             on_count=on_count if on_progress is not None else None,
         )
+        failures = _named(failed, [shard.name for shard in todo])
     if len(records) == len(plan.shards) and MANIFEST.rpartition("/")[2] not in place.names("_animate"):
-        _merge(plan, place, records)
+        if recipe.source.filters.duplicates == "sha256":
+            failures += _drop_duplicates(plan, place, records, workers, address)
+        if not failures:
+            _merge(plan, place, records)
     made = [record for name, record in records.items() if name not in earlier]
     counts = totals(plan, records)
     return BuildReport(
@@ -252,16 +257,41 @@ def run_plan(
         rejected=counts["rejected"],
         size_bytes=counts["bytes"],
         seconds=time.monotonic() - started,
-        failures=tuple(
-            ShardFailure(
-                name=todo[failure.task].name,
-                attempts=failure.attempts,
-                message=failure.message,
-                details=failure.details,
-            )
-            for failure in failures
-        ),
+        failures=tuple(failures),
     )
+
+
+def _drop_duplicates(
+    plan: Plan, place: Place, records: dict[str, ShardRecord], workers: int | None, address: str | None
+) -> list[ShardFailure]:
+    """Shards with a still that the set has already are written anew, and `records` says so; those that
+    could not be are no longer in it."""
+    tasks = [(_location(place), name, stills) for name, stills in repeated_stills(plan, place)]
+    if not tasks:
+        return []
+    left = {name for _, name, _ in tasks}
+
+    def on_done(index: int, record: ShardRecord) -> None:
+        records[record.name] = record
+        left.remove(record.name)
+
+    width = workers if workers is not None else 0  # copying: not worth a cluster of its own
+    failed = executor.run_tasks(without_stills, tasks, workers=width, address=address, on_done=on_done)
+    for name in left:
+        del records[name]
+    return _named(failed, [name for _, name, _ in tasks])
+
+
+def _named(failures: Sequence[executor.Failure], shards: Sequence[str]) -> list[ShardFailure]:
+    return [
+        ShardFailure(
+            name=shards[failure.task],
+            attempts=failure.attempts,
+            message=failure.message,
+            details=failure.details,
+        )
+        for failure in failures
+    ]
 
 
 def _make_on_worker(

@@ -6,25 +6,21 @@ A shard that comes out is, byte for byte, the one that a build with this format 
 import dataclasses
 import functools
 import hashlib
-import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-import pyarrow.parquet as pq
 
 from animate.build import BuildReport, Progress, open_shard_set, run_plan
 from animate.codec import UndecodableImage
-from animate.data import Clip, Rejected, ShardPlan, ShardRecord, Take
+from animate.data import Clip, Rejected, ShardPlan, ShardRecord
 from animate.film import replay
 from animate.place import BuildRefused, Place
 from animate.plan import MANIFEST, PLAN, Plan, open_plan, read_plan
 from animate.recipe import BuildRecipe, Format
 from animate.render import check_device
+from animate.stored import rejection, stored_rows
 from animate.strict_toml import from_table
-from animate.ustar import read_samples
-from animate.writers import COLUMNS, PARQUET, SUCCESS, TAR, WRITERS, ShardWriter
+from animate.writers import WRITERS, ShardWriter
 
 
 def materialize(
@@ -115,48 +111,17 @@ def _materialize_shard(
     plan: ShardPlan, recipe: BuildRecipe, out: str, plan_folder: str, *, shards: str, device: str
 ) -> ShardRecord:
     """Renders the clips of one virtual shard and passes its rejections on, in their order."""
-    origin = Place.at(shards)
-    stem = f"{origin.root}/{plan.name}"
-    with (
-        origin.filesystem.open(stem + TAR, "rb") as tar,
-        origin.filesystem.open(stem + PARQUET, "rb") as table,
-        ShardWriter(out, plan.name) as writer,
-    ):
-        samples = read_samples(tar)
-        # Not on Arrow's threads: one that holds a piece of the file at exit aborts the process.
-        for row in pq.ParquetFile(table).read(use_threads=False).to_pylist():
-            take = Take(source_key=row["source_key"], index=row["take"])
-            if row["status"] != SUCCESS:
-                writer.reject(take, _rejection(row))
+    with ShardWriter(out, plan.name) as writer:
+        for take, row in stored_rows(Place.at(shards), plan.name):
+            if isinstance(row, Rejected):
+                writer.reject(take, row)
                 continue
-            key, members = next(samples, ("", {}))
-            if key != take.key:
-                raise ValueError(
-                    f"{stem}: the table has {take.key} where the tar has {key!r}: see `animate verify`"
-                )
-            record = _as_built(json.loads(members["json"]), row)
+            still = row.members["jpg"]
             try:
-                frames = replay(members["jpg"], record, device)
+                frames = replay(still, row.record, device)
             except UndecodableImage as error:
-                writer.reject(take, _rejection(row | {"status": error.status, "error_message": str(error)}))
+                writer.reject(take, rejection(row.record, error.status, str(error)))
                 continue
-            made = WRITERS[recipe.video.format](members["jpg"], frames, recipe.video)
-            writer.add(Clip(take=take, members=made, record=record))
+            made = WRITERS[recipe.video.format](still, frames, recipe.video)
+            writer.add(Clip(take=take, members=made, record=row.record))
         return writer.finish()
-
-
-def _as_built(record: dict[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
-    """A clip's record as it was before it was written: values that are null in its row were missing."""
-    return {name: None if name in row and row[name] is None else value for name, value in record.items()}
-
-
-def _rejection(row: Mapping[str, Any]) -> Rejected:
-    """The rejection that a row of the table tells of."""
-    carried = {name: value for name, value in row.items() if name not in COLUMNS or name in ("url", "sha256")}
-    return Rejected(
-        key=row["source_key"],
-        status=row["status"],
-        message=row["error_message"],
-        captions=() if row["caption"] is None else (row["caption"],),
-        meta=carried,
-    )

@@ -25,7 +25,8 @@ class FilterRecipe:
     `scripts` are writing systems ("latin", "cyrillic", "cjk", "hangul", …) that four fifths of a caption's
     letters must be of; lengths are in characters. `nsfw` and `licences` list the values that are let through,
     in any case. `duplicates` names what two samples must share for the second to be refused: "url", "sha256"
-    of the file, or "perceptual" (a 64-bit difference hash); the last two read every image while planning.
+    of the file, or "perceptual" (a 64-bit difference hash). The last two read every image while planning;
+    where images come later (downloads, streams), "sha256" drops the second when all shards are made.
     """
 
     scripts: tuple[str, ...] = ()

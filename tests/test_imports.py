@@ -26,6 +26,8 @@ LAYERS = (
     ("retry",),
     ("sources", "fetch"),
     ("writers",),
+    ("stored",),
+    ("duplicates",),
     ("shot", "saliency", "doctor"),
     ("render",),
     ("film", "flow"),

@@ -28,7 +28,7 @@ URL_NAMES = ("url", "image_url", "img_url", "urls", "image_urls", "photo_url")
 KEY_NAMES = ("key", "__key__")
 
 #: A clip's own names: what a source carries under one of them goes under `source_` and the name.
-_CLIP_NAMES = frozenset(
+CLIP_NAMES = frozenset(
     (
         *("width", "height", "original_width", "original_height", "num_frames", "fps", "duration", "camera"),
         *("take", "homographies", "shot", "shot_starts", "view_areas", "view_area_min", "union_area"),
@@ -59,7 +59,7 @@ class Columns:
 def carried(columns: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """Columns of a source under names free in a clip's record, without captions and bookkeeping."""
     return {
-        f"source_{name}" if name in _CLIP_NAMES else name: value
+        f"source_{name}" if name in CLIP_NAMES else name: value
         for name, value in columns
         if name not in _DROPPED and not isinstance(value, bytes)
     }

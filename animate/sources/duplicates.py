@@ -36,9 +36,11 @@ def image_fingerprint(source: SourceRecipe, root: str) -> Fingerprint | None:
 
 
 def refuse_duplicates(source: SourceRecipe, what: str) -> None:
-    """`SourceError` where the recipe wants duplicates refused and the images cannot be had while planning."""
-    if source.filters.duplicates != "keep":
-        raise SourceError(f"source.filters.duplicates = {source.filters.duplicates!r}: not for {what}")
+    """`SourceError` if duplicates are not told by sha256, by which `what` is compared when all is made."""
+    if source.filters.duplicates not in ("keep", "sha256"):
+        raise SourceError(
+            f"source.filters.duplicates = {source.filters.duplicates!r}: not for {what}; use 'sha256'"
+        )
 
 
 def look(content: bytes, source: SourceRecipe) -> str | None:

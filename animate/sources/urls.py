@@ -40,14 +40,7 @@ class Urls:
         self.url = _column("url", source.url_column, URL_NAMES, columns, self.files[0])
         others = [name for name in columns if name != self.url]
         self.caption = _column("caption", source.caption_column, CAPTION_NAMES, others, self.files[0])
-        if source.filters.duplicates == "perceptual":
-            raise SourceError(
-                "source.filters.duplicates = 'perceptual' needs the images: fetch them, then build from those"
-            )
-        if source.filters.duplicates == "sha256" and "sha256" not in columns:
-            raise SourceError(
-                "source.filters.duplicates = 'sha256': the list has no such column; fetch first, or use 'url'"
-            )
+        _refuse_perceptual(source)
 
     def fingerprint(self) -> dict[str, str | int]:
         return identity(self.files, self.root)
@@ -83,6 +76,7 @@ class TextPair:
 
     def __init__(self, source: SourceRecipe, urls: str):
         self.source, self.urls = source, urls
+        _refuse_perceptual(source)
         head, name = os.path.split(urls)
         self.captions = os.path.join(head, name.replace("urls", "captions"))
         if self.captions == urls or not os.path.isfile(self.captions):
@@ -125,6 +119,14 @@ def read_urls(
                 _ask(scratch, *chunks[i + 1], source.fetch)
             yield from _read(scratch, number, chunk, results)
             _dispose(scratch, number, source.fetch, prefix)
+
+
+def _refuse_perceptual(source: SourceRecipe) -> None:
+    if source.filters.duplicates == "perceptual":
+        raise SourceError(
+            "source.filters.duplicates = 'perceptual' needs the images: fetch them and build from those, "
+            "or use 'sha256'"
+        )
 
 
 def _column(role: str, given: str, known: Sequence[str], names: list[str], file: str) -> str:

@@ -1,0 +1,52 @@
+"""Stills that a shard set has twice, known only when all are there: the later ones are dropped.
+
+What lies on disk is compared while it is listed (`animate.sources.duplicates`). Downloaded images and tars
+behind an address are not, so their shards are made first. A shard with duplicates is then written anew
+without them, each a counted row, exactly as if they had been rejected at once. Cut off and begun again, this
+comes to the same end: a row that was rejected holds no image.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from animate.data import Clip, ShardRecord
+from animate.place import Place
+from animate.plan import Plan
+from animate.sources.keys import SeenKeys
+from animate.stored import rejection, stored_rows
+from animate.writers import PARQUET, SUCCESS, ShardWriter
+
+STATUS = "duplicate_image"
+
+
+def repeated_stills(plan: Plan, place: Place) -> Iterator[tuple[str, frozenset[str]]]:
+    """Shards with stills of which an earlier row of the set has the image: name and source keys.
+
+    Memory is 8 bytes a still.
+    """
+    seen = SeenKeys()
+    for shard in plan.shards:
+        with place.filesystem.open(f"{place.root}/{shard.name}{PARQUET}", "rb") as file:
+            columns = ["source_key", "status", "sha256"]
+            rows = pq.ParquetFile(file).read(columns=columns, use_threads=False).to_pylist()
+        stills = {row["source_key"]: row["sha256"] for row in rows if row["status"] == SUCCESS}
+        repeated = np.array(list(stills), dtype=object)[seen.add(list(stills.values()))]
+        if len(repeated):
+            yield shard.name, frozenset(repeated)
+
+
+def without_stills(out: str, name: str, stills: frozenset[str]) -> ShardRecord:
+    """Writes shard `name` anew with the clips of `stills` as rejections; all or nothing."""
+    place = Place.at(out)
+    with ShardWriter(out, name) as writer:
+        for take, row in stored_rows(place, name):
+            if not isinstance(row, Clip):
+                writer.reject(take, row)
+            elif take.source_key not in stills:
+                writer.add(row)
+            else:
+                message = f"an earlier input has the same image ({row.record['sha256']})"
+                writer.reject(take, rejection(row.record, STATUS, message))
+        return writer.finish()
