@@ -1,11 +1,11 @@
 """Coarse-to-fine beside exhaustive interaction, and the training loop beside a bare step of its model.
 
-Films the demo photographs and trains `recipes/demo.toml` on them. Its 44 captions are then asked for their film
-in four galleries of 1,000: new films of the sixteen photographs, among films of 984 photographs that the model
-has not seen; with K = 50 candidates, and with all 1,000. Published beside it: captions of the unseen
+Films the demo photographs and trains `recipes/demo.toml` on them. Its 44 captions are then asked for their
+film in four galleries of 1,000: new films of the sixteen photographs, among films of 984 photographs that the
+model has not seen; with K = 50 candidates, and with all 1,000. Published beside it: captions of the unseen
 photographs, which this model cannot tell apart, and a gallery of 63 films of each demo photograph, which are
-more than K and differ by little. Then steps of `retrieval.train` (`training_speed.py`) for the demo's model, on
-mp4 and frames shards, and for a ViT-B-32. Without `--distractors` the agreement is not judged.
+more than K and differ by little. Then steps of `retrieval.train` (`training_speed.py`) for the demo's model,
+on mp4 and frames shards, and for a ViT-B-32. Without `--distractors` the agreement is not judged.
 
     python benchmarks/retrieval_speed.py [--distractors FOLDER] [--run FOLDER] [--scratch FOLDER] [--quick]
 """
