@@ -33,7 +33,7 @@ from animate.plan import (
 )
 from animate.recipe import BuildRecipe
 from animate.render import check_device
-from animate.retry import plan_again
+from animate.retry import plan_again, without_overtaken
 from animate.shard import build_shard
 from animate.sources import open_source
 from animate.writers import read_stats
@@ -156,7 +156,9 @@ def build(
 
     with open_shard_set(out) as place:
         plan = open_plan(place, recipe.content(), source.fingerprint(), freeze, overwrite=overwrite)
-        if retry_failed and len(_finished(plan, place, recipe.takes)) == len(plan.shards):
+        finished = _finished(plan, place, recipe.takes)
+        plan = without_overtaken(plan, finished, place)
+        if retry_failed and len(finished) == len(plan.shards):
             plan = plan_again(plan, place, _location(place), samples_per_shard, recipe.takes)
         return run_plan(
             plan,

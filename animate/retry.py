@@ -9,7 +9,7 @@ key alone: made late, it has the bytes that it would have had at once.
 import dataclasses
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from animate.data import Part, ShardPlan
 from animate.place import OURS, BuildRefused, Place
-from animate.plan import Plan, cut, frozen_folder, write_plan
+from animate.plan import SHARD_SUFFIXES, Plan, cut, frozen_folder, write_plan
 
 #: Statuses that another try may mend; an opt-out or a blocked address it does not.
 MENDABLE = ("failed_to_download", "download_timed_out")
@@ -52,6 +52,30 @@ def plan_again(plan: Plan, place: Place, out: str, samples_per_shard: int, takes
     longer = dataclasses.replace(plan, shards=(*plan.shards, *again))
     write_plan(place, longer)
     return longer
+
+
+def without_overtaken(plan: Plan, finished: Collection[str], place: Place) -> Plan:
+    """The plan without the tries after one of which a shard is to be made again (it was faulty, or lost).
+
+    Made again, that shard may have clips that they have too, so they go; written before this returns.
+    """
+    unfinished = next((shard for shard in plan.shards if shard.name not in finished), None)
+    if unfinished is None:
+        return plan
+    same_try = [shard for shard in plan.shards if _same_try(shard, unfinished)]
+    kept, overtaken = plan.shards[: same_try[-1].index + 1], plan.shards[same_try[-1].index + 1 :]
+    if not overtaken:
+        return plan
+    for shard in overtaken:
+        for suffix in reversed(SHARD_SUFFIXES):  # the marker first: cut off here, all of this is done again
+            place.remove(shard.name + suffix)
+    shorter = dataclasses.replace(plan, shards=kept)
+    write_plan(place, shorter)
+    return shorter
+
+
+def _same_try(one: ShardPlan, other: ShardPlan) -> bool:
+    return one.part.path == other.part.path if one.again and other.again else not (one.again or other.again)
 
 
 def _copy_rows(

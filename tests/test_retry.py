@@ -150,6 +150,28 @@ def test_a_retry_that_was_cut_off_goes_on(recipe, tmp_path, monkeypatch):
     assert all_files(cut_off) == all_files(quiet)
 
 
+@pytest.mark.parametrize("lost", ["00000", "00003"])
+def test_a_shard_that_is_made_again_takes_the_later_tries_with_it(recipe, tmp_path, monkeypatch, lost):
+    undisturbed, out = tmp_path / "undisturbed", tmp_path / "out"
+    down(monkeypatch)
+    build(recipe, undisturbed, workers=0)
+    for rows in ((0, 1, 5, 9, 10), (5, 9)):  # shards 0 to 2, then 3 and 4
+        down(monkeypatch, *rows)
+        build(recipe, out, workers=0, retry_failed=True)
+    down(monkeypatch)
+    build(recipe, out, workers=0, retry_failed=True)  # shard 5
+    assert clips(out) == clips(undisturbed)
+    (out / f"{lost}_stats.json").unlink()  # as `verify --repair` would
+    report = build(recipe, out, workers=0)
+    assert report.complete
+    assert (report.inputs, sum(report.rejected.values()) + report.clips) == (24, 24)
+    assert verify(str(out)) == []
+    report = build(recipe, out, workers=0, retry_failed=True)
+    assert (report.inputs, report.clips, report.rejected) == (24, 22, {"failed_to_download": 2})
+    assert verify(str(out)) == []
+    assert clips(out) == clips(undisturbed)
+
+
 def test_a_retry_on_ray_is_the_same(recipe, tmp_path, monkeypatch):
     outs = [tmp_path / "here", tmp_path / "ray"]
     for workers, out in zip((0, 2), outs, strict=True):
