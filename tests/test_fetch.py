@@ -1,8 +1,6 @@
 """Downloading from a local server that does all that servers do, and what may not be connected to."""
 
-import http.server
 import socket
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -18,12 +16,13 @@ from animate.fetch.guard import GuardedOpener, Refused, is_public
 from animate.fetch.process import stop_running
 from animate.recipe import FetchRecipe, SourceRecipe
 from animate.sources import SourceError, open_source, read_part
+from tests.serving import Quiet, served
 
 DEMO = Path(__file__).parents[1] / "animate" / "demo"
 IMAGE = (DEMO / "cat.jpg").read_bytes()
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
+class Handler(Quiet):
     """Answers by path: an image, or one of the ways not to get one."""
 
     robots = b""
@@ -80,17 +79,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, *args: object) -> None:
-        return
-
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    site = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=site.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{site.server_port}"
-    site.shutdown()
-    site.server_close()
+    with served(Handler) as address:
+        yield address
 
 
 def opener(**options) -> GuardedOpener:

@@ -1,12 +1,10 @@
 """Whole builds from a list of addresses on a local server: every row accounted for, the same after a kill."""
 
-import http.server
 import json
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -15,6 +13,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from tests.serving import served
 from tests.test_fetch import NAMES, Handler
 
 ROOT = Path(__file__).parents[1]
@@ -42,17 +41,13 @@ class Photographs(Handler):
 
 @pytest.fixture(scope="module")
 def list_file(tmp_path_factory) -> Iterator[Path]:
-    site = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Photographs)
-    threading.Thread(target=site.serve_forever, daemon=True).start()
-    address = f"http://127.0.0.1:{site.server_port}"
     names = [str(i) for i in range(36)]
     for i, name in enumerate(NAMES):
         names.insert(3 * i, name)
     path = tmp_path_factory.mktemp("list") / "cc3m.tsv"
-    path.write_text("".join(f"caption {i}\t{address}/{name}\n" for i, name in enumerate(names)))
-    yield path
-    site.shutdown()
-    site.server_close()
+    with served(Photographs) as address:
+        path.write_text("".join(f"caption {i}\t{address}/{name}\n" for i, name in enumerate(names)))
+        yield path
 
 
 def command(list_file: Path, out: Path) -> list[str]:

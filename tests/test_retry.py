@@ -1,9 +1,7 @@
 """`animate build --retry-failed`, on a server whose images come back."""
 
 import dataclasses
-import http.server
 import json
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
@@ -19,6 +17,7 @@ from animate.shard import build_shard
 from animate.stats import stats
 from animate.ustar import read_samples
 from animate.verify import verify
+from tests.serving import Quiet, served
 from tests.shard_sets import all_files
 
 DEMO = Path(__file__).parents[1] / "animate" / "demo"
@@ -26,7 +25,7 @@ IMAGES = [(DEMO / f"{name}.jpg").read_bytes() for name in ("cat", "coffee", "roc
 ROWS = 11
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
+class Handler(Quiet):
     """`/7.jpg` is an image, or 503 while 7 is down; `/gone` is 404 for ever."""
 
     down: ClassVar[set[int]] = set()
@@ -44,17 +43,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(image)
 
-    def log_message(self, *args: object) -> None:
-        return
-
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    site = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=site.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{site.server_port}"
-    site.shutdown()
-    site.server_close()
+    with served(Handler) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
