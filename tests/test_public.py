@@ -21,11 +21,11 @@ COMMANDS = {
     "build": [
         "--out --src --recipe --format --takes --limit --seed --size --frames --fps --set",
         "--urls --root --sample --keep-images --allow-private",
-        "--workers --address --overwrite --time-limit",
+        "--workers --address --device --overwrite --retry-failed --time-limit",
     ],
     "doctor": [],
     "fetch": ["--out --urls --root --recipe --set --retry-failed --allow-private src"],
-    "materialize": ["--format --out shards", "--workers --address --overwrite --time-limit"],
+    "materialize": ["--format --out shards", "--workers --address --device --overwrite --time-limit"],
     "plan": ["--src --out --urls --root --recipe --set --workers"],
     "preview": ["--all --fps --frames --out --seed --shot --size image"],
     "sources": ["--root name"],
