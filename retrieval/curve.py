@@ -1,17 +1,12 @@
-"""Accuracy, time and pairs scored against K, the number of candidates re-ranked: numbers and a picture."""
+"""The curve over K, the number of candidates re-ranked: its values as they are asked for, and its picture."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from retrieval import metrics
-from retrieval.datasets import DataError
-from retrieval.directions import score_direction
-from retrieval.encode import Encoded
-from retrieval.model import Retriever
+from retrieval.datasets.errors import DataError
 
 Point = Mapping[str, Any]
 
@@ -33,31 +28,6 @@ def parse_curve(text: str) -> list[int | None]:
         else:
             raise DataError(f"curve = {text!r}: {part!r} is neither a number above 0 nor all")
     return [*sorted(values), *([None] if everything else [])]
-
-
-def curve_point(model: Retriever, encoded: Encoded, k: int | None, device: torch.device) -> dict[str, Any]:
-    """Text to video at one K: accuracy, wall time of a query, pairs that the fine stage scored for it."""
-    split = encoded.split
-    direction = score_direction(
-        model, encoded.texts, encoded.videos, len(split.video_ids), rows="text", top_k=k, device=device
-    )
-    ranks = metrics.text_to_video(direction.final, split.caption_videos)
-    queries = len(encoded.texts.features)
-    summary = metrics.summarise(ranks)
-    return {
-        "K": k if k is not None else len(split.video_ids),
-        "all": k is None,
-        **{f"R@{at}": value for at, value in summary.recall.items()},
-        "MnR": summary.mean_rank,
-        "oracle_recall": 100.0
-        * float(
-            metrics.text_to_video(direction.coarse, split.caption_videos)
-            .hits(k or len(split.video_ids))
-            .mean()
-        ),
-        "ms_per_query": 1000.0 * (direction.coarse_seconds + direction.fine_seconds) / queries,
-        "pairs_per_query": direction.pairs / queries,
-    }
 
 
 def draw_curve(points: Sequence[Point], path: Path, title: str) -> None:

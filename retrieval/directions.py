@@ -1,16 +1,21 @@
 """Score matrices of both directions, from encoded videos and texts; unreadable videos stay out of reach."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
+from retrieval.compute import Compute
 from retrieval.encode import EncodedTexts, EncodedVideos, Ragged
 from retrieval.model import Features, Retriever
-from retrieval.score import Rows, candidates, coarse, fine, fuse, keep_order_below
+from retrieval.score import Retrieved, Rows, coarse, rescore
+
+#: The stage that is none: candidates in random order.
+CHANCE = "chance within K"
 
 # Queries whose candidates are held with their tokens at once.
 _QUERIES_AT_ONCE = 64
@@ -23,6 +28,7 @@ class Direction:
     coarse: stage 1. joint, fused: the fine stage alone and with the coarse score as its prior, above the
         rest of the row, which keeps its stage-1 order; only the order of a row means something. None
         without a fine stage. A video that could not be read has minus infinity everywhere.
+    candidates: what the fine stage ordered anew; None without one.
     pairs: query-item pairs that the fine stage scored.
     coarse_seconds, fine_seconds: wall time of all queries, encoding not included.
     """
@@ -30,6 +36,7 @@ class Direction:
     coarse: Float[np.ndarray, "q g"]
     joint: Float[np.ndarray, "q g"] | None
     fused: Float[np.ndarray, "q g"] | None
+    candidates: Bool[np.ndarray, "q g"] | None
     pairs: int
     coarse_seconds: float
     fine_seconds: float
@@ -39,8 +46,18 @@ class Direction:
         """What the model answers with: fused where there is a fine stage."""
         return self.coarse if self.fused is None else self.fused
 
+    @property
+    def chance(self) -> Float[np.ndarray, "q g"] | None:
+        """A fine stage that knows nothing: all candidates tied above the rest, so that expected ranks are
+        those of
+        a random order. What the fine stage has to beat."""
+        if self.candidates is None:
+            return None
+        return np.where(self.candidates, np.finfo(self.coarse.dtype).max, self.coarse)
+
     def stages(self) -> dict[str, Float[np.ndarray, "q g"]]:
-        named = {"coarse": self.coarse, "fine": self.joint, "fused": self.fused}
+        """Scores by the name of their stage."""
+        named = {"coarse": self.coarse, "fine": self.joint, CHANCE: self.chance, "fused": self.fused}
         return {name: scores for name, scores in named.items() if scores is not None}
 
 
@@ -53,7 +70,7 @@ def score_direction(
     *,
     rows: Rows,
     top_k: int | None,
-    device: torch.device,
+    compute: Compute,
 ) -> Direction:
     """Captions ask for videos (`rows = "text"`) or videos for captions; fine sees the top K of each query.
 
@@ -62,21 +79,22 @@ def score_direction(
     words, films = texts.features, videos.features
     queries, gallery = (words, films) if rows == "text" else (films, words)
     started = time.perf_counter()
-    similarity = _similarity(model, words, films, device)
+    similarity = _similarity(model, words, films, compute)
     scores = similarity if rows == "text" else similarity.T.contiguous()
     coarse_seconds = time.perf_counter() - started
-    joint, fused, pairs = _rescore(model, queries, gallery, scores, rows, top_k, device)
-    fine_seconds = time.perf_counter() - started - coarse_seconds if pairs else 0.0
+    again = _rescore(model, queries, gallery, scores, rows, top_k, compute)
+    fine_seconds = 0.0 if again.joint is None else time.perf_counter() - started - coarse_seconds
 
-    def expand(matrix: Tensor) -> np.ndarray:
-        full = _expand(matrix if rows == "text" else matrix.T, texts, videos, num_videos)
+    def expand(matrix: Tensor, missing: float | bool = -np.inf) -> np.ndarray:
+        full = _expand(matrix if rows == "text" else matrix.T, texts, videos, num_videos, missing)
         return full if rows == "text" else full.T
 
     return Direction(
         coarse=expand(scores),
-        joint=None if joint is None else expand(joint),
-        fused=None if fused is None else expand(fused),
-        pairs=pairs,
+        joint=None if again.joint is None else expand(again.joint),
+        fused=None if again.fused is None else expand(again.fused),
+        candidates=None if again.joint is None else expand(again.candidates, False),
+        pairs=0 if again.joint is None else int(again.candidates.sum()),
         coarse_seconds=coarse_seconds,
         fine_seconds=fine_seconds,
     )
@@ -84,25 +102,30 @@ def score_direction(
 
 @torch.no_grad()
 def coarse_only(
-    model: Retriever, texts: EncodedTexts, videos: EncodedVideos, num_videos: int, device: torch.device
+    model: Retriever, texts: EncodedTexts, videos: EncodedVideos, num_videos: int, compute: Compute
 ) -> Float[np.ndarray, "c v"]:
     """Stage 1 of captions with videos."""
-    return _expand(_similarity(model, texts.features, videos.features, device), texts, videos, num_videos)
+    similarity = _similarity(model, texts.features, videos.features, compute)
+    return _expand(similarity, texts, videos, num_videos, -np.inf)
 
 
 def _similarity(
-    model: Retriever, words: Ragged, films: Ragged, device: torch.device
+    model: Retriever, words: Ragged, films: Ragged, compute: Compute
 ) -> Float[Tensor, "text video"]:
     """On the CPU when done, so that the time measured around it is the time it took."""
-    return coarse(_pooled(words, device), _pooled(films, device), model.temperature()).cpu()
+    return coarse(_pooled(words, compute.device), _pooled(films, compute.device), model.temperature()).cpu()
 
 
 def _expand(
-    matrix: Float[Tensor, "text video"], texts: EncodedTexts, videos: EncodedVideos, num_videos: int
-) -> Float[np.ndarray, "c v"]:
+    matrix: Shaped[Tensor, "text video"],
+    texts: EncodedTexts,
+    videos: EncodedVideos,
+    num_videos: int,
+    missing: float | bool,
+) -> Shaped[np.ndarray, "c v"]:
     """From different texts and readable videos to all captions and all videos."""
     by_text = matrix.numpy()
-    full = np.full((len(texts.rows), num_videos), -np.inf, dtype=by_text.dtype)
+    full = np.full((len(texts.rows), num_videos), missing, dtype=by_text.dtype)
     full[:, videos.readable] = by_text[texts.rows]
     return full
 
@@ -114,30 +137,35 @@ def _rescore(
     scores: Float[Tensor, "q g"],
     rows: Rows,
     top_k: int | None,
-    device: torch.device,
-) -> tuple[Tensor | None, Tensor | None, int]:
-    """Joint and fused matrices and the number of pairs scored; only candidates' tokens are ever gathered."""
-    if model.interaction is None:
-        return None, None, 0
-    joint = torch.empty(scores.shape, dtype=torch.float64)
-    fused = torch.empty(scores.shape, dtype=torch.float64)
-    pairs = 0
-    for first in range(0, len(scores), _QUERIES_AT_ONCE):
+    compute: Compute,
+) -> Retrieved:
+    """Stage 2 of all queries, some at a time, the workers in turn; each ends with all."""
+    firsts = range(0, len(scores), _QUERIES_AT_ONCE)
+    own: dict[int, Retrieved] = {}
+    for first in firsts[compute.group.rank :: compute.group.size]:
         block = scores[first : first + _QUERIES_AT_ONCE]
-        chosen = candidates(block, top_k)
-        needed, places = torch.unique(chosen.nonzero()[:, 1], return_inverse=True)
-        asked = queries.gather(np.arange(first, first + len(block)), device)
-        found = gallery.gather(needed.numpy(), device)
-        pair = torch.stack([chosen.nonzero()[:, 0], places], dim=1).to(device)
-        sides = (asked, found) if rows == "text" else (found, asked)
-        new = fine(model.interaction, *sides, pair if rows == "text" else pair.flip(1))
-        both = fuse(model.interaction, block[chosen].to(device), new)
-        for matrix, values in ((joint, new), (fused, both)):
-            full = torch.zeros(block.shape)
-            full[chosen] = values.float().cpu()
-            matrix[first : first + len(block)] = keep_order_below(block, full, chosen)
-        pairs += len(pair)
-    return joint, fused, pairs
+        with compute.autocast():
+            own[first] = rescore(
+                model.interaction,
+                queries.gather(np.arange(first, first + len(block)), compute.device),
+                lambda columns: gallery.gather(columns.numpy(), compute.device),
+                block,
+                top_k=top_k,
+                rows=rows,
+            )
+    done = compute.group.union(own)
+    blocks = [done[first] for first in firsts]
+    return Retrieved(
+        coarse=scores,
+        candidates=torch.cat([block.candidates for block in blocks]),
+        joint=_joined([block.joint for block in blocks]),
+        fused=_joined([block.fused for block in blocks]),
+    )
+
+
+def _joined(parts: Sequence[Tensor | None]) -> Tensor | None:
+    there = [part for part in parts if part is not None]
+    return torch.cat(there) if there else None
 
 
 def _pooled(ragged: Ragged, device: torch.device) -> Features:

@@ -13,10 +13,11 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from retrieval.cache import Cache, content_hash, key_of
+from retrieval.compute import Compute
 from retrieval.datasets import Clips, DataError, Fitted, FrameReader, Split
 from retrieval.model import Features, Retriever
 from retrieval.model.clip import ClipTowers
-from retrieval.video import Status, Unreadable
+from retrieval.video import Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,59 +98,82 @@ def encode_videos(
     clips: Clips,
     reader: FrameReader,
     *,
-    device: torch.device,
+    compute: Compute,
     batch_size: int = 64,
     threads: int = 2,
     cache: Cache | None = None,
 ) -> EncodedVideos:
     """Features of every readable video of `clips`; `DataError` if there is none.
 
-    With `cache`, features are kept under the hash of the chosen frames and of the model.
+    The workers of `compute` take batches in turn. With `cache`, features are kept under the hash of the
+    chosen frames, of the model and of the precision.
     """
-    digest = model_digest(model) if cache else ""
-    parts: list[Features] = []
-    seconds, readable = [], []
-    counts: Counter[Status] = Counter()
-    messages: list[str] = []
+    digest = f"{model_digest(model)} {compute.precision}" if cache else ""
+    own: dict[int, _Batch] = {}
+    firsts = range(0, len(clips), batch_size)
     with ThreadPoolExecutor(threads) as pool:
-        for first in range(0, len(clips), batch_size):
+        for first in firsts[compute.group.rank :: compute.group.size]:
             indices = range(first, min(first + batch_size, len(clips)))
             examples = list(pool.map(lambda i: clips.read(i, reader, None, 0), indices))
-            whole: list[Fitted] = []
-            for index, example in zip(indices, examples, strict=True):
-                counts[example.clip.status] += 1
-                if example.clip.message:
-                    messages.append(example.clip.message)
-                if not isinstance(example.clip, Unreadable):
-                    whole.append(example.clip)
-                    readable.append(index)
-                    seconds.append(example.clip.seconds)
-            if whole:
-                parts.append(_encode(model, whole, device, cache, digest))
+            whole = {
+                index: example.clip
+                for index, example in zip(indices, examples, strict=True)
+                if isinstance(example.clip, Fitted)
+            }
+            with compute.autocast():
+                features = (
+                    _encode(model, list(whole.values()), compute.device, cache, digest) if whole else None
+                )
+            own[first] = _Batch(
+                features=None if features is None else features.float().to("cpu"),
+                seconds=tuple(clip.seconds for clip in whole.values()),
+                readable=tuple(whole),
+                statuses=tuple(example.clip.status for example in examples),
+                messages=tuple(example.clip.message for example in examples if example.clip.message),
+            )
+    done = compute.group.union(own)
+    batches = [done[first] for first in firsts]
+    messages = tuple(message for batch in batches for message in batch.messages)
+    parts = [batch.features for batch in batches if batch.features is not None]
     if not parts:
         raise DataError(f"videos: none of {len(clips)} can be read ({_first(messages)})")
     return EncodedVideos(
         features=Ragged.of(parts),
-        seconds=tuple(seconds),
-        readable=np.array(readable, dtype=np.int64),
-        health=Health(counts=dict(counts), messages=tuple(messages)),
+        seconds=tuple(seconds for batch in batches for seconds in batch.seconds),
+        readable=np.array([index for batch in batches for index in batch.readable], dtype=np.int64),
+        health=Health(
+            counts=dict(Counter(status for batch in batches for status in batch.statuses)), messages=messages
+        ),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Batch:
+    """What one batch of videos gave: features of those that could be read, and how each could."""
+
+    features: Features | None
+    seconds: tuple[Float[np.ndarray, "t"], ...]
+    readable: tuple[int, ...]
+    statuses: tuple[Status, ...]
+    messages: tuple[str, ...]
 
 
 @torch.no_grad()
 def encode_texts(
-    model: Retriever, texts: Sequence[str], *, device: torch.device, batch_size: int = 256
+    model: Retriever, texts: Sequence[str], *, compute: Compute, batch_size: int = 256
 ) -> EncodedTexts:
-    """Features of the different ones among `texts`."""
+    """Features of the different ones among `texts`; the workers of `compute` take batches in turn."""
     once = {text: i for i, text in enumerate(dict.fromkeys(texts))}
     ordered = list(once)
+    own: dict[int, Features] = {}
+    firsts = range(0, len(ordered), batch_size)
+    for first in firsts[compute.group.rank :: compute.group.size]:
+        ids = model.tokenize(ordered[first : first + batch_size]).to(compute.device)
+        with compute.autocast():
+            own[first] = model.encode_text(ids).detach().float().to("cpu")
+    done = compute.group.union(own)
     return EncodedTexts(
-        features=Ragged.of(
-            [
-                model.encode_text(model.tokenize(ordered[i : i + batch_size]).to(device))
-                for i in range(0, len(ordered), batch_size)
-            ]
-        ),
+        features=Ragged.of([done[first] for first in firsts]),
         rows=np.array([once[text] for text in texts], dtype=np.int64),
     )
 
@@ -169,7 +193,7 @@ def encode_split(
     split: Split,
     reader: FrameReader,
     *,
-    device: torch.device,
+    compute: Compute,
     batch_size: int,
     threads: int = 2,
     cache: Cache | None = None,
@@ -177,9 +201,9 @@ def encode_split(
     """Features of all captions and all readable videos of a split."""
     started = time.perf_counter()
     videos = encode_videos(
-        model, split.clips, reader, device=device, batch_size=batch_size, threads=threads, cache=cache
+        model, split.clips, reader, compute=compute, batch_size=batch_size, threads=threads, cache=cache
     )
-    texts = encode_texts(model, split.texts, device=device)
+    texts = encode_texts(model, split.texts, compute=compute)
     return Encoded(split=split, videos=videos, texts=texts, seconds=time.perf_counter() - started)
 
 

@@ -10,7 +10,7 @@ import torch
 from retrieval import metrics, normalise
 from retrieval.cache import Cache
 from retrieval.checkpoint import Checkpoint
-from retrieval.curve import curve_point
+from retrieval.compute import Compute
 from retrieval.datasets import Clips, DataError, Dataset, FrameReader, Split, open_dataset
 from retrieval.directions import Direction, coarse_only, score_direction
 from retrieval.encode import Encoded, encode_split, encode_texts
@@ -28,35 +28,34 @@ BEST_OWN, BEST_PER_VIDEO = metrics.VIDEO_TO_TEXT_RULES
 
 
 def score(
-    model: Retriever, encoded: Encoded, *, top_k: int | None, device: torch.device
+    model: Retriever, encoded: Encoded, *, top_k: int | None, compute: Compute
 ) -> tuple[Direction, Direction]:
     """Text to video, and video to text."""
     count = len(encoded.split.video_ids)
     by_text, by_video = (
-        score_direction(model, encoded.texts, encoded.videos, count, rows=rows, top_k=top_k, device=device)
+        score_direction(model, encoded.texts, encoded.videos, count, rows=rows, top_k=top_k, compute=compute)
         for rows in ("text", "video")
     )
     return by_text, by_video
 
 
 def evaluate_split(
-    model: Retriever, recipe: TrainRecipe, part: Part, *, device: torch.device | str
+    model: Retriever, recipe: TrainRecipe, part: Part, *, compute: Compute
 ) -> dict[str, float]:
     """The flat numbers that a training run logs and selects by, of the stage that answers.
 
     Keys: `t2v_R@1` and so on, `v2t_…` by the best own caption among all captions, and `mean_R@1`.
     """
     split = part_of(open_dataset(recipe.data), part)
-    device = torch.device(device)
     encoded = encode_split(
         model,
         split,
         FrameReader.of(recipe.frames, cache=recipe.data.cache),
-        device=device,
+        compute=compute,
         batch_size=recipe.eval.batch_size,
         threads=recipe.train.loader_threads,
     )
-    by_text, by_video = score(model, encoded, top_k=recipe.eval.top_k, device=device)
+    by_text, by_video = score(model, encoded, top_k=recipe.eval.top_k, compute=compute)
     columns = split.caption_videos
     ranks = {
         "t2v": metrics.text_to_video(by_text.final, columns),
@@ -149,14 +148,44 @@ def measure_normalised(
 
 @torch.no_grad()
 def bank_scores(
-    model: Retriever, train: Clips, encoded: Encoded, *, size: int, seed: int, device: torch.device
+    model: Retriever, train: Clips, encoded: Encoded, *, size: int, seed: int, compute: Compute
 ) -> np.ndarray:
     """Coarse scores of `size` training captions, drawn by the seed, with all videos of the split."""
     rng = np.random.default_rng(seed)
     drawn = rng.permutation(len(train))[:size]
     captions = [texts[int(rng.integers(len(texts)))] for i in drawn if (texts := train.captions(int(i)))]
-    texts = encode_texts(model, captions, device=device)
-    return coarse_only(model, texts, encoded.videos, len(encoded.split.video_ids), device)
+    texts = encode_texts(model, captions, compute=compute)
+    return coarse_only(model, texts, encoded.videos, len(encoded.split.video_ids), compute)
+
+
+def curve_point(model: Retriever, encoded: Encoded, k: int | None, compute: Compute) -> dict[str, Any]:
+    """Text to video at one K: accuracy, wall time of a query, pairs that the fine stage scored for it."""
+    split = encoded.split
+    direction = score_direction(
+        model, encoded.texts, encoded.videos, len(split.video_ids), rows="text", top_k=k, compute=compute
+    )
+    ranks = metrics.text_to_video(direction.final, split.caption_videos)
+    queries = len(encoded.texts.features)
+    summary = metrics.summarise(ranks)
+    chance = {}
+    if direction.chance is not None:
+        of_chance = metrics.summarise(metrics.text_to_video(direction.chance, split.caption_videos))
+        chance = {f"chance_R@{at}": value for at, value in of_chance.recall.items()}
+    return {
+        "K": k if k is not None else len(split.video_ids),
+        "all": k is None,
+        **{f"R@{at}": value for at, value in summary.recall.items()},
+        **chance,
+        "MnR": summary.mean_rank,
+        "oracle_recall": 100.0
+        * float(
+            metrics.text_to_video(direction.coarse, split.caption_videos)
+            .hits(k or len(split.video_ids))
+            .mean()
+        ),
+        "ms_per_query": 1000.0 * (direction.coarse_seconds + direction.fine_seconds) / queries,
+        "pairs_per_query": direction.pairs / queries,
+    }
 
 
 def _summaries(ranks: metrics.Ranks) -> dict[str, Any]:
@@ -186,19 +215,20 @@ def evaluate(
     refuse_overlap(checkpoint.info.get("trained_on"), split)
     model, recipe = checkpoint.model, checkpoint.recipe
     reader = FrameReader.of(recipe.frames, cache=recipe.data.cache)
+    compute = Compute(device=device, precision=recipe.train.precision)
     cache = Cache(folder=Path(recipe.data.cache) / "features") if recipe.data.cache else None
     on_stage(f"encode {len(split.video_ids):,} videos and {len(split.captions):,} captions")
     encoded = encode_split(
         model,
         split,
         reader,
-        device=device,
+        compute=compute,
         batch_size=recipe.eval.batch_size,
         threads=recipe.train.loader_threads,
         cache=cache,
     )
     on_stage("score all pairs, then the candidates again")
-    by_text, by_video = score(model, encoded, top_k=top_k, device=device)
+    by_text, by_video = score(model, encoded, top_k=top_k, compute=compute)
     result: dict[str, Any] = {
         "protocol": protocol(
             split,
@@ -207,10 +237,10 @@ def evaluate(
             checkpoint.info,
             top_k=top_k,
             post_processing=post_processing,
-            device=device,
+            compute=compute,
         ),
         "model": {
-            "checkpoint": checkpoint.folder.name,
+            "checkpoint": Path(checkpoint.reference).name,
             **{key: checkpoint.info.get(key) for key in ("step", "digest", "trained_on", "activation")},
         },
         "videos_by_status": encoded.videos.health.counts,
@@ -227,11 +257,13 @@ def evaluate(
             if dataset.train is None:
                 raise DataError("post = 'query-bank': needs the training part's captions, and there is none")
             on_stage("score the query bank")
-            bank = bank_scores(model, dataset.train, encoded, size=BANK_SIZE, seed=recipe.seed, device=device)
+            bank = bank_scores(
+                model, dataset.train, encoded, size=BANK_SIZE, seed=recipe.seed, compute=compute
+            )
         result["post_processed"] = measure_normalised(
             encoded, by_text, by_video, bank, with_dual_softmax="dual-softmax" in post_processing
         )
     for k in curve:
         on_stage(f"curve, K = {'all' if k is None else k}")
-        result.setdefault("curve", []).append(curve_point(model, encoded, k, device))
+        result.setdefault("curve", []).append(curve_point(model, encoded, k, compute))
     return result

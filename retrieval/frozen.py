@@ -42,7 +42,7 @@ class FrozenFrames:
                 one = made[end - length : end].float().to("cpu")
                 kept[key] = one
                 self._put(key, one)
-        single = _padded([features for key in keys if (features := kept[key]) is not None], mask)
+        single = Features.cat([features for key in keys if (features := kept[key]) is not None])
         return model.pool_frames(single.to(device), mask.to(device))
 
     def _get(self, key: str) -> Features | None:
@@ -85,16 +85,3 @@ def _random_state(device: torch.device) -> Tensor:
 def _content(clip: Tensor) -> str:
     pixels = clip.contiguous().numpy()
     return f"{content_hash(pixels.tobytes())} {pixels.shape} {pixels.dtype}"
-
-
-def _padded(clips: list[Features], mask: Bool[Tensor, "b t"]) -> Features:
-    """Features of all b * t places, zeros where there is no frame."""
-    there = Features.cat(clips)
-    places = mask.flatten()
-
-    def spread(values: Tensor) -> Tensor:
-        whole = values.new_zeros(len(places), *values.shape[1:])
-        whole[places] = values
-        return whole
-
-    return Features(pooled=spread(there.pooled), tokens=spread(there.tokens), mask=spread(there.mask))

@@ -15,12 +15,11 @@ from torch import Tensor
 
 from retrieval import loss, score
 from retrieval.batch import Batch
+from retrieval.compute import autocast
 from retrieval.frozen import FrozenFrames
 from retrieval.group import Group
 from retrieval.model import Features, Retriever
 from retrieval.recipe import LossSpec, Precision
-
-AUTOCAST_DTYPES: dict[Precision, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +79,7 @@ def accumulate_gradients(
     if model.interaction is not None:
         hard = _hard_negatives(scores.detach(), negative, spec, generator)
         for chunk in _chunks(rows, micro_batch):
-            with _autocast(device, precision):
+            with autocast(device, precision):
                 part = _matching(model, whole_text, whole_video, scores.detach(), hard, chunk)
             (scale * spec.match_weight * part).backward()
             matching = matching + part.detach()
@@ -155,7 +154,7 @@ class _Encoding:
 
     def _encode(self, chunk: slice) -> tuple[Features, Features]:
         frames, mask = self.frames[chunk], self.mask[chunk]
-        with _autocast(self.device, self.precision):
+        with autocast(self.device, self.precision):
             text = self.model.encode_text(self.ids[chunk].to(self.device, non_blocking=True))
             if self.frozen is not None:
                 video = self.frozen.encode_video(self.model, frames, mask, self.device)
@@ -230,11 +229,6 @@ def _chunks(rows: slice, size: int) -> list[slice]:
     """Consecutive pieces of at most `size` rows; one piece for 0."""
     step = size or rows.stop - rows.start
     return [slice(start, min(start + step, rows.stop)) for start in range(rows.start, rows.stop, step)]
-
-
-def _autocast(device: torch.device, precision: Precision) -> torch.autocast:
-    dtype = AUTOCAST_DTYPES.get(precision)
-    return torch.autocast(device.type, dtype=dtype, enabled=dtype is not None)
 
 
 def _replay_random(device: torch.device) -> Callable[[], AbstractContextManager[None]]:

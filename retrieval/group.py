@@ -33,11 +33,15 @@ class Group:
 
     def union(self, part: Mapping[int, T]) -> dict[int, T]:
         """The entries of all workers; workers with the same key have the same value."""
+        return {key: value for one in self.exchange(dict(part)) for key, value in one.items()}
+
+    def exchange(self, part: T) -> list[T]:
+        """The parts of all workers in order of rank; each is pickled, so tensors should lie on the CPU."""
         if self.size == 1:
-            return dict(part)
+            return [part]
         parts: list[Any] = [None] * self.size
-        distributed.all_gather_object(parts, dict(part))
-        return {key: value for one in parts for key, value in one.items()}
+        distributed.all_gather_object(parts, part)
+        return parts
 
     def largest(self, value: int) -> int:
         """The largest value that any worker has."""

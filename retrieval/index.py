@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
+from animate.strict_toml import to_table
 from retrieval.checkpoint import Checkpoint
 from retrieval.datasets import DataError, Fitted, FrameReader
 from retrieval.datasets.files import VIDEO_SUFFIXES
@@ -59,7 +60,9 @@ def build_gallery(
     reader = FrameReader.of(recipe.frames, cache=recipe.data.cache)
     paths = find_gallery_videos(folder)
     facts = {
-        "checkpoint": str(checkpoint.folder.resolve()),
+        "checkpoint": checkpoint.reference,
+        "model": to_table(recipe.model),
+        "precision": recipe.train.precision,
         "model_digest": checkpoint.info["digest"],
         "frames": reader.describe(),
         "videos": str(folder.resolve()),

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 
 from animate.strict_toml import RecipeError
-from retrieval import checkpoint, datasets, evaluate
+from retrieval import checkpoint, datasets, evaluate, runs
+from retrieval.compute import Compute
 from retrieval.group import Group
 from retrieval.model import Retriever
 from retrieval.recipe import TrainRecipe
@@ -39,7 +40,7 @@ class Job:
             checkpoint.start_model(self.recipe),
             data,
             out=self.out,
-            evaluate=_evaluation(self.recipe, device),
+            evaluate=_evaluation(self.recipe, device, group),
             device=device,
             group=group,
             resume=self.resume,
@@ -66,7 +67,7 @@ def launch(
 
         use_gpu = pick_device(device).type == "cuda"
         run_on_ray(job, workers=workers, use_gpu=use_gpu, storage=job.out / "ray", on_step=on_step)
-    return checkpoint.find_checkpoint(job.out)
+    return runs.find_checkpoint(job.out)
 
 
 def pick_device(name: str) -> torch.device:
@@ -80,16 +81,17 @@ def _seen_before(start_from: str) -> dict[str, Any] | None:
     """What the run behind `start_from` was trained on, and whether test chose it; None for a fresh start."""
     if not start_from:
         return None
-    info = checkpoint.read_info(checkpoint.find_checkpoint(Path(start_from)))
+    info = runs.read_info(runs.find_checkpoint(Path(start_from)))
     return {**(info.get("trained_on") or {}), "looked_at_test": info["looked_at_test"]}
 
 
-def _evaluation(recipe: TrainRecipe, device: torch.device) -> Evaluate | None:
+def _evaluation(recipe: TrainRecipe, device: torch.device, group: Group) -> Evaluate | None:
     split = recipe.eval.select_on
     if split == "none":
         return None
 
     def measure(model: Retriever) -> dict[str, float]:
-        return evaluate.evaluate_split(model, recipe, split, device=device)
+        compute = Compute(device=device, precision=recipe.train.precision, group=group)
+        return evaluate.evaluate_split(model, recipe, split, compute=compute)
 
     return measure

@@ -80,11 +80,16 @@ class MovingAverage:
         self.own: dict[str, Tensor] | None = None
 
     @torch.no_grad()
-    def update(self) -> None:
-        """Take in the parameters as they are after a step."""
+    def update(self, steps: int) -> None:
+        """Take in the parameters as they are after so many steps.
+
+        The decay warms up to its value: else the average of a short run would be mostly what it started from.
+        """
+        if not self.decay:
+            return
+        decay = min(self.decay, (1 + steps) / (10 + steps))
         for name, value in self.model.named_parameters():
-            if self.decay:
-                self.average[name].lerp_(value, 1 - self.decay)
+            self.average[name].lerp_(value, 1 - decay)
 
     @contextmanager
     def applied(self) -> Iterator[None]:

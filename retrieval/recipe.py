@@ -14,6 +14,10 @@ from animate.strict_toml import RecipeError, apply_overrides, from_table, read_t
 Activation = Literal["auto", "gelu", "quick_gelu"]
 Head = Literal["none", "eot", "tokens"]
 Precision = Literal["fp32", "bf16", "fp16"]
+#: How names of models begin that are no names of open_clip's own list, and the file that describes such a
+#: model.
+LOCAL_DIR, HF_HUB, OPEN_CLIP_CONFIG = "local-dir:", "hf-hub:", "open_clip_config.json"
+
 SelectOn = Literal["none", "validation", "test"]
 
 
@@ -31,11 +35,14 @@ def _positive(name: str, value: int | float) -> None:
 class ModelSpec:
     """Which dual encoder, from where, and how frame vectors become one video vector."""
 
-    # A registered open_clip name, "local-dir:FOLDER", or the path of an open_clip config JSON ...
+    # A registered open_clip name, "hf-hub:ORG/NAME", or a path: of a weights file whose shapes tell its
+    # architecture, of an open_clip config JSON, or of a folder of config and weights (also
+    # "local-dir:FOLDER") ...
     name: str = ""
     # ... or the architecture itself: the table of an open_clip config (embed_dim, vision_cfg, text_cfg).
     config: dict[str, Any] = field(default_factory=dict)
-    # "" (a local-dir brings its own), a pretrained tag of `name`, or the path of a .pt or .safetensors file.
+    # "" (a folder, a hub's name and a weights file bring their own), a pretrained tag of `name`, or the path
+    # of a .pt or .safetensors file.
     weights: str = ""
     # Without weights the encoders start from noise; that has to be said.
     random_weights: bool = False

@@ -1,5 +1,6 @@
 """Scores of text-video pairs: coarse() for all of them, fine() for chosen ones, fuse() for both together."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -49,8 +50,11 @@ def fine(
     """Joint-only scores of p (text row, video row) pairs."""
     if not len(pairs):
         return text.pooled.new_zeros(0, dtype=torch.float32)
+    videos, row = torch.unique(pairs[:, 1], return_inverse=True)
+    watched = interaction.watch(video.take(videos))
     scores = [
-        interaction(text[some[:, 0]], video[some[:, 1]]).float() for some in pairs.split(pairs_per_pass)
+        interaction(text.take(texts), watched.take(rows)).float()
+        for texts, rows in zip(pairs[:, 0].split(pairs_per_pass), row.split(pairs_per_pass), strict=True)
     ]
     return torch.cat(scores)
 
@@ -59,7 +63,7 @@ def fuse(
     interaction: Interaction, coarse_scores: Float[Tensor, "..."], joint_scores: Float[Tensor, "..."]
 ) -> Float[Tensor, "..."]:
     """Both stages together: the joint score and the coarse one as its prior, with its learned weight."""
-    return joint_scores + interaction.prior_weight() * coarse_scores
+    return joint_scores + interaction.prior_weight().to(coarse_scores.device) * coarse_scores
 
 
 def candidates(coarse_scores: Float[Tensor, "q g"], top_k: int | None) -> Bool[Tensor, "q g"]:
@@ -95,25 +99,32 @@ def keep_order_below(
 
 
 @torch.no_grad()
-def retrieve(
+def rescore(
     interaction: Interaction | None,
-    text: Features,
-    video: Features,
-    temperature: Float[Tensor, ""] | float,
+    queries: Features,
+    gallery: Callable[[Int[Tensor, " n"]], Features],
+    scores: Float[Tensor, "q g"],
     *,
     top_k: int | None,
-    rows: Rows = "text",
-    pairs_per_pass: int = 1024,
+    rows: Rows,
 ) -> Retrieved:
-    """Stage 1 on all pairs, stage 2 on the top K of each query; `rows` says which side asks."""
-    by_text = coarse(text, video, temperature)
-    scores = by_text if rows == "text" else by_text.T
+    """Stage 2 on the top K of each query, given stage 1's scores: the one way in which anything is re-ranked.
+
+    gallery: the features of the items in some columns; asked once, and for candidates alone. `rows` says
+        which side asks, "text" or "video".
+    """
     chosen = candidates(scores, top_k)
     if interaction is None:
         return Retrieved(coarse=scores, candidates=chosen, joint=None, fused=None)
-    pairs = chosen.nonzero()
-    pairs_by_text = pairs if rows == "text" else pairs.flip(1)
-    joint = fine(interaction, text, video, pairs_by_text, pairs_per_pass)
+    places = chosen.nonzero()
+    columns, place_of = torch.unique(places[:, 1], return_inverse=True)
+    items = gallery(columns)
+    pairs = torch.stack([places[:, 0], place_of], dim=1).to(items.pooled.device)
+    if rows == "text":
+        joint = fine(interaction, queries, items, pairs)
+    else:
+        joint = fine(interaction, items, queries, pairs.flip(1))
+    joint = joint.to(scores.device)
     fused = fuse(interaction, scores[chosen], joint)
     return Retrieved(
         coarse=scores,

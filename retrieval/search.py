@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import torch
 
 from retrieval.checkpoint import Checkpoint
+from retrieval.compute import Compute
 from retrieval.datasets import DataError
 from retrieval.gallery import Gallery
-from retrieval.model import Features, Retriever
-from retrieval.score import fine, fuse
+from retrieval.model import Retriever
+from retrieval.recipe import Precision
+from retrieval.score import rescore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +48,7 @@ def check_same_model(gallery: Gallery, checkpoint: Checkpoint) -> None:
     if gallery.facts["model_digest"] != checkpoint.info["digest"]:
         raise DataError(
             f"gallery: was made by a model with digest {gallery.facts['model_digest'][:12]}…, the checkpoint "
-            f"{checkpoint.folder} has {checkpoint.info['digest'][:12]}…; index the videos again"
+            f"{checkpoint.reference} has {checkpoint.info['digest'][:12]}…; index the videos again"
         )
 
 
@@ -59,6 +61,7 @@ def search(
     top: int,
     candidates: int,
     device: torch.device,
+    precision: Precision = "fp32",
     clock: Callable[[], float] = time.perf_counter,
 ) -> Found:
     """The `top` videos for a text; the fine stage reads and scores `candidates` entries of the gallery."""
@@ -69,15 +72,23 @@ def search(
     if not text.strip():
         raise DataError("text = '': there is nothing to search for")
     started = clock()
-    words = model.encode_text(model.tokenize([text]).to(device))
+    with Compute(device=device, precision=precision).autocast():
+        words = model.encode_text(model.tokenize([text]).to(device)).float()
     encoded = clock()
     rows, cosines = gallery.coarse(words.pooled[0].float().cpu().numpy(), candidates)
     coarse = torch.from_numpy(cosines).float() / model.temperature().cpu()
     proposed = clock()
-    joint = fused = None
-    if model.interaction is not None:
-        joint, fused = _fine(model, words, gallery.features(rows).to(device), coarse.to(device))
-    score = coarse if fused is None else fused
+    with Compute(device=device, precision=precision).autocast():
+        again = rescore(
+            model.interaction,
+            words,
+            lambda columns: gallery.features(rows[columns.numpy()]).to(device),
+            coarse[None],
+            top_k=None,  # the gallery's candidates are all that there are here
+            rows="text",
+        )
+    score = coarse if again.fused is None else again.fused[0]
+    joint = None if again.joint is None else again.joint[0]
     order = torch.argsort(score, descending=True, stable=True)[:top].tolist()
     rescored = clock()
     unit = torch.nn.functional.normalize(words.pooled[0].float().cpu(), dim=0)
@@ -107,13 +118,3 @@ def search(
         num_videos=len(gallery),
         num_read=len(rows) if joint is not None else 0,
     )
-
-
-def _fine(
-    model: Retriever, words: Features, videos: Features, coarse: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    assert model.interaction is not None
-    columns = torch.arange(len(videos), device=coarse.device)
-    pairs = torch.stack([torch.zeros_like(columns), columns], dim=1)
-    joint = fine(model.interaction, words, videos, pairs)
-    return joint.cpu(), fuse(model.interaction, coarse, joint).cpu()

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from retrieval.compute import Compute
 from retrieval.datasets import DataError, FrameReader, Split
 from retrieval.datasets.known import QUERIES, shared_videos
 from retrieval.recipe import TrainRecipe
@@ -38,7 +39,7 @@ def protocol(
     *,
     top_k: int | None,
     post_processing: Sequence[str],
-    device: torch.device,
+    compute: Compute,
 ) -> dict[str, Any]:
     """What a number means: two results compare only where these agree."""
     return {
@@ -59,9 +60,8 @@ def protocol(
         "selection_looked_at_test": bool(info.get("looked_at_test", recipe.eval.select_on == "test"))
         or any(bool(identity.get("looked_at_test")) for identity in _chain(info.get("trained_on"))),
         "versions": {name: _version(name) for name in VERSIONED} | {"python": platform.python_version()},
-        "device": torch.cuda.get_device_name(device)
-        if device.type == "cuda"
-        else platform.processor() or "cpu",
+        "precision": compute.precision,
+        "device": _device_name(compute.device),
     }
 
 
@@ -90,4 +90,12 @@ def _version(name: str) -> str:
 def _device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
+    return f"{_cpu_name()}, {torch.get_num_threads()} threads"
+
+
+def _cpu_name() -> str:
+    """As the processor calls itself; Linux tells in a file only, and `platform` does not read it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.is_file() else []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor() or f"{platform.machine()} CPU"

@@ -13,8 +13,9 @@ from typing import Any
 import torch
 
 from animate.strict_toml import RecipeError, differences, to_table
-from retrieval import checkpoint
+from retrieval import checkpoint, runs
 from retrieval.batch import Batch, TrainData
+from retrieval.errors import NotFinite
 from retrieval.frozen import FrozenFrames, frozen_frames
 from retrieval.gradients import Losses, accumulate_gradients
 from retrieval.group import Group
@@ -23,14 +24,11 @@ from retrieval.optimizer import MovingAverage, build_optimizer, freeze, rate_fac
 from retrieval.recipe import TrainRecipe
 from retrieval.run_log import RunLog
 
-# Metrics of the validation (or test) split, by name, of a model in eval mode.
+# Metrics of the validation (or test) split, by name, of a model in eval mode; called on every worker of the
+# run, which share the work.
 Evaluate = Callable[[Retriever], dict[str, float]]
 
 ALONE = Group()
-
-
-class NotFinite(RuntimeError):
-    """The loss or its gradient is NaN or infinite; the message names the file with the batch's keys."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +94,7 @@ def train(
         step=_open_run(out, recipe, group, resume=resume),
     )
     if state.step:
-        _restore(state, checkpoint.checkpoint_folder(out, state.step))
+        _restore(state, runs.checkpoint_folder(out, state.step))
     model.train()
     looked_for_frozen = False
     with RunLog(out, recipe, step=state.step) if group.rank == 0 else nullcontext() as log:
@@ -128,18 +126,17 @@ def train(
                 epoch_ends = state.step % steps_per_epoch == 0
                 if epoch_ends or (spec.checkpoint_every and state.step % spec.checkpoint_every == 0):
                     seen_so_far = trained_on() if trained_on is not None else None
-                    if log is not None:
-                        due = epoch_ends and _evaluation_is_due(recipe, epoch)
-                        _checkpoint(
-                            state,
-                            recipe,
-                            out,
-                            log,
-                            evaluate=evaluate if due else None,
-                            facts={"epoch": state.step / steps_per_epoch, "trained_on": seen_so_far},
-                        )
+                    due = epoch_ends and _evaluation_is_due(recipe, epoch)
+                    _checkpoint(
+                        state,
+                        recipe,
+                        out,
+                        log,
+                        evaluate=evaluate if due else None,
+                        facts={"epoch": state.step / steps_per_epoch, "trained_on": seen_so_far},
+                    )
                     group.wait()
-    return checkpoint.find_checkpoint(out)
+    return runs.find_checkpoint(out)
 
 
 def _one_step(
@@ -185,8 +182,8 @@ def _one_step(
     state.scaler.step(state.optimizer)
     state.scaler.update()
     model.clamp_temperature()
-    state.average.update()
     state.step += 1
+    state.average.update(state.step)
     return {**numbers, "temperature": model.temperature().item()}
 
 
@@ -222,7 +219,7 @@ def _not_finite(
     path = out / f"not_finite_step{step}_worker{group.rank}.json"
     keys = [key for batch in seen for key in batch.keys]
     # As text: NaN is not JSON.
-    checkpoint.write_json(path, {"step": step, "keys": keys, **{k: str(v) for k, v in numbers.items()}})
+    runs.write_json(path, {"step": step, "keys": keys, **{k: str(v) for k, v in numbers.items()}})
     return NotFinite(
         f"step {step}: loss {numbers['loss']}, gradient norm {numbers['gradient_norm']}; see {path}"
     )
@@ -243,37 +240,39 @@ def _steps_per_epoch(recipe: TrainRecipe, data: TrainData, group: Group) -> int:
 
 def _open_run(out: Path, recipe: TrainRecipe, group: Group, *, resume: bool) -> int:
     """The step to go on from, 0 for a new run, whose folder then holds the resolved recipe."""
-    found = checkpoint.checkpoints(out)
+    found = runs.checkpoints(out)
     if not resume:
-        if (out / "recipe.json").exists():
+        if (out / runs.RECIPE).exists():
             raise RecipeError(f"out = {str(out)!r}: holds a run already; resume it, or name another folder")
         group.wait()
         if group.rank == 0:
             out.mkdir(parents=True, exist_ok=True)
-            checkpoint.write_json(out / "recipe.json", to_table(recipe))
+            runs.write_json(out / runs.RECIPE, to_table(recipe))
         group.wait()
         return 0
-    if not (out / "recipe.json").is_file():
+    if not (out / runs.RECIPE).is_file():
         raise RecipeError(f"out = {str(out)!r}: holds no run to resume")
-    stored = json.loads((out / "recipe.json").read_text(encoding="utf-8"))
+    stored = json.loads((out / runs.RECIPE).read_text(encoding="utf-8"))
     if changed := differences(stored, to_table(recipe)):
         raise RecipeError(f"resume: the recipe is not the one this run began with: {'; '.join(changed)}")
-    return checkpoint.read_info(found[-1])["step"] if found else 0
+    return runs.read_info(found[-1])["step"] if found else 0
 
 
 def _checkpoint(
     state: State,
     recipe: TrainRecipe,
     out: Path,
-    log: RunLog,
+    log: RunLog | None,
     *,
     evaluate: Evaluate | None,
     facts: Mapping[str, Any],
 ) -> None:
-    """Evaluate where that is due, save, select, and drop what is no longer kept."""
+    """Evaluate where that is due, on all workers; the first, which has the log, saves, selects and prunes."""
     with state.average.applied():
         metrics = evaluate(state.model.eval()) if evaluate is not None else {}
         state.model.train()
+        if log is None:
+            return
         training = {
             "optimizer": state.optimizer.state_dict(),
             "scaler": state.scaler.state_dict(),
@@ -316,28 +315,29 @@ def _evaluation_is_due(recipe: TrainRecipe, epoch: int) -> bool:
 
 def _select(out: Path, recipe: TrainRecipe, step: int, metrics: Mapping[str, float]) -> None:
     """Point `selected.json` at this checkpoint if it is the best so far, or if nothing is measured."""
-    path = out / "selected.json"
+    path = out / runs.SELECTED
     name = recipe.eval.metric
     selected = {
-        "checkpoint": checkpoint.checkpoint_folder(out, step).name,
+        "checkpoint": runs.checkpoint_folder(out, step).name,
         "step": step,
         "select_on": recipe.eval.select_on,
         "looked_at_test": recipe.eval.select_on == "test",
     }
     if name in metrics:
         before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        # On a resume the file may speak of a checkpoint that is yet to be made again.
-        if before.get("step", step) < step and before.get("value", -math.inf) >= metrics[name]:
+        # Of equal ones the later: it has seen more. On a resume the file may speak of one yet to be made
+        # again.
+        if before.get("step", step) < step and before.get("value", -math.inf) > metrics[name]:
             return
-        checkpoint.write_json(path, {**selected, "metric": name, "value": metrics[name]})
+        runs.write_json(path, {**selected, "metric": name, "value": metrics[name]})
     elif recipe.eval.select_on == "none":
-        checkpoint.write_json(path, selected)
+        runs.write_json(path, selected)
 
 
 def _prune(out: Path, keep: int) -> None:
     """Remove all but the newest checkpoints and the selected one."""
-    path = out / "selected.json"
+    path = out / runs.SELECTED
     selected = json.loads(path.read_text(encoding="utf-8"))["checkpoint"] if path.is_file() else None
-    for folder in checkpoint.checkpoints(out)[:-keep]:
+    for folder in runs.checkpoints(out)[:-keep]:
         if folder.name != selected:
-            checkpoint.remove_checkpoint(folder)
+            runs.remove_checkpoint(folder)

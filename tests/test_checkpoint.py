@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from animate.strict_toml import RecipeError, to_table
-from retrieval import checkpoint
+from retrieval import checkpoint, runs
 from retrieval.checkpoint import CheckpointError
 from retrieval.model import Retriever
 from retrieval.recipe import TrainRecipe, recipe_from_table
@@ -80,7 +80,7 @@ def test_an_interrupted_write_leaves_the_checkpoint_before_it(tmp_path, monkeypa
     monkeypatch.setattr(checkpoint.torch, "save", fail)
     with pytest.raises(OSError, match="disk full"):
         store(tmp_path, recipe(), step=2)
-    assert [folder.name for folder in checkpoint.checkpoints(tmp_path)] == ["step_00000001"]
+    assert [folder.name for folder in runs.checkpoints(tmp_path)] == ["step_00000001"]
     assert checkpoint.load_checkpoint(tmp_path).info["step"] == 1
 
 
@@ -88,9 +88,9 @@ def test_the_selected_checkpoint_comes_before_the_newest(tmp_path):
     for step in (1, 2):
         store(tmp_path, recipe(), step=step)
     assert checkpoint.load_checkpoint(tmp_path).info["step"] == 2
-    checkpoint.write_json(tmp_path / "selected.json", {"checkpoint": "step_00000001"})
+    runs.write_json(tmp_path / "selected.json", {"checkpoint": "step_00000001"})
     assert checkpoint.load_checkpoint(tmp_path).info["step"] == 1
-    assert checkpoint.load_checkpoint(checkpoint.checkpoint_folder(tmp_path, 2)).info["step"] == 2
+    assert checkpoint.load_checkpoint(runs.checkpoint_folder(tmp_path, 2)).info["step"] == 2
 
 
 def test_no_checkpoint_is_a_message(tmp_path):
@@ -100,7 +100,7 @@ def test_no_checkpoint_is_a_message(tmp_path):
 
 def test_another_activation_is_refused_wherever_it_hides(tmp_path):
     store(tmp_path, recipe())
-    folder = checkpoint.find_checkpoint(tmp_path)
+    folder = runs.find_checkpoint(tmp_path)
     # in the JSON alone
     shutil.copytree(folder, tmp_path / "json")
     info = json.loads((folder / "checkpoint.json").read_text())
@@ -166,7 +166,7 @@ def test_the_seed_decides_random_weights_and_nothing_outside_changes():
 def test_equal_weights_are_equal_files(tmp_path):
     for run in ("a", "b"):
         store(tmp_path / run, recipe())
-    files = [checkpoint.find_checkpoint(tmp_path / run) / "model.safetensors" for run in ("a", "b")]
+    files = [runs.find_checkpoint(tmp_path / run) / "model.safetensors" for run in ("a", "b")]
     assert files[0].read_bytes() == files[1].read_bytes()
     digests = [checkpoint.load_checkpoint(tmp_path / run).info["digest"] for run in ("a", "b")]
     assert digests[0] == digests[1]

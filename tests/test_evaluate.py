@@ -8,15 +8,18 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import distributed, multiprocessing
 
 from retrieval import metrics, normalise
 from retrieval.cache import Cache
 from retrieval.checkpoint import load_checkpoint
+from retrieval.compute import Compute
 from retrieval.curve import draw_curve, parse_curve
 from retrieval.datasets import DataError, FrameReader, Split, open_dataset
-from retrieval.directions import score_direction
+from retrieval.directions import CHANCE, score_direction
 from retrieval.encode import Ragged, encode_split, encode_texts, encode_videos
 from retrieval.evaluate import BEST_OWN, BEST_PER_VIDEO, evaluate, evaluate_split, measure, part_of, score
+from retrieval.group import Group
 from retrieval.health import check_part, parts_of
 from retrieval.model import Features
 from retrieval.recipe import DataSpec
@@ -24,6 +27,7 @@ from retrieval.stamp import refuse_overlap, write_result
 from tests.judged import build, recipe_of, save_run, write_table
 
 CPU = torch.device("cpu")
+HERE = Compute(device=CPU)
 HEADS = ("none", "eot", "tokens")
 
 
@@ -40,8 +44,8 @@ def split_of(table: Path) -> Split:
 def numbers(split: Split, head: str, *, batch_size: int = 3, top_k: int | None = 4) -> dict:
     recipe = recipe_of({"name": "table"}, head)
     model = build(recipe)
-    encoded = encode_split(model, split, FrameReader.of(recipe.frames), device=CPU, batch_size=batch_size)
-    by_text, by_video = score(model, encoded, top_k=top_k, device=CPU)
+    encoded = encode_split(model, split, FrameReader.of(recipe.frames), compute=HERE, batch_size=batch_size)
+    by_text, by_video = score(model, encoded, top_k=top_k, compute=HERE)
     return measure(encoded, by_text, by_video, top_k=top_k)
 
 
@@ -91,7 +95,7 @@ def test_order_of_gallery_and_queries_and_batch_size_change_nothing(table, head)
 @pytest.mark.parametrize("head", HEADS)
 def test_a_gallery_that_is_not_square_gives_a_rank_to_every_query(table, head):
     found = numbers(split_of(table), head)
-    stages = {"coarse"} if head == "none" else {"coarse", "fine", "fused"}
+    stages = {"coarse"} if head == "none" else {"coarse", "fine", CHANCE, "fused"}
     assert set(found["text_to_video"]) == stages
     for stage in stages:
         row = found["text_to_video"][stage]["expected"]
@@ -99,6 +103,85 @@ def test_a_gallery_that_is_not_square_gives_a_rank_to_every_query(table, head):
         for rule, gallery in ((BEST_OWN, 20), (BEST_PER_VIDEO, 10)):
             row = found["video_to_text"][rule][stage]["expected"]
             assert (row["num_queries"], row["num_gallery"], row["num_failed"]) == (10, gallery, 1)
+
+
+def test_a_fine_stage_that_knows_nothing_is_at_chance_within_its_candidates(table):
+    """R@1 of a random order of K candidates is 1/K where the answer is among them, and 0 where it is not."""
+    split, recipe = split_of(table), recipe_of({"name": "table"})
+    model = build(recipe)
+    encoded = encode_split(model, split, FrameReader.of(recipe.frames), compute=HERE, batch_size=4)
+    for k in (1, 4, 10):
+        by_text, by_video = score(model, encoded, top_k=k, compute=HERE)
+        found = measure(encoded, by_text, by_video, top_k=k)["text_to_video"]
+        among = 100 * metrics.text_to_video(by_text.coarse, split.caption_videos).hits(k).mean()
+        assert found[CHANCE]["expected"]["R@1"] == pytest.approx(among / min(k, 9))  # one of ten is missing
+        assert found[CHANCE]["expected"]["R@10"] == pytest.approx(found["coarse"]["expected"]["R@10"])
+    with torch.no_grad():
+        for parameter in model.interaction.parameters():
+            parameter.zero_()
+    by_text, by_video = score(model, encoded, top_k=4, compute=HERE)
+    found = measure(encoded, by_text, by_video, top_k=4)
+    for stages in (found["text_to_video"], found["video_to_text"][BEST_OWN]):
+        assert stages["fine"] == stages[CHANCE]
+
+
+def share(rank: int, size: int, folder: str, table: str) -> None:
+    """One of `size` processes that evaluate together."""
+    torch.set_num_threads(1)
+    distributed.init_process_group(
+        "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=size
+    )
+    read: list[int] = []
+
+    class Counted(Shuffled):
+        def read(self, index, *others):
+            read.append(index)
+            return super().read(index, *others)
+
+    split, recipe = split_of(Path(table)), recipe_of({"name": "table"})
+    compute = Compute(device=CPU, group=Group(rank=rank, size=size))
+    model = build(recipe)
+    counted = replace(split, clips=Counted(split.clips, range(10)))
+    encoded = encode_split(model, counted, FrameReader.of(recipe.frames), compute=compute, batch_size=2)
+    by_text, by_video = score(model, encoded, top_k=4, compute=compute)
+    found = measure(encoded, by_text, by_video, top_k=4)
+    Path(folder, f"{rank}.json").write_text(json.dumps({"read": sorted(read), "found": found}))
+    distributed.destroy_process_group()
+
+
+def test_workers_share_an_evaluation_and_each_has_the_whole_result(table, tmp_path):
+    multiprocessing.spawn(share, args=(2, str(tmp_path), str(table)), nprocs=2)
+    told = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2)]
+    assert [one["read"] for one in told] == [[0, 1, 4, 5, 8, 9], [2, 3, 6, 7]]
+    alone = json.loads(json.dumps(numbers(split_of(table), "tokens", batch_size=2)))
+    assert told[0]["found"] == told[1]["found"] == alone
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_evaluation_computes_in_the_recipes_precision_and_says_so(table, tmp_path, precision):
+    data = {"name": "table", "held_out_table": str(table)}
+    recipe = recipe_of(data, train={"precision": precision})
+    checkpoint = load_checkpoint(save_run(tmp_path, recipe))
+    kinds: set[torch.dtype] = set()
+    for module in checkpoint.model.modules():
+        if isinstance(module, torch.nn.Linear):
+            module.register_forward_hook(lambda _, __, out: kinds.add(out.dtype))
+    result = evaluate(checkpoint, open_dataset(recipe.data), "test", top_k=3, device=CPU)
+    assert result["protocol"]["precision"] == precision
+    assert kinds == {torch.bfloat16 if precision == "bf16" else torch.float16}
+
+
+def test_a_result_names_the_processor(table, tmp_path):
+    checkpoint = load_checkpoint(
+        save_run(tmp_path, recipe_of({"name": "table", "held_out_table": str(table)}))
+    )
+    dataset = open_dataset(checkpoint.recipe.data)
+    device = evaluate(checkpoint, dataset, "test", top_k=3, device=CPU)["protocol"]["device"]
+    name, threads = device.rsplit(", ", 1)
+    assert threads == f"{torch.get_num_threads()} threads"
+    assert name not in ("", "cpu")
+    if Path("/proc/cpuinfo").is_file() and "model name" in Path("/proc/cpuinfo").read_text():
+        assert name in Path("/proc/cpuinfo").read_text()
 
 
 def test_candidates_of_all_is_the_same_as_k_at_the_size_of_the_gallery(table):
@@ -120,8 +203,8 @@ def test_only_the_candidates_of_each_query_are_scored_again(table):
 def test_below_k_the_first_stage_order_stays(table):
     split, recipe = split_of(table), recipe_of({"name": "table"})
     model = build(recipe)
-    encoded = encode_split(model, split, FrameReader.of(recipe.frames), device=CPU, batch_size=4)
-    by_text, by_video = score(model, encoded, top_k=3, device=CPU)
+    encoded = encode_split(model, split, FrameReader.of(recipe.frames), compute=HERE, batch_size=4)
+    by_text, by_video = score(model, encoded, top_k=3, compute=HERE)
     for direction in (by_text, by_video):
         for scores in (direction.joint, direction.fused):
             assert scores is not None
@@ -144,8 +227,8 @@ def test_equal_captions_tie_to_the_last_bit(tmp_path):
     table.write_text("".join(json.dumps(row) + "\n" for row in rows))
     recipe = recipe_of({"name": "table"})
     model = build(recipe)
-    encoded = encode_split(model, split_of(table), FrameReader.of(recipe.frames), device=CPU, batch_size=2)
-    _, by_video = score(model, encoded, top_k=2, device=CPU)
+    encoded = encode_split(model, split_of(table), FrameReader.of(recipe.frames), compute=HERE, batch_size=2)
+    _, by_video = score(model, encoded, top_k=2, compute=HERE)
     for scores in by_video.stages().values():
         np.testing.assert_array_equal(scores[:, 1], scores[:, 3])
 
@@ -171,7 +254,7 @@ def test_cached_features_are_the_encoded_ones(table, tmp_path):
     model, clips = build(recipe), split_of(table).clips
     reader, cache = FrameReader.of(recipe.frames), Cache(folder=tmp_path)
     plain, first, again = (
-        encode_videos(model, clips, reader, device=CPU, batch_size=4, cache=kept)
+        encode_videos(model, clips, reader, compute=HERE, batch_size=4, cache=kept)
         for kept in (None, cache, cache)
     )
     for other in (first, again):
@@ -182,14 +265,14 @@ def test_cached_features_are_the_encoded_ones(table, tmp_path):
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(1.1)
-    changed = encode_videos(model, clips, reader, device=CPU, batch_size=4, cache=cache)
+    changed = encode_videos(model, clips, reader, compute=HERE, batch_size=4, cache=cache)
     assert not torch.allclose(changed.features.pooled, plain.features.pooled)
     assert sum(path.is_file() for path in tmp_path.rglob("*")) == 18
 
 
 def test_flat_numbers_for_a_training_run(table):
     recipe = recipe_of({"name": "table", "held_out_table": str(table)})
-    flat = evaluate_split(build(recipe), recipe, "validation", device=CPU)
+    flat = evaluate_split(build(recipe), recipe, "validation", compute=HERE)
     assert flat["mean_R@1"] == (flat["t2v_R@1"] + flat["v2t_R@1"]) / 2
     assert flat["failed_videos"] == 1.0
     assert {"t2v_R@10", "t2v_MdR", "v2t_MnR"} <= set(flat)
@@ -208,7 +291,7 @@ def test_no_readable_video_is_an_error_and_not_a_score(tmp_path):
     (tmp_path / "v1.mp4").write_bytes(b"broken")
     recipe = recipe_of({"name": "table"})
     with pytest.raises(DataError, match="none of 2 can be read"):
-        encode_videos(build(recipe), split_of(table).clips, FrameReader.of(recipe.frames), device=CPU)
+        encode_videos(build(recipe), split_of(table).clips, FrameReader.of(recipe.frames), compute=HERE)
 
 
 # --- The stored result ------------------------------------------------------------------------------------
@@ -345,9 +428,9 @@ def test_an_unreadable_video_fails_its_own_queries_and_no_others(tmp_path):
 
     def ranks() -> metrics.Ranks:
         split = split_of(table)
-        videos = encode_videos(model, split.clips, FrameReader.of(recipe.frames), device=CPU)
-        texts = encode_texts(model, split.texts, device=CPU)
-        found = score_direction(model, texts, videos, 6, rows="text", top_k=3, device=CPU)
+        videos = encode_videos(model, split.clips, FrameReader.of(recipe.frames), compute=HERE)
+        texts = encode_texts(model, split.texts, compute=HERE)
+        found = score_direction(model, texts, videos, 6, rows="text", top_k=3, compute=HERE)
         return metrics.text_to_video(found.coarse, split.caption_videos)
 
     whole = ranks()

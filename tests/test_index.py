@@ -12,6 +12,7 @@ import torch
 
 from cli.retrieval_search import clock
 from retrieval.checkpoint import load_checkpoint
+from retrieval.compute import Compute
 from retrieval.datasets import DataError, Fitted, FrameReader, open_dataset
 from retrieval.directions import score_direction
 from retrieval.encode import encode_texts, encode_videos, pad_clips
@@ -23,6 +24,7 @@ from tests.clips import numbered, write_clip
 from tests.judged import build, recipe_of, save_run, write_table
 
 CPU = torch.device("cpu")
+HERE = Compute(device=CPU)
 QUERY = "a dog and a cat"
 
 
@@ -173,9 +175,9 @@ def test_a_search_ranks_as_an_evaluation_of_the_same_videos_does(indexed, videos
     split = open_dataset(DataSpec(name="table", held_out_table=str(videos / "clips" / "table.jsonl"))).test
     assert split is not None
     reader = FrameReader.of(checkpoint.recipe.frames)
-    encoded = encode_videos(checkpoint.model, split.clips, reader, device=CPU)
-    texts = encode_texts(checkpoint.model, [QUERY], device=CPU)
-    wanted = score_direction(checkpoint.model, texts, encoded, 8, rows="text", top_k=None, device=CPU)
+    encoded = encode_videos(checkpoint.model, split.clips, reader, compute=HERE)
+    texts = encode_texts(checkpoint.model, [QUERY], compute=HERE)
+    wanted = score_direction(checkpoint.model, texts, encoded, 8, rows="text", top_k=None, compute=HERE)
     found = search(checkpoint.model, gallery, QUERY, top=11, candidates=11, device=CPU)
     scores = {hit.video_id: hit for hit in found.hits}
     for i, video in enumerate(split.video_ids):

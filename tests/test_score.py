@@ -39,6 +39,13 @@ def module(head: str) -> Interaction | None:
 TEXT, VIDEO = features(7, 5, 0), features(11, 7, 1)
 
 
+def retrieve(interaction, text, video, temperature, *, top_k, rows="text") -> score.Retrieved:
+    """Both stages on features that lie at hand."""
+    by_text = score.coarse(text, video, temperature)
+    scores, queries, gallery = (by_text, text, video) if rows == "text" else (by_text.T, video, text)
+    return score.rescore(interaction, queries, gallery.take, scores, top_k=top_k, rows=rows)
+
+
 def test_coarse_is_cosine_over_temperature():
     found = score.coarse(TEXT, VIDEO, 0.05)
     expected = functional.cosine_similarity(TEXT.pooled[:, None], VIDEO.pooled[None], dim=-1) / 0.05
@@ -49,12 +56,12 @@ def test_coarse_is_cosine_over_temperature():
 @pytest.mark.parametrize("head", ["eot", "tokens"])
 def test_the_pairs_scored_are_the_pairs_asked_for(head, rows):
     interaction = module(head)
-    found = score.retrieve(interaction, TEXT, VIDEO, 0.5, top_k=None, rows=rows, pairs_per_pass=10)
+    found = retrieve(interaction, TEXT, VIDEO, 0.5, top_k=None, rows=rows)
     assert found.candidates.all()
     with torch.no_grad():
         for i in range(7):
             for j in range(11):
-                joint = interaction(TEXT[i : i + 1], VIDEO[j : j + 1])[0]
+                joint = interaction(TEXT[i : i + 1], interaction.watch(VIDEO[j : j + 1]))[0]
                 place = (i, j) if rows == "text" else (j, i)
                 coarse = found.coarse[place]
                 assert found.joint[place].item() == pytest.approx(joint.item(), abs=1e-4)
@@ -64,8 +71,8 @@ def test_the_pairs_scored_are_the_pairs_asked_for(head, rows):
 
 @pytest.mark.parametrize("top_k", [1, 3, 10])
 def test_below_k_the_first_stage_keeps_its_order_and_above_it_the_second_rules(top_k):
-    found = score.retrieve(module("tokens"), TEXT, VIDEO, 0.1, top_k=top_k)
-    everything = score.retrieve(module("tokens"), TEXT, VIDEO, 0.1, top_k=None)
+    found = retrieve(module("tokens"), TEXT, VIDEO, 0.1, top_k=top_k)
+    everything = retrieve(module("tokens"), TEXT, VIDEO, 0.1, top_k=None)
     for row in range(7):
         by_coarse = found.coarse[row].argsort(descending=True).tolist()
         by_fused = found.fused[row].argsort(descending=True).tolist()
@@ -81,12 +88,10 @@ def test_below_k_the_first_stage_keeps_its_order_and_above_it_the_second_rules(t
 def test_shuffling_and_batching_change_nothing(head, rows):
     """A leak test: no score may know where its pair stood or what stood beside it."""
     interaction = module(head)
-    plain = score.retrieve(interaction, TEXT, VIDEO, 0.1, top_k=4, rows=rows)
+    plain = retrieve(interaction, TEXT, VIDEO, 0.1, top_k=4, rows=rows)
     text_order = torch.randperm(7, generator=torch.Generator().manual_seed(1))
     video_order = torch.randperm(11, generator=torch.Generator().manual_seed(2))
-    shuffled = score.retrieve(
-        interaction, TEXT[text_order], VIDEO[video_order], 0.1, top_k=4, rows=rows, pairs_per_pass=3
-    )
+    shuffled = retrieve(interaction, TEXT.take(text_order), VIDEO.take(video_order), 0.1, top_k=4, rows=rows)
     orders = (text_order, video_order) if rows == "text" else (video_order, text_order)
     for name in ("coarse", "candidates", "joint", "fused"):
         before, after = getattr(plain, name), getattr(shuffled, name)
@@ -97,8 +102,8 @@ def test_shuffling_and_batching_change_nothing(head, rows):
 
 
 def test_a_query_alone_gets_the_scores_it_gets_in_company():
-    plain = score.retrieve(module("tokens"), TEXT, VIDEO, 0.1, top_k=4)
-    alone = score.retrieve(module("tokens"), TEXT[2:3], VIDEO, 0.1, top_k=4)
+    plain = retrieve(module("tokens"), TEXT, VIDEO, 0.1, top_k=4)
+    alone = retrieve(module("tokens"), TEXT[2:3], VIDEO, 0.1, top_k=4)
     torch.testing.assert_close(alone.fused, plain.fused[2:3], rtol=1e-4, atol=1e-4)
 
 

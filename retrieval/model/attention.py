@@ -21,7 +21,16 @@ class Attention(nn.Module):
         keys: Float[Tensor, "b k d"],
         keys_mask: Bool[Tensor, "b k"],
     ) -> Float[Tensor, "b q d"]:
-        key, value = self.keys_values(keys).chunk(2, dim=-1)
+        return self.attend(queries, self.keys_values(keys), keys_mask)
+
+    def attend(
+        self,
+        queries: Float[Tensor, "b q d"],
+        keys_values: Float[Tensor, "b k e"],
+        keys_mask: Bool[Tensor, "b k"],
+    ) -> Float[Tensor, "b q d"]:
+        """The same with `self.keys_values(keys)` made before, once for keys that many queries look at."""
+        key, value = keys_values.chunk(2, dim=-1)
         attended = functional.scaled_dot_product_attention(
             self._split(self.queries(queries)),
             self._split(key),

@@ -8,7 +8,7 @@ import open_clip
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from open_clip.modified_resnet import ModifiedResNet
-from open_clip.transformer import VisionTransformer
+from open_clip.transformer import VisionTransformer, text_global_pool
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -36,6 +36,9 @@ class ClipTowers(nn.Module):
         self.register_buffer("image_mean", _column(architecture.image_mean), persistent=False)
         self.register_buffer("image_std", _column(architecture.image_std), persistent=False)
         self.token_limit = _checked_limit(token_limit, architecture.context_length)
+        # Where a token sees only those before it and the end of the text gives its vector, padding behind the
+        # token limit takes no part: it is left out. In other text towers it does.
+        self.text_length = self.token_limit if _reads_forward(self.clip) else architecture.context_length
         self._tokenizer = _tokenizer(architecture)
         self._end_of_text = _end_of_text(self._tokenizer)
         self.tokens_per_frame = 1 + patch_grid**2
@@ -80,24 +83,42 @@ class ClipTowers(nn.Module):
 
     def encode_text(self, ids: Int[Tensor, "b l"]) -> Features:
         """Features of b texts, one token a position; positions after the end of the text are masked."""
-        length = self.architecture.context_length
+        length = self.text_length
         if ids.shape[1] != length:
             # open_clip would broadcast its position table over a single token without a word.
-            raise ValueError(f"texts of {ids.shape[1]} ids: this encoder's context length is {length}")
+            raise ValueError(f"texts of {ids.shape[1]} ids: this encoder takes {length}")
+        mask = text_mask(ids, self._end_of_text)
+        if length < self.architecture.context_length:
+            pooled, tokens = self._shorter_text(ids)
+            return Features(pooled=pooled, tokens=tokens, mask=mask)
         output = self.clip.forward_intermediates(
             text=ids, text_indices=1, normalize=False, normalize_intermediates=True
         )
-        return Features(
-            pooled=output["text_features"],
-            tokens=output["text_intermediates"][-1],
-            mask=text_mask(ids, self._end_of_text),
+        return Features(pooled=output["text_features"], tokens=output["text_intermediates"][-1], mask=mask)
+
+    def _shorter_text(self, ids: Int[Tensor, "b l"]) -> tuple[Float[Tensor, "b d"], Float[Tensor, "b l w"]]:
+        """What the whole context would give for its first l positions, without the others.
+
+        open_clip's own pass adds all of its position table, so its steps stand here once more.
+        """
+        tower = _text_tower(self.clip)
+        length = ids.shape[1]
+        hidden = tower.token_embedding(ids) + tower.positional_embedding[:length]
+        tokens = tower.ln_final(tower.transformer(hidden, attn_mask=tower.attn_mask[:length, :length]))
+        pooled = text_global_pool(
+            tokens,
+            ids,
+            _pool_type(tower),
+            eos_token_id=getattr(tower, "eos_id", getattr(tower, "text_eos_id", None)),
         )
+        project = tower.text_projection
+        return project(pooled) if isinstance(project, nn.Linear) else pooled @ project, tokens
 
     def tokenize(self, captions: list[str]) -> Int[Tensor, "b l"]:
         """Ids of b captions: cut to the token limit, the end-of-text token kept, and padded."""
         ids = self._tokenizer(captions, context_length=self.token_limit)
         pad_id = self.architecture.config["text_cfg"].get("pad_id", 0)
-        return functional.pad(ids, (0, self.architecture.context_length - ids.shape[1]), value=pad_id)
+        return functional.pad(ids, (0, self.text_length - ids.shape[1]), value=pad_id)
 
     def temperature_start(self) -> float | None:
         """The temperature stored with the weights."""
@@ -122,6 +143,26 @@ def text_mask(ids: Int[Tensor, "b l"], end_of_text: int) -> Bool[Tensor, "b l"]:
     is_end = ids == end_of_text
     ends_before = is_end.long().cumsum(dim=1) - is_end.long()
     return ends_before == 0
+
+
+def _text_tower(clip: Any) -> Any:
+    """The module with the text transformer: open_clip keeps it apart, or flat in the model."""
+    return getattr(clip, "text", clip)
+
+
+def _pool_type(tower: Any) -> str:
+    return getattr(tower, "pool_type", None) or tower.text_pool_type
+
+
+def _reads_forward(clip: Any) -> bool:
+    tower = _text_tower(clip)
+    return (
+        tower.attn_mask is not None
+        and getattr(tower, "cls_emb", None) is None
+        and not getattr(tower, "use_pad_mask", False)
+        and tower.text_projection is not None
+        and _pool_type(tower) in ("argmax", "eos")
+    )
 
 
 def _open_clip_model(config: dict[str, Any]) -> Any:

@@ -25,9 +25,28 @@ class Features:
     def __len__(self) -> int:
         return len(self.pooled)
 
-    def __getitem__(self, rows: slice | Tensor) -> "Features":
-        """The features of some rows, chosen by a slice or a tensor of indices."""
+    def __getitem__(self, rows: slice) -> "Features":
+        """The features of consecutive rows."""
         return Features(pooled=self.pooled[rows], tokens=self.tokens[rows], mask=self.mask[rows])
+
+    def take(self, rows: Int[Tensor, " r"]) -> "Features":
+        """The features of some rows, in the given order, repeated where the order repeats them.
+
+        By `index_select`: the backward of plain indexing adds up repeated rows in the order in which threads
+        come, so the same seed would train another model each time.
+        """
+        return Features(
+            pooled=self.pooled.index_select(0, rows),
+            tokens=self.tokens.index_select(0, rows),
+            mask=self.mask.index_select(0, rows),
+        )
+
+    def spread(self, places: Bool[Tensor, " n"]) -> "Features":
+        """These rows at the True places, in order; at the others some row again, all of it masked."""
+        if bool(places.all()):
+            return self
+        there = self.take((places.long().cumsum(0) - 1).clamp(min=0))
+        return Features(pooled=there.pooled, tokens=there.tokens, mask=there.mask & places[:, None])
 
     def detach(self) -> "Features":
         """The same values without their graph."""

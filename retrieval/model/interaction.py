@@ -1,13 +1,30 @@
 """Interaction: the fine stage, in which text tokens look at the frames of one video."""
 
+from dataclasses import dataclass
+
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from retrieval.model.attention import Attention, mlp
 from retrieval.model.features import Features
 from retrieval.model.pooling import masked_mean
 from retrieval.recipe import InteractionSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """Videos as the words of any text look at them: keys and values of every block, made once a video."""
+
+    keys_values: tuple[Float[Tensor, "v n e"], ...]
+    mask: Bool[Tensor, "v n"]
+
+    def take(self, rows: Int[Tensor, " p"]) -> "Watched":
+        """Those of some rows, repeated where the order repeats them."""
+        return Watched(
+            keys_values=tuple(values.index_select(0, rows) for values in self.keys_values),
+            mask=self.mask.index_select(0, rows),
+        )
 
 
 class Interaction(nn.Module):
@@ -37,13 +54,17 @@ class Interaction(nn.Module):
         nn.init.zeros_(self.score.bias)
         self.log_prior = nn.Parameter(torch.zeros(()))
 
-    def forward(self, text: Features, video: Features) -> Float[Tensor, " p"]:
+    def watch(self, video: Features) -> Watched:
+        """All of the work on videos that no text has a part in."""
+        frames = self.video_in(video.tokens) + self._places(video.tokens.shape[1])
+        return Watched(keys_values=tuple(block.look_at(frames) for block in self.blocks), mask=video.mask)
+
+    def forward(self, text: Features, video: Watched) -> Float[Tensor, " p"]:
         """Joint-only scores of p pairs: row i of `text` with row i of `video`."""
         words, words_mask = self._words(text)
-        frames = self.video_in(video.tokens) + self._places(video.tokens.shape[1])
         words = self.text_in(words)
-        for block in self.blocks:
-            words = block(words, words_mask, frames, video.mask)
+        for block, keys_values in zip(self.blocks, video.keys_values, strict=True):
+            words = block(words, words_mask, keys_values, video.mask)
         return self.score(self.norm(masked_mean(words, words_mask))).squeeze(-1)
 
     def prior_weight(self) -> Float[Tensor, ""]:
@@ -81,14 +102,18 @@ class InteractionBlock(nn.Module):
         self.frames = Attention(width, heads)
         self.mlp = mlp(width)
 
+    def look_at(self, frames: Float[Tensor, "v n w"]) -> Float[Tensor, "v n e"]:
+        """Keys and values of the frames."""
+        return self.frames.keys_values(self.frames_norm(frames))
+
     def forward(
         self,
         words: Float[Tensor, "p l w"],
         words_mask: Bool[Tensor, "p l"],
-        frames: Float[Tensor, "p n w"],
+        frames: Float[Tensor, "p n e"],
         frames_mask: Bool[Tensor, "p n"],
     ) -> Float[Tensor, "p l w"]:
         normed = self.words_norm(words)
         words = words + self.words(normed, normed, words_mask)
-        words = words + self.frames(self.queries_norm(words), self.frames_norm(frames), frames_mask)
+        words = words + self.frames.attend(self.queries_norm(words), frames, frames_mask)
         return words + self.mlp(words)

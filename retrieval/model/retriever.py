@@ -11,7 +11,7 @@ from retrieval.model.clip import ClipTowers
 from retrieval.model.features import Features, Towers
 from retrieval.model.interaction import Interaction
 from retrieval.model.pooling import MeanPooling, TransformerPooling
-from retrieval.model.weights import load_encoder_weights
+from retrieval.model.weights import put_weights
 from retrieval.recipe import InteractionSpec, ModelSpec
 
 # CLIP's own bound: sharper than this, training becomes unstable.
@@ -41,16 +41,16 @@ class Retriever(nn.Module):
         """Features of b videos of up to t frames; frames outside the mask change nothing."""
         if not bool(mask.any(dim=1).all()):
             raise ValueError("mask: every video needs at least one frame")
-        return self.pool_frames(self.towers.encode_frames(frames.flatten(0, 1)), mask)
+        return self.pool_frames(self.towers.encode_frames(frames[mask]), mask)
 
     def pool_frames(self, single: Features, mask: Bool[Tensor, "b t"]) -> Features:
-        """Features of b videos from those of their b * t single frames."""
+        """Features of b videos from those of their single frames: the True places of the mask, in order."""
         batch, length = mask.shape
-        frame_mask = single.mask.unflatten(0, (batch, length)) & mask.unsqueeze(-1)
+        spread = single.spread(mask.flatten())
         return Features(
-            pooled=self.pooling(single.pooled.unflatten(0, (batch, length)), mask),
-            tokens=single.tokens.unflatten(0, (batch, length)).flatten(1, 2),
-            mask=frame_mask.flatten(1, 2),
+            pooled=self.pooling(spread.pooled.unflatten(0, (batch, length)), mask),
+            tokens=spread.tokens.unflatten(0, (batch, length)).flatten(1, 2),
+            mask=spread.mask.unflatten(0, (batch, length)).flatten(1, 2),
         )
 
     def encode_text(self, ids: Int[Tensor, "b l"]) -> Features:
@@ -87,7 +87,7 @@ def build_retriever(model: ModelSpec, interaction: InteractionSpec) -> Retriever
     architecture, weights = resolve(model)
     towers = ClipTowers(architecture, patch_grid=interaction.patch_grid, token_limit=model.token_limit)
     if weights is not None:
-        load_encoder_weights(towers.clip, weights)
+        put_weights(towers.clip, weights)
     else:
         with torch.no_grad():
             towers.clip.logit_scale.fill_(-math.log(model.temperature))

@@ -1,0 +1,34 @@
+"""Compute: where a pass through the model runs, in which precision, and with which other workers."""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+
+import torch
+
+from retrieval.group import Group
+from retrieval.recipe import Precision
+
+_AUTOCAST: dict[Precision, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compute:
+    """What is the same for all that one command computes.
+
+    precision: of the matrix products; weights, pooled vectors and scores are float32 throughout.
+    group: the workers that share the passes out; each ends with the whole result.
+    """
+
+    device: torch.device
+    precision: Precision = "fp32"
+    group: Group = field(default_factory=Group)
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """Inside, the model computes in this precision."""
+        return autocast(self.device, self.precision)
+
+
+def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[None]:
+    """torch's own, by the recipe's words."""
+    dtype = _AUTOCAST.get(precision)
+    return torch.autocast(device.type, dtype=dtype, enabled=dtype is not None)
