@@ -51,9 +51,8 @@ def main() -> None:
 def _exit_code(error: ValueError | RuntimeError) -> int | None:
     """The exit code of an error whose message is for whoever typed the command; None for a bug's."""
     from animate.strict_toml import RecipeError
-    from retrieval.checkpoint import CheckpointError
     from retrieval.datasets.errors import DataError
-    from retrieval.train import NotFinite
+    from retrieval.errors import CheckpointError, NotFinite
 
     if isinstance(error, RecipeError | CheckpointError | DataError):
         return 2

@@ -1,19 +1,23 @@
-"""`retrieval eval CHECKPOINT --data NAME`."""
+"""`retrieval eval MODEL --data NAME`."""
 
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from retrieval.recipe import TrainRecipe
-
-STAGES = ("coarse", "fine", "fused")
+#: What a model may be, for the help of every command that takes one.
+MODEL_HELP = (
+    "A run folder, one of its checkpoints, a weights file, a folder of config and weights, "
+    "NAME:TAG of open_clip, or hf-hub:ORG/NAME."
+)
+PARTS = ("validation", "test")
+STAGES = ("coarse", "fine", "chance within K", "fused")
 COLUMNS = ("R@1", "R@5", "R@10", "R@50", "MdR", "MnR")
 
 
 def evaluate(
-    checkpoint: Annotated[Path, typer.Argument(help="A run folder, or one of its checkpoints.")],
+    model: Annotated[str, typer.Argument(help=MODEL_HELP)],
     data: Annotated[
         str,
         typer.Option(help="A data set by name, or a recipe with a [data] table; default: its own."),
@@ -32,27 +36,35 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(help="Result file; default: beside the checkpoint.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
-    """Judge a checkpoint; prints a table and stores a result that says how it was measured."""
+    """Judge a model; prints a table and stores a result that says how it was measured."""
     from dataclasses import replace
 
-    from retrieval.checkpoint import load_checkpoint
     from retrieval.curve import draw_curve, parse_curve
     from retrieval.datasets import DataError, open_dataset
-    from retrieval.evaluate import PARTS
-    from retrieval.evaluate import evaluate as run
-    from retrieval.launch import pick_device
-    from retrieval.stamp import write_result
+    from retrieval.recipe import recipe_from_table
+    from retrieval.reference import find_model
 
     if part not in PARTS:
         raise DataError(f"part = {part!r}: must be one of {', '.join(PARTS)}")
     points = parse_curve(curve) if curve else []
+    found = find_model(model)
+    if found.checkpoint is None and not data:
+        raise DataError("data: this model comes with none; name what to judge it on, as in --data msrvtt")
+    found = replace(found, table=with_data(found.table, data, set_ or ()))
+    recipe = recipe_from_table(found.table)
+    dataset = open_dataset(
+        recipe.data
+    )  # before the seconds that torch takes, so that a wrong path is said at once
+
+    from retrieval.evaluate import evaluate as run
+    from retrieval.launch import pick_device
+    from retrieval.pretrained import open_model
+    from retrieval.stamp import write_result
+
     place = pick_device(device)
-    loaded = load_checkpoint(checkpoint, place)
-    recipe = with_data(loaded.recipe, data, set_ or ())
-    loaded = replace(loaded, recipe=recipe)
     result = run(
-        loaded,
-        open_dataset(recipe.data),
+        open_model(found, place),
+        dataset,
         part,
         top_k=top_k or recipe.eval.top_k,
         post_processing=post or (),
@@ -60,7 +72,13 @@ def evaluate(
         device=place,
         on_stage=lambda stage: typer.echo(f"{stage} …", err=True),
     )
-    file = out or loaded.folder / f"eval_{recipe.data.name}_{part}.json"
+    name = f"{recipe.data.name}_{part}.json"
+    beside = (
+        found.checkpoint / f"eval_{name}"
+        if found.checkpoint
+        else Path(f"eval_{slug(found.reference)}_{name}")
+    )
+    file = out or beside
     write_result(file, result)
     print_result(result)
     if points:
@@ -70,17 +88,24 @@ def evaluate(
     typer.echo(f"result: {file}")
 
 
-def with_data(recipe: "TrainRecipe", data: str, overrides: "list[str] | tuple[str, ...]") -> "TrainRecipe":
-    """A checkpoint's recipe pointed at other data: by name, or by the [data] table of a recipe file."""
-    from animate.strict_toml import apply_overrides, read_toml, to_table
-    from retrieval.recipe import recipe_from_table
+def with_data(recipe: dict[str, Any], data: str, overrides: "list[str] | tuple[str, ...]") -> dict[str, Any]:
+    """A recipe's table pointed at other data: by name, or by the [data] table of a recipe file."""
+    from animate.strict_toml import apply_overrides, read_toml
 
-    table = to_table(recipe)
+    table = dict(recipe)
+    own = recipe.get("data", {})
     if data.endswith(".toml"):
         table["data"] = read_toml(data).get("data", {})
-    elif data and data != recipe.data.name:
-        table["data"] = {"name": data, "cache": recipe.data.cache}
-    return recipe_from_table(apply_overrides(table, list(overrides)))
+    elif data and data != own.get("name"):
+        table["data"] = {"name": data, "cache": own.get("cache", "")}
+    return apply_overrides(table, list(overrides))
+
+
+def slug(reference: str) -> str:
+    """A model's name as part of a file's."""
+    return re.sub(r"[^\w.-]+", "-", Path(reference).name if Path(reference).exists() else reference).strip(
+        "-"
+    )
 
 
 def print_result(result: dict[str, Any]) -> None:
@@ -90,7 +115,10 @@ def print_result(result: dict[str, Any]) -> None:
         f"{protocol['split']}: {protocol['num_captions']:,} captions, {protocol['num_videos']:,} videos, "
         f"hash {protocol['split_hash']}{' (official)' if protocol['split_is_official'] else ''}"
     )
-    typer.echo(f"frames: {protocol['frames']}; tokens: {protocol['token_limit']}")
+    typer.echo(
+        f"frames: {protocol['frames']}; tokens: {protocol['token_limit']}; {protocol['precision']} "
+        f"on {protocol['device']}"
+    )
     unread = {key: n for key, n in result["videos_by_status"].items() if key != "ok"}
     if unread:
         typer.echo(f"videos not wholly readable: {', '.join(f'{n} {key}' for key, n in unread.items())}")
@@ -112,7 +140,9 @@ def print_result(result: dict[str, Any]) -> None:
     )
     for point in result.get("curve", ()):
         typer.echo(
-            f"K = {'all' if point['all'] else point['K']:>5}: R@1 {point['R@1']:5.1f}, "
+            f"K = {'all' if point['all'] else point['K']:>5}: R@1 {point['R@1']:5.1f}"
+            + (f" (chance within K {point['chance_R@1']:.1f})" if "chance_R@1" in point else "")
+            + ", "
             f"{point['ms_per_query']:.2f} ms and {point['pairs_per_query']:.0f} pairs a query"
         )
 

@@ -1,15 +1,21 @@
-"""`retrieval index CHECKPOINT VIDEOS --out GALLERY`."""
+"""`retrieval index MODEL VIDEOS --out GALLERY`."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from cli.retrieval_eval import MODEL_HELP
+
 
 def index(
-    checkpoint: Annotated[Path, typer.Argument(help="A run folder, or one of its checkpoints.")],
+    model: Annotated[str, typer.Argument(help=MODEL_HELP)],
     videos: Annotated[Path, typer.Argument(help="Folder of videos, folders of frames and images.")],
     out: Annotated[Path, typer.Option(help="Folder that becomes the gallery.")],
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A key, as frames.num_frames=12 or model.activation=gelu."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a gallery that is there.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
@@ -17,16 +23,20 @@ def index(
     from rich.console import Console
     from rich.progress import Progress
 
-    from retrieval.checkpoint import load_checkpoint
+    from retrieval.reference import find_model
+
+    found = find_model(model, set_ or ())
+
     from retrieval.index import build_gallery
     from retrieval.launch import pick_device
+    from retrieval.pretrained import open_model
 
     place = pick_device(device)
     console = Console(stderr=True)
     with Progress(console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("videos", total=None)
         facts = build_gallery(
-            load_checkpoint(checkpoint, place),
+            open_model(found, place),
             videos,
             out,
             device=place,

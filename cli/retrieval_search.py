@@ -12,26 +12,37 @@ def search(
     top: Annotated[int, typer.Option(help="Videos to show.")] = 10,
     candidates: Annotated[int, typer.Option(help="Videos the fine stage looks at.")] = 50,
     json_: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
-    checkpoint: Annotated[
-        Path | None, typer.Option(help="The model, where it is no longer in its old place.")
-    ] = None,
+    model: Annotated[str, typer.Option(help="The model, where it is no longer in its old place.")] = "",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Find videos by words: scores, times, and the moment in each video."""
     import json
     from dataclasses import asdict
 
-    from retrieval.checkpoint import load_checkpoint
+    from retrieval.reference import find_model, gallery_facts
+
+    facts = gallery_facts(gallery)
+    found = find_model(model or facts["checkpoint"], model=facts.get("model"))
+
     from retrieval.gallery import Gallery
     from retrieval.launch import pick_device
+    from retrieval.pretrained import open_model
     from retrieval.search import check_same_model
     from retrieval.search import search as run
 
     place = pick_device(device)
     opened = Gallery(gallery)
-    loaded = load_checkpoint(checkpoint or opened.facts["checkpoint"], place)
+    loaded = open_model(found, place)
     check_same_model(opened, loaded)
-    found = run(loaded.model, opened, text, top=top, candidates=max(top, candidates), device=place)
+    found = run(
+        loaded.model,
+        opened,
+        text,
+        top=top,
+        candidates=max(top, candidates),
+        device=place,
+        precision=facts.get("precision", "fp32"),
+    )
     if json_:
         typer.echo(json.dumps({"text": text, **asdict(found)}, ensure_ascii=False))
         return

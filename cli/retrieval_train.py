@@ -22,10 +22,16 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint.")] = False,
 ) -> None:
     """Train a retriever; prints the folder of the selected checkpoint."""
-    from retrieval.launch import launch
+    from retrieval.datasets import open_dataset
     from retrieval.recipe import load_recipe
+    from retrieval.reference import check_model
 
     resolved = load_recipe(recipe, set_ or ())
+    check_model(resolved.model)
+    open_dataset(resolved.data)  # before the seconds that torch takes, so that a wrong path is said at once
+
+    from retrieval.launch import launch
+
     folder = out or Path("runs") / resolved.name
     with _progress() as bar:
         selected = launch(

@@ -1,15 +1,7 @@
-"""Checkpoints: a folder that is there in full or not at all, and a model again from one.
-
-RUN/recipe.json                     the resolved recipe
-RUN/checkpoints/step_00000120/      model.safetensors   weights, as evaluation uses them
-                                    checkpoint.json     everything else that says what they are
-                                    training.pt         optimizer and generators, to go on from
-RUN/selected.json                   which of them the run chose, by which metric, on which split
-"""
+"""Checkpoints: a folder that is there in full or not at all, and a model again from one."""
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -22,27 +14,29 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from animate.strict_toml import RecipeError, differences, from_table, to_table
+from retrieval.errors import CheckpointError
 from retrieval.model.architecture import Architecture, check_same, resolve
 from retrieval.model.clip import ClipTowers
 from retrieval.model.retriever import Retriever, build_retriever, rebuild_retriever
 from retrieval.recipe import TrainRecipe, recipe_from_table
+from retrieval.runs import INFO, MODEL, TRAINING, checkpoint_folder, find_checkpoint, read_info, sync
 
-MODEL, INFO, TRAINING = "model.safetensors", "checkpoint.json", "training.pt"
 VERSIONED = ("torch", "open_clip_torch", "safetensors", "numpy")
-
-
-class CheckpointError(ValueError):
-    """A checkpoint that is missing, incomplete, or of another model than the one wanted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """A trained model, ready to evaluate, with the recipe and facts it was stored with."""
+    """A model, ready to evaluate, with its recipe and what is known of it.
+
+    reference: what opens it again, from any folder: the path of a checkpoint, or a model's name.
+    info: of a checkpoint, its `checkpoint.json`; of a model that was trained elsewhere, as much of that as is
+        known.
+    """
 
     model: Retriever
     recipe: TrainRecipe
     info: dict[str, Any]
-    folder: Path
+    reference: str
 
 
 def save_checkpoint(
@@ -83,10 +77,10 @@ def save_checkpoint(
     torch.save(dict(training), attempt / TRAINING)
     (attempt / INFO).write_text(json.dumps(info, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     for path in (*attempt.iterdir(), attempt):
-        _sync(path)
+        sync(path)
     shutil.rmtree(folder, ignore_errors=True)
     attempt.rename(folder)
-    _sync(folder.parent)
+    sync(folder.parent)
     return folder
 
 
@@ -111,7 +105,9 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Che
         )
     model = rebuild_retriever(architecture, recipe.model, recipe.interaction)
     load_weights(model, folder)
-    return Checkpoint(model=model.to(device).eval(), recipe=recipe, info=info, folder=folder)
+    return Checkpoint(
+        model=model.to(device).eval(), recipe=recipe, info=info, reference=str(folder.resolve())
+    )
 
 
 def start_model(recipe: TrainRecipe) -> Retriever:
@@ -178,61 +174,9 @@ def load_weights(model: Retriever, folder: Path, fresh: tuple[str, ...] = ()) ->
         raise CheckpointError(f"{folder / MODEL}: does not fit the model: {error}") from error
 
 
-def remove_checkpoint(folder: Path) -> None:
-    """Nothing is left of a checkpoint; killed half-way, what is left does not look like one."""
-    (folder / INFO).unlink()
-    shutil.rmtree(folder)
-
-
-def read_info(folder: Path) -> dict[str, Any]:
-    """The JSON of one checkpoint."""
-    return json.loads((folder / INFO).read_text(encoding="utf-8"))
-
-
 def read_training(folder: Path) -> dict[str, Any]:
     """The optimizer's and generators' state of one checkpoint."""
     return torch.load(folder / TRAINING, map_location="cpu", weights_only=True)
-
-
-def checkpoint_folder(run: Path, step: int) -> Path:
-    """Where a run keeps the checkpoint of a step."""
-    return run / "checkpoints" / f"step_{step:08d}"
-
-
-def checkpoints(run: Path) -> list[Path]:
-    """The whole checkpoints of a run, oldest first."""
-    return sorted(path.parent for path in (run / "checkpoints").glob(f"step_*/{INFO}"))
-
-
-def find_checkpoint(path: Path) -> Path:
-    """`path` itself if it is a checkpoint, the selected one if it is a run, else its newest."""
-    if (path / INFO).is_file():
-        return path
-    if (path / "selected.json").is_file():
-        selected = json.loads((path / "selected.json").read_text(encoding="utf-8"))
-        return path / "checkpoints" / selected["checkpoint"]
-    found = checkpoints(path)
-    if not found:
-        raise CheckpointError(
-            f"checkpoint {str(path)!r}: neither a run folder with checkpoints nor one of them"
-        )
-    return found[-1]
-
-
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Replace a JSON file in one go."""
-    attempt = path.with_name(f".writing_{path.name}")
-    attempt.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    _sync(attempt)
-    attempt.replace(path)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _sha256(path: Path) -> str:

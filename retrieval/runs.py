@@ -1,0 +1,78 @@
+"""The folder of a run and the checkpoints in it, without reading a weight.
+
+RUN/recipe.json                     the resolved recipe
+RUN/checkpoints/step_00000120/      model.safetensors   weights, as evaluation uses them
+                                    checkpoint.json     everything else that says what they are
+                                    training.pt         optimizer and generators, to go on from
+RUN/selected.json                   which of them the run chose, by which metric, on which split
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from retrieval.errors import CheckpointError
+
+MODEL, INFO, TRAINING = "model.safetensors", "checkpoint.json", "training.pt"
+SELECTED, RECIPE = "selected.json", "recipe.json"
+
+
+def is_run(path: Path) -> bool:
+    """Whether a folder is a run with something in it, or one of its checkpoints."""
+    return any((path / name).exists() for name in (INFO, SELECTED, "checkpoints", RECIPE))
+
+
+def remove_checkpoint(folder: Path) -> None:
+    """Nothing is left of a checkpoint; killed half-way, what is left does not look like one."""
+    (folder / INFO).unlink()
+    shutil.rmtree(folder)
+
+
+def read_info(folder: Path) -> dict[str, Any]:
+    """The JSON of one checkpoint."""
+    return json.loads((folder / INFO).read_text(encoding="utf-8"))
+
+
+def checkpoint_folder(run: Path, step: int) -> Path:
+    """Where a run keeps the checkpoint of a step."""
+    return run / "checkpoints" / f"step_{step:08d}"
+
+
+def checkpoints(run: Path) -> list[Path]:
+    """The whole checkpoints of a run, oldest first."""
+    return sorted(path.parent for path in (run / "checkpoints").glob(f"step_*/{INFO}"))
+
+
+def find_checkpoint(path: Path) -> Path:
+    """`path` itself if it is a checkpoint, the selected one if it is a run, else its newest."""
+    if (path / INFO).is_file():
+        return path
+    if (path / SELECTED).is_file():
+        selected = json.loads((path / SELECTED).read_text(encoding="utf-8"))
+        return path / "checkpoints" / selected["checkpoint"]
+    found = checkpoints(path)
+    if not found:
+        raise CheckpointError(
+            f"checkpoint {str(path)!r}: neither a run folder with checkpoints nor one of them"
+        )
+    return found[-1]
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Replace a JSON file in one go."""
+    attempt = path.with_name(f".writing_{path.name}")
+    attempt.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    sync(attempt)
+    attempt.replace(path)
+
+
+def sync(path: Path) -> None:
+    """What was written to a file or folder is on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
