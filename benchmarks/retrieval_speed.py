@@ -30,6 +30,7 @@ from benchmarks import measure
 from benchmarks.measure import Spread
 from benchmarks.training_speed import CPU, loop_overhead, realistic
 from retrieval.checkpoint import load_checkpoint, start_model
+from retrieval.compute import Compute
 from retrieval.datasets import FrameReader, Split, open_dataset, train_data
 from retrieval.directions import score_direction
 from retrieval.encode import EncodedVideos, Ragged, encode_texts, encode_videos
@@ -37,6 +38,7 @@ from retrieval.model import Features, Retriever
 from retrieval.recipe import DataSpec, TrainRecipe, load_recipe
 from retrieval.train import train
 
+HERE = Compute(device=CPU)
 GALLERY, TOP_K, GALLERIES, UNSEEN = 1000, 50, 4, 200
 WAYS: dict[str, int | None] = {"coarse_to_fine": TOP_K, "exhaustive": None}
 NATURAL = measure.ROOT.parent / "shared" / "data" / "flickr8k-224"
@@ -180,10 +182,10 @@ class _Answer:
     """The best film's row for each query, and what it took to find."""
 
     def __init__(self, model: Retriever, queries: list[str], films: EncodedVideos, top_k: int | None) -> None:
-        texts = encode_texts(model, queries, device=CPU)
+        texts = encode_texts(model, queries, compute=HERE)
         count = len(films.features)
         started = time.perf_counter()
-        answer = score_direction(model, texts, films, count, rows="text", top_k=top_k, device=CPU)
+        answer = score_direction(model, texts, films, count, rows="text", top_k=top_k, compute=HERE)
         self.seconds = time.perf_counter() - started
         self.best = answer.final.argmax(axis=1)
         self.pairs = answer.pairs
@@ -192,7 +194,7 @@ class _Answer:
 def _encode(model: Retriever, recipe: TrainRecipe, shards: Path) -> tuple[Split, EncodedVideos]:
     split = open_dataset(DataSpec(name="shards", held_out=(str(shards),))).test
     assert split is not None
-    films = encode_videos(model, split.clips, FrameReader.of(recipe.frames), device=CPU)
+    films = encode_videos(model, split.clips, FrameReader.of(recipe.frames), compute=HERE)
     assert len(films.readable) == len(split.video_ids), "every film of ours can be read"
     return split, films
 

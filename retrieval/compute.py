@@ -1,6 +1,5 @@
 """Compute: where a pass through the model runs, in which precision, and with which other workers."""
 
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 import torch
@@ -23,12 +22,12 @@ class Compute:
     precision: Precision = "fp32"
     group: Group = field(default_factory=Group)
 
-    def autocast(self) -> AbstractContextManager[None]:
+    def autocast(self) -> torch.autocast:
         """Inside, the model computes in this precision."""
         return autocast(self.device, self.precision)
 
 
-def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[None]:
+def autocast(device: torch.device, precision: Precision) -> torch.autocast:
     """torch's own, by the recipe's words."""
     dtype = _AUTOCAST.get(precision)
     return torch.autocast(device.type, dtype=dtype, enabled=dtype is not None)

@@ -115,7 +115,7 @@ def test_index_and_search(place, tmp_path):
                 "eval",
                 "{place}/nowhere",
             ),
-            "neither a run folder with checkpoints nor one of them",
+            "is not there; give a run folder",
         ),
         (("search", "{place}/nowhere", "a dog"), "no gallery there"),
         (("index", "{place}/run", "{place}/nowhere", "--out", "{place}/gallery"), "no such folder"),

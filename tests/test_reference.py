@@ -12,7 +12,8 @@ from open_clip import CLIP, list_models
 from retrieval.pretrained import open_model
 from retrieval.recipe import ModelSpec
 from retrieval.reference import check_model, find_model, open_clip_names
-from tests.judged import CONFIG, recipe_of, save_run
+from tests.judged import CONFIG, recipe_of, save_run, write_table
+from tests.test_cli_retrieval import retrieval
 
 CPU = torch.device("cpu")
 
@@ -74,6 +75,34 @@ def test_what_is_said_of_the_model_counts(tmp_path):
 
 def test_a_training_recipe_may_name_a_weights_file_alone(weights):
     check_model(ModelSpec(name=str(weights)))
+
+
+def test_without_training_a_model_is_judged_indexes_and_is_searched(weights, tmp_path, monkeypatch):
+    """What most people try first, and every paper's zero-shot row."""
+    monkeypatch.chdir(tmp_path)
+    table = write_table(tmp_path / "videos", 4)
+    frames = ("--set", "frames.num_frames=2")
+    printed = retrieval("eval", weights, "--data", "table", "--set", f"data.held_out_table={table}", *frames)
+    assert "chance within K" not in printed  # there is no fine stage
+    stored = json.loads((tmp_path / "eval_tiny.pt_table_test.json").read_text())
+    assert stored["model"]["checkpoint"] == "tiny.pt"
+    assert stored["model"]["trained_on"] is None
+    assert stored["protocol"]["frames"].startswith("uniform_segments middle 2, shorter side 32")
+    retrieval("index", weights, tmp_path / "videos", "--out", tmp_path / "gallery", *frames)
+    found = json.loads(retrieval("search", tmp_path / "gallery", "a dog", "--json"))
+    coarse = stored["results"]["text_to_video"]["coarse"]["expected"]
+    assert (coarse["num_gallery"], len(found["hits"])) == (4, 4)
+
+
+def test_the_gallery_remembers_what_was_said_of_its_model(tmp_path):
+    """Here: an activation that no file records."""
+    path = tmp_path / "x.pt"
+    config = {**CONFIG, "text_cfg": {**CONFIG["text_cfg"], "width": 64, "heads": 1}}
+    torch.save(CLIP(**config).state_dict(), path)
+    write_table(tmp_path / "videos", 2)
+    said = ("--set", "model.activation=gelu", "--set", "frames.num_frames=2")
+    retrieval("index", path, tmp_path / "videos", "--out", tmp_path / "gallery", *said)
+    assert len(json.loads(retrieval("search", tmp_path / "gallery", "a dog", "--json"))["hits"]) == 2
 
 
 REFUSED = [

@@ -96,8 +96,8 @@ def _activation(spec: ModelSpec, origin: Origin) -> Activation:
         return "gelu"
     raise RecipeError(
         f"activation = 'auto': {str(origin.weights.path)!r} does not record its activation, and the "
-        "wrong one costs accuracy in silence; write activation = 'quick_gelu' (all of OpenAI's weights, and some that "
-        "started from them) or 'gelu'"
+        "wrong one costs accuracy in silence; write activation = 'quick_gelu' (all of OpenAI's weights, and "
+        "some that started from them) or 'gelu'"
     )
 
 

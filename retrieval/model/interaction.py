@@ -57,7 +57,8 @@ class Interaction(nn.Module):
     def watch(self, video: Features) -> Watched:
         """All of the work on videos that no text has a part in."""
         frames = self.video_in(video.tokens) + self._places(video.tokens.shape[1])
-        return Watched(keys_values=tuple(block.look_at(frames) for block in self.blocks), mask=video.mask)
+        looked = [block.look_at(frames) for block in self.blocks if isinstance(block, InteractionBlock)]
+        return Watched(keys_values=tuple(looked), mask=video.mask)
 
     def forward(self, text: Features, video: Watched) -> Float[Tensor, " p"]:
         """Joint-only scores of p pairs: row i of `text` with row i of `video`."""

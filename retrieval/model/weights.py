@@ -93,8 +93,8 @@ def put_weights(clip: Any, weights: Weights) -> None:
         if name in state and name in wanted and len(state[name]) != len(wanted[name]):
             raise RecipeError(
                 f"weights = {str(weights.path)!r}: were trained on texts of {len(state[name])} positions, "
-                f"the model config has context_length = {len(wanted[name])}; set text_cfg.context_length to the "
-                "former, and token_limit to cut captions"
+                f"the model config has context_length = {len(wanted[name])}; set text_cfg.context_length to "
+                "the former, and token_limit to cut captions"
             )
     grid = "visual.positional_embedding"
     if grid in state and grid in wanted and state[grid].shape[:-1] != wanted[grid].shape[:-1]:
