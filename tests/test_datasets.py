@@ -6,6 +6,7 @@ import pickle
 import shutil
 from collections import Counter
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
 import cv2
@@ -42,7 +43,8 @@ def videos(tmp_path):
         (folder / name).mkdir(parents=True)
         for i in range(6):
             cv2.imwrite(str(folder / name / f"{i:03}.png"), numbered(i + 1))
-    write_clip(folder / "eyhzdC936uk_15_27.avi", range(30), Fraction(1, 30))
+    for name in ("eyhzdC936uk_15_27", "Ptf_2VRj-V0_000122_000132"):  # of MSVD and of VATEX
+        write_clip(folder / f"{name}.avi", range(30), Fraction(1, 30))
     return str(folder)
 
 
@@ -122,6 +124,7 @@ def test_msvd_captions_of_the_usual_pickle_and_no_code_in_it(videos, tmp_path):
     test = open_dataset(DataSpec(name="msvd", annotations=str(folder), videos=videos)).test
     assert test is not None
     assert len(test.captions) == 27_763
+    assert set(test.texts) <= set(chain(*captions.values()))
     (folder / "raw-captions.pkl").write_bytes(pickle.dumps(Counter))
     with pytest.raises(ValueError, match=r"the pickle wants collections\.Counter"):
         open_dataset(DataSpec(name="msvd", annotations=str(folder), videos=videos))

@@ -53,5 +53,5 @@ def test_faulty_tables_are_refused(table):
         open_dataset(DataSpec(name="table", table=str(table)))
     jsonl = table.with_suffix(".jsonl")
     jsonl.write_text('{"video": "v0.mp4"}\n')
-    with pytest.raises(ValueError, match="line 1: needs video and captions, has video"):
+    with pytest.raises(ValueError, match="line 1: needs captions or caption, has video"):
         open_dataset(DataSpec(name="table", table=str(jsonl)))
