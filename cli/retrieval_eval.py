@@ -37,8 +37,7 @@ def evaluate(
 
     from retrieval.checkpoint import load_checkpoint
     from retrieval.curve import draw_curve, parse_curve
-    from retrieval.datasets import DataError, open_dataset
-    from retrieval.evaluate import PARTS
+    from retrieval.datasets import PARTS, DataError, open_dataset
     from retrieval.evaluate import evaluate as run
     from retrieval.launch import pick_device
     from retrieval.stamp import write_result

@@ -22,7 +22,6 @@ Part = Literal["validation", "test"]
 # Captions of training videos that make the query bank.
 BANK_SIZE = 5000
 POST_PROCESSING = ("dual-softmax", "query-bank")
-PARTS: tuple[Part, ...] = ("validation", "test")
 
 BEST_OWN, BEST_PER_VIDEO = metrics.VIDEO_TO_TEXT_RULES
 
@@ -74,15 +73,7 @@ def evaluate_split(
 
 def part_of(dataset: Dataset, part: str) -> Split:
     """The split to judge by; `DataError` where the data set has none of that kind."""
-    if part not in PARTS:
-        raise DataError(f"part = {part!r}: must be one of {', '.join(PARTS)}")
-    split = dataset.validation if part == "validation" else dataset.test
-    if split is None:
-        raise DataError(
-            f"{dataset.identity['name']} {dataset.identity['split']}: has no {part} part; train with "
-            'eval.select_on = "none", or "test" if you must, and the result will say so'
-        )
-    return split
+    return dataset.part(part)
 
 
 def measure(

@@ -18,6 +18,7 @@ from retrieval.datasets import (
     MissingData,
     known,
     open_dataset,
+    overlaps,
 )
 from retrieval.datasets.clips import hash_ids, hash_pairs
 from retrieval.datasets.files import VideoFiles
@@ -236,3 +237,11 @@ def test_a_folder_of_frames_at_its_own_rate(videos):
     assert read_numbers(clip.frames.transpose(0, 2, 3, 1)) == [1, 4]
     assert clip.seconds.tolist() == [0.0, 1.0]
     assert reader.describe().endswith("folders at 3 fps")
+
+
+def test_lists_without_files_of_their_own_overlap_where_they_are_the_same(videos):
+    full = open_dataset(DataSpec(name="msrvtt", annotations=official("msrvtt"), videos=videos, split="full"))
+    validation, test = full.part("validation"), full.part("test")
+    assert overlaps(validation.fingerprint(), validation)
+    assert not overlaps(validation.fingerprint(), test)
+    assert not overlaps({}, test)

@@ -188,7 +188,7 @@ def test_cached_features_are_the_encoded_ones(table, tmp_path):
 
 
 def test_flat_numbers_for_a_training_run(table):
-    recipe = recipe_of({"name": "table", "held_out_table": str(table)})
+    recipe = recipe_of({"name": "table", "validation_table": str(table)})
     flat = evaluate_split(build(recipe), recipe, "validation", device=CPU)
     assert flat["mean_R@1"] == (flat["t2v_R@1"] + flat["v2t_R@1"]) / 2
     assert flat["failed_videos"] == 1.0
@@ -197,8 +197,10 @@ def test_flat_numbers_for_a_training_run(table):
 
 def test_a_part_that_is_not_there_is_refused(table):
     dataset = open_dataset(DataSpec(name="table", table=str(table)))
-    with pytest.raises(DataError, match="has no validation part"):
+    with pytest.raises(DataError, match=r"table: has no validation part; name data\.validation_table, or "):
         part_of(dataset, "validation")
+    with pytest.raises(DataError, match=r"table: has no test part; name data\.held_out_table$"):
+        part_of(dataset, "test")
     with pytest.raises(DataError, match="must be one of validation, test"):
         part_of(dataset, "train")
 
@@ -360,9 +362,9 @@ def test_an_unreadable_video_fails_its_own_queries_and_no_others(tmp_path):
 
 
 def test_check_finds_what_evaluation_will_find(table):
-    dataset = open_dataset(DataSpec(name="table", table=str(table), held_out_table=str(table)))
-    parts = parts_of(dataset)
-    assert list(parts) == ["train", "validation"]
+    data = DataSpec(name="table", table=str(table), validation_table=str(table), held_out_table=str(table))
+    parts = parts_of(open_dataset(data))
+    assert list(parts) == ["train", "validation", "test"]
     recipe = recipe_of({"name": "table"})
     findings = list(check_part(parts["train"], recipe.frames, "", threads=2))
     assert [finding.video_id for finding in findings] == [f"v{i}.mp4" for i in range(10)]

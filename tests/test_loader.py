@@ -139,6 +139,7 @@ def test_train_data_follows_the_recipe(table):
             "model": {"name": "any"},
             "data": {"name": "table", "table": str(table), "epoch_of": "captions"},
             "frames": {"num_frames": 2, "size": 32, "decoder": "pyav"},
+            "eval": {"select_on": "none"},
         }
     )
     data = train_data(recipe)
@@ -149,6 +150,12 @@ def test_train_data_follows_the_recipe(table):
     assert FrameReader.of(FramesSpec(decoder="pyav")).describe() == (
         "uniform_segments middle 12, shorter side 224 and centre crop, pyav"
     )
+
+
+def test_a_part_to_select_by_is_asked_for_before_the_first_epoch(table):
+    data = {"name": "table", "table": str(table), "held_out_table": str(table)}
+    with pytest.raises(ValueError, match="has no validation part"):
+        train_data(recipe_from_table({"model": {"name": "any"}, "data": data}))
 
 
 def test_no_training_part(table):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import animate
-from retrieval.datasets import DataError, FrameReader, MissingData, open_dataset
+from retrieval.datasets import DataError, FrameReader, MissingData, Split, open_dataset, overlaps
 from retrieval.datasets.shards import ShardClips, find_tars
 from retrieval.datasets.tars import index_tar
 from retrieval.recipe import DataSpec
@@ -55,6 +55,91 @@ def test_shards_of_every_kind_of_sample(tmp_path, samples, tar_format):
     assert shown == [[1, 3, 5, 7], [1, 4, 7, 10], [1, 3, 5, 7], [5], "broken", "empty"]
 
 
+def only(tmp_path: Path, members: dict[str, bytes]) -> ShardClips:
+    return ShardClips([write_tar(tmp_path / "0.tar", {"key": {"jpg": png(5), **members}})])
+
+
+@pytest.mark.parametrize(
+    ("record", "txt", "captions"),
+    [
+        ({"captions": "a moving test card"}, b"", ("a moving test card",)),
+        ({"captions": "a moving test card"}, b"another", ("a moving test card",)),
+        ({"captions": '["a", "b"]'}, b"", ("a", "b")),
+        ({"captions": ["a", "b "]}, b"", ("a", "b")),
+        ({"captions": "[laughter]"}, b"", ("[laughter]",)),
+        ({"captions": "12"}, b"", ("12",)),
+        ({"captions": []}, b"a", ("a",)),
+        ({"captions": None, "caption": None}, b"a", ("a",)),
+        ({"captions": "[]", "caption": "a"}, b"", ("a",)),
+        ({"caption": "a"}, b" \n", ("a",)),
+        ({"caption": 7}, b"a", ("a",)),
+        ([], b"a", ("a",)),
+        ({}, b"", ("",)),
+    ],
+)
+def test_captions_of_a_sample(tmp_path, record, txt, captions):
+    example = only(tmp_path, {"json": json.dumps(record).encode(), "txt": txt}).read(0, READER, None, 0)
+    assert example.captions == captions
+    assert example.clip.status == ("ok" if captions != ("",) else "empty")
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        (b'{"captions": 7}', "0.tar: key.json: captions = 7: must be text"),
+        (b'{"captions": ["a", null]}', "captions = null: must be text"),
+        (b'{"captions": ["a", ["b"]]}', 'captions = ["b"]: must be text'),
+        (b'{"captions": ["half \\ud800"]}', "holds half a character"),
+        (b'{"caption": {"en": "a"}}', 'json: caption = {"en": "a"}: must be text'),
+        (b'{"captions": [', "0.tar: key.json: is not JSON"),
+        (b'{"caption": "a", "fps": "fast"}', "fps = 'fast': must be a number above 0"),
+        (b'{"caption": "a", "fps": -4}', "fps = -4: must be a number above 0"),
+        (b'{"caption": "a", "fps": NaN}', "fps = nan: must be a number above 0"),
+    ],
+)
+def test_a_sample_that_cannot_be_meant_is_broken_and_no_end_of_the_training(tmp_path, record, message):
+    clip = only(tmp_path, {"json": record}).read(0, READER, None, 0).clip
+    assert isinstance(clip, Unreadable)
+    assert clip.status == "broken"
+    assert message in clip.message
+
+
+def test_held_out_captions_that_are_no_text_are_refused(tmp_path):
+    clips = only(tmp_path, {"json": b'{"captions": [7]}'})
+    with pytest.raises(DataError, match=r"0\.tar: key\.json: captions = 7: must be text"):
+        clips.split("held out")
+    with pytest.raises(DataError, match=r"0\.tar: sample 'key' has no caption"):
+        only(tmp_path, {}).split("held out")
+
+
+def test_a_source_key_that_cannot_be_printed_is_written_out(tmp_path):
+    record = b'{"caption": "a", "source_key": "\\ud800"}'
+    assert only(tmp_path, {"json": record}).read(0, READER, None, 0).video_id == r"\ud800"
+
+
+def test_tars_of_both_parts_are_known_again_under_any_name(tmp_path, samples):
+    """Two filmings of one still agree in keys and captions, and are two videos all the same."""
+    del samples["005_0"]
+    again = {key: {**members, "mp4": members.get("mp4", b"") + b"again"} for key, members in samples.items()}
+    tars = {
+        name: str(write_tar(tmp_path / f"{name}.tar", content, tar_format))
+        for name, content, tar_format in (
+            ("one", samples, tarfile.USTAR_FORMAT),
+            ("copy", samples, tarfile.PAX_FORMAT),
+            ("again", again, tarfile.USTAR_FORMAT),
+        )
+    }
+
+    def part(*names: str) -> Split:
+        data = DataSpec(name="shards", validation=tuple(tars[name] for name in names))
+        return open_dataset(data).part("validation")
+
+    one = part("one").fingerprint()
+    assert part("again").digest() == part("one").digest() == one["digest"]
+    assert overlaps(one, part("copy"))
+    assert not overlaps(one, part("again"))
+
+
 def test_a_tar_is_indexed_from_its_headers_as_tarfile_reads_it(tmp_path, samples):
     path = write_tar(tmp_path / "0.tar", samples)
     index = index_tar(path)
@@ -90,9 +175,12 @@ def test_held_out_shards_are_the_split_to_be_judged_by(tmp_path, samples):
     path = str(write_tar(tmp_path / "0.tar", samples))
     dataset = open_dataset(DataSpec(name="shards", held_out=(path,)))
     assert dataset.train is None
-    assert dataset.validation is not None
-    assert dataset.validation.video_ids == tuple(samples)
-    assert len(dataset.validation.captions) == 6
+    assert dataset.validation is None
+    assert dataset.test is not None
+    assert dataset.test.video_ids == tuple(samples)
+    assert len(dataset.test.captions) == 6
+    with pytest.raises(DataError, match=r"shards: has no validation part; name data\.validation, or train"):
+        dataset.part("validation")
 
 
 @pytest.fixture(scope="module", params=["mp4", "frames", "virtual"])

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from retrieval.datasets.clips import Clips, Dataset, Example, Split
+from retrieval.datasets.clips import PARTS, Clips, Dataset, Example, Split, overlaps
 from retrieval.datasets.errors import DataError, MissingData
 from retrieval.datasets.loader import TrainLoader, count_left_out
 from retrieval.datasets.msrvtt import msrvtt
@@ -34,10 +34,15 @@ def open_dataset(data: DataSpec) -> Dataset:
 
 
 def train_data(recipe: TrainRecipe) -> TrainLoader:
-    """Batches of the training part, as the recipe's [data], [frames] and [train] tables say."""
+    """Batches of the training part, as the recipe's [data], [frames] and [train] tables say.
+
+    `DataError`, too, where the part that is to select a checkpoint is not there: not after the first epoch.
+    """
     dataset = open_dataset(recipe.data)
     if dataset.train is None:
         raise DataError(f"data: {recipe.data.name!r} as it stands has no training part")
+    if recipe.eval.select_on != "none":
+        dataset.part(recipe.eval.select_on)
     return TrainLoader(
         dataset.train,
         FrameReader.of(recipe.frames, recipe.frames.train_position, recipe.data.cache),
@@ -50,6 +55,7 @@ def train_data(recipe: TrainRecipe) -> TrainLoader:
 
 __all__ = [
     "DATASETS",
+    "PARTS",
     "Clips",
     "DataError",
     "Dataset",
@@ -61,5 +67,6 @@ __all__ = [
     "TrainLoader",
     "count_left_out",
     "open_dataset",
+    "overlaps",
     "train_data",
 ]

@@ -1,5 +1,6 @@
 """Videos that lie on disk one by one, as files or as folders of frames, with their captions."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -8,9 +9,11 @@ from jaxtyping import Int64
 
 from retrieval.datasets.clips import Example, Split, hash_ids
 from retrieval.datasets.reader import FrameReader
-from retrieval.video import Unreadable
+from retrieval.video import Unreadable, list_frames
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg", ".flv", ".ts"})
+
+_HASHED_BYTES = 64 * 1024
 
 
 class VideoFiles:
@@ -50,11 +53,32 @@ class VideoFiles:
         """What a checkpoint says it was trained on."""
         return {"name": name, "split": split, "videos": hash_ids(self.ids)}
 
-    def split(self, name: str) -> Split:
+    def hashes(self) -> tuple[str, ...]:
+        """One of each video that is there, by which a copy of it is known again under any name."""
+        hashes = (_hash_video(path) for path in self._paths if path is not None)
+        return tuple(found for found in hashes if found)
+
+    def split(self, name: str, files: tuple[str, ...] = ()) -> Split:
         """All of it as something to be judged by."""
         return Split(
             name=name,
             clips=self,
             video_ids=self.ids,
             captions=tuple((i, text) for i, texts in enumerate(self._captions) for text in texts),
+            files=files,
         )
+
+
+def _hash_video(path: Path) -> str:
+    """Of the size and the first bytes: enough to tell videos apart, and as quick for a film as for a clip.
+
+    "" where nothing can be read, and so nothing can have been looked at.
+    """
+    try:
+        file = list_frames(path)[0] if path.is_dir() else path
+        with file.open("rb") as opened:
+            start = opened.read(_HASHED_BYTES)
+    except (OSError, IndexError):
+        return ""
+    size = f"{file.stat().st_size} ".encode()
+    return hashlib.blake2b(size + start, digest_size=8).hexdigest() if start else ""

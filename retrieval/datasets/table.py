@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from retrieval.datasets.clips import Dataset
+from retrieval.datasets.clips import Dataset, Split
 from retrieval.datasets.errors import DataError, MissingData
 from retrieval.datasets.files import VideoFiles
 from retrieval.datasets.folder import find_videos
@@ -20,17 +20,23 @@ DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
 
 def table(data: DataSpec) -> Dataset:
-    """`data.table` to train on and `data.held_out_table` to validate and test on; either may be absent."""
-    if not data.table and not data.held_out_table:
-        raise DataError(f"table = '': give data.table or data.held_out_table: {FORM}")
+    """`data.table` to train on, `.validation_table` to select by, `.held_out_table` as test; any of them."""
+    if not (data.table or data.validation_table or data.held_out_table):
+        raise DataError(f"table = '': give data.table, data.validation_table or data.held_out_table: {FORM}")
     train = _files(data, data.table) if data.table else None
-    held_out = _files(data, data.held_out_table) if data.held_out_table else None
     return Dataset(
         identity=train.identity("table") if train else {"name": "table", "split": "", "videos": ""},
         train=train,
-        validation=held_out.split(f"table {Path(data.held_out_table).name}") if held_out else None,
-        test=held_out.split(f"table {Path(data.held_out_table).name}") if held_out else None,
+        validation=_split(data, data.validation_table),
+        test=_split(data, data.held_out_table),
     )
+
+
+def _split(data: DataSpec, name: str) -> Split | None:
+    if not name:
+        return None
+    videos = _files(data, name)
+    return videos.split(f"table {Path(name).name}", files=videos.hashes())
 
 
 def _files(data: DataSpec, name: str) -> VideoFiles:
