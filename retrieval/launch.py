@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from animate.strict_toml import RecipeError
-from retrieval import checkpoint, datasets, evaluate
+from retrieval import checkpoint, datasets, evaluate, loader
 from retrieval.group import Group
 from retrieval.model import Retriever
 from retrieval.recipe import TrainRecipe
@@ -26,7 +26,7 @@ class Job:
     def __call__(self, group: Group, on_step: OnStep) -> None:
         """This worker's part, from recipe to checkpoints."""
         device = pick_device(self.device)
-        data = datasets.train_data(self.recipe)
+        data = loader.train_data(self.recipe)
         before = _seen_before(self.recipe.model.start_from)
 
         def trained_on() -> dict[str, Any]:

@@ -13,7 +13,7 @@ from retrieval import metrics, normalise
 from retrieval.cache import Cache
 from retrieval.checkpoint import load_checkpoint
 from retrieval.curve import draw_curve, parse_curve
-from retrieval.datasets import DataError, FrameReader, Split, open_dataset
+from retrieval.datasets import Absent, DataError, FrameReader, Split, open_dataset
 from retrieval.directions import score_direction
 from retrieval.encode import Ragged, encode_split, encode_texts, encode_videos
 from retrieval.evaluate import BEST_OWN, BEST_PER_VIDEO, evaluate, evaluate_split, measure, part_of, score
@@ -59,6 +59,9 @@ class Shuffled:
 
     def captions(self, index):
         return self.clips.captions(self.order[index])
+
+    def absent(self):
+        return Absent()
 
     def read(self, index, reader, rng, epoch):
         return self.clips.read(self.order[index], reader, rng, epoch)

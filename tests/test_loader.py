@@ -2,13 +2,15 @@
 
 from fractions import Fraction
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from retrieval.datasets import FrameReader, TrainLoader, count_left_out, open_dataset, train_data
+from retrieval.datasets import DataError, FrameReader, count_left_out, open_dataset
 from retrieval.datasets.files import VideoFiles
 from retrieval.datasets.shards import ShardClips
+from retrieval.loader import TrainLoader, train_data
 from retrieval.recipe import DataSpec, FramesSpec, recipe_from_table
 from retrieval.video import Sampler
 from tests.clips import read_number, write_clip
@@ -173,3 +175,46 @@ def test_pixels_do_not_depend_on_the_threads(clips):
         for threads in (1, 4)
     )
     np.testing.assert_array_equal(one.frames.numpy(), four.frames.numpy())
+
+
+@pytest.fixture
+def partial(tmp_path):
+    """Videos 0 to 9 of a list, all but three of them there, and one of those broken."""
+    for i in set(range(10)) - {1, 4, 8}:
+        write_clip(tmp_path / f"v{i}.mp4", range(6), Fraction(1, 6))
+    (tmp_path / "v6.mp4").write_bytes(b"no video")
+    (tmp_path / "mine.csv").write_text(
+        "video,caption\n" + "".join(f"v{i},a {i}\nv{i},b {i}\n" for i in range(10))
+    )
+    return open_dataset(DataSpec(name="table", table=str(tmp_path / "mine.csv")))
+
+
+@pytest.mark.parametrize(("epoch_of", "size"), [("videos", 7), ("captions", 14)])
+def test_videos_that_are_not_there_leave_the_epoch_before_it_starts(partial, caplog, epoch_of, size):
+    data = TrainLoader(partial.train, READER, identity=partial.identity, seed=0, epoch_of=epoch_of)
+    (record,) = caplog.records
+    assert record.message.startswith("table train: 3 of 10 videos are not in ")
+    assert record.message.endswith(": left out of every epoch")
+    assert len(data) == size
+    assert data.batches_per_epoch(2) == size // 2
+    assert count_left_out(data.unreadable()) == {"missing": 3, "broken": 0, "empty": 0}
+    drawn = list(chain(*whole_epoch(data, 0, size)))
+    # Only the broken one is replaced: all others stand in the epoch once (as drawn, or with each caption).
+    assert {f"v{i}" for i in (0, 2, 3, 5, 7, 9)} == {key.split("#")[0] for key in drawn}
+    assert len(drawn) == size
+    assert count_left_out(data.unreadable()) == {"missing": 3, "broken": 1, "empty": 0}
+    again = TrainLoader(partial.train, READER, identity=partial.identity, seed=0, epoch_of=epoch_of)
+    assert list(chain(*whole_epoch(again, 0, size))) == drawn
+
+
+def test_the_identity_is_that_of_the_whole_list(partial, tmp_path):
+    before = partial.identity
+    for i in (1, 4, 8):
+        write_clip(tmp_path / f"v{i}.mp4", range(6), Fraction(1, 6))
+    assert open_dataset(DataSpec(name="table", table=str(tmp_path / "mine.csv"))).identity == before
+
+
+def test_no_video_of_the_training_list_is_an_end_at_once():
+    nothing = VideoFiles(("a", "b"), {"a": ["x"], "b": ["y"]}, {}, Path("clips"))
+    with pytest.raises(DataError, match=r"^msrvtt 9k train: 2 of 2 videos are not in clips: nothing is left"):
+        TrainLoader(nothing, READER, identity={"name": "msrvtt", "split": "9k"}, seed=0)

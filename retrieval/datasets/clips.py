@@ -11,7 +11,7 @@ from jaxtyping import Int64
 
 from retrieval.datasets.errors import DataError
 from retrieval.datasets.reader import Fitted, FrameReader
-from retrieval.video import Unreadable
+from retrieval.video import Status, Unreadable
 
 #: The parts of a data set that a model can be judged by.
 PARTS: tuple[Literal["validation", "test"], ...] = ("validation", "test")
@@ -31,6 +31,14 @@ class Example:
     clip: Fitted | Unreadable
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Absent:
+    """Videos of a list, by their numbers, that are known not to be in a place; they read as `missing`."""
+
+    videos: tuple[int, ...] = ()
+    place: str = ""
+
+
 @runtime_checkable
 class Clips(Protocol):
     """Captioned videos, read in any order."""
@@ -43,6 +51,10 @@ class Clips(Protocol):
 
     def captions(self, index: int) -> tuple[str, ...]:
         """One video's captions, without its frames."""
+        ...
+
+    def absent(self) -> Absent:
+        """Those that need not be looked for."""
         ...
 
     def read(self, index: int, reader: FrameReader, rng: np.random.Generator | None, epoch: int) -> Example:
@@ -135,6 +147,12 @@ class Dataset:
                 )
             raise DataError(f"{kind} {protocol}".strip() + f": has no {name} part; {', or '.join(hints)}")
         return split
+
+
+def count_left_out(unreadable: Mapping[int, Status]) -> dict[str, int]:
+    """How many videos have each status, 0 included."""
+    statuses = list(unreadable.values())
+    return {status: statuses.count(status) for status in ("missing", "broken", "empty")}
 
 
 def hash_ids(ids: Iterable[str]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64
 
-from retrieval.datasets.clips import Example, Split, hash_ids
+from retrieval.datasets.clips import Absent, Example, Split, hash_ids
 from retrieval.datasets.reader import FrameReader
 from retrieval.video import Unreadable, list_frames
 
@@ -39,6 +39,10 @@ class VideoFiles:
 
     def captions(self, index: int) -> tuple[str, ...]:
         return self._captions[index]
+
+    def absent(self) -> Absent:
+        missing = tuple(i for i, path in enumerate(self._paths) if path is None)
+        return Absent(videos=missing, place=str(self._folder))
 
     def read(self, index: int, reader: FrameReader, rng: np.random.Generator | None, epoch: int) -> Example:
         path = self._paths[index]

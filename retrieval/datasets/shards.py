@@ -16,7 +16,7 @@ from braceexpand import braceexpand
 from jaxtyping import Int64, UInt8
 
 from animate import BuildRecipe, recipe_beside, replay, retake
-from retrieval.datasets.clips import Dataset, Example, Split, hash_ids
+from retrieval.datasets.clips import Absent, Dataset, Example, Split, hash_ids
 from retrieval.datasets.errors import DataError, MissingData
 from retrieval.datasets.reader import Fitted, FrameReader
 from retrieval.datasets.tars import TarIndex, index_tar
@@ -73,6 +73,9 @@ class ShardClips:
             return _captions(members, _record(members, key), key)
         except DataError:
             return ()
+
+    def absent(self) -> Absent:
+        return Absent()
 
     def read(self, index: int, reader: FrameReader, rng: np.random.Generator | None, epoch: int) -> Example:
         """What is wrong with the sample itself is a status, too: one of millions is no reason to stop."""
