@@ -51,10 +51,14 @@ def main() -> None:
 def _exit_code(error: ValueError | RuntimeError) -> int | None:
     """The exit code of an error whose message is for whoever typed the command; None for a bug's."""
     from animate.strict_toml import RecipeError
-    from retrieval.checkpoint import CheckpointError
     from retrieval.datasets.errors import DataError
+
+    if isinstance(error, RecipeError | DataError):
+        return 2
+    # Whoever raised these has loaded torch; the others are said without waiting for it.
+    from retrieval.checkpoint import CheckpointError
     from retrieval.train import NotFinite
 
-    if isinstance(error, RecipeError | CheckpointError | DataError):
+    if isinstance(error, CheckpointError):
         return 2
     return 1 if isinstance(error, NotFinite) else None

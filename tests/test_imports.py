@@ -175,3 +175,16 @@ else:
     raise AssertionError("was found")
 """
     assert loaded_after(code) & {"torch", "open_clip", "webdataset", "ray", "kornia"} == set()
+
+
+def test_the_command_line_refuses_data_that_is_not_there_without_torch(tmp_path):
+    code = f"""
+import sys
+from cli.retrieval import main
+sys.argv = ["retrieval", "check", "recipes/demo.toml", "--set", "data.shards=['{tmp_path}/none.tar']"]
+try:
+    main()
+except SystemExit as ended:
+    assert ended.code == 2
+"""
+    assert loaded_after(code) & {"torch", "open_clip", "webdataset", "ray", "kornia"} == set()

@@ -21,6 +21,7 @@ _STAND_INS = {
     b"version https://git-lfs.github.com/spec": "a Git LFS pointer to the file; `git lfs pull` fetches it",
     b"<!doctype html": "a web page, and not the file that was to be downloaded",
     b"<html": "a web page, and not the file that was to be downloaded",
+    b"\x1f\x8b": "compressed with gzip; unpack it first",
     b"\xff\xfe": 'UTF-16 (Excel\'s "Unicode text"); save it as UTF-8',
     b"\xfe\xff": 'UTF-16 (Excel\'s "Unicode text"); save it as UTF-8',
 }
@@ -157,11 +158,15 @@ def read_whole(path: Path) -> bytes:
             content = gzip.decompress(content)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read: {error}") from None
-    start = content.removeprefix(b"\xef\xbb\xbf").lstrip()[:100].lower()
-    for beginning, what in _STAND_INS.items():
-        if start.startswith(beginning):
-            raise DataError(f"{path}: is {what}")
+    if what := stand_in(content):
+        raise DataError(f"{path}: is {what}")
     return content
+
+
+def stand_in(content: bytes) -> str:
+    """What a file really is that begins so, if it cannot be what it was named as; else ""."""
+    start = content[:1000].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    return next((what for beginning, what in _STAND_INS.items() if start.startswith(beginning)), "")
 
 
 def _row(value: Any, where: str) -> Row:
