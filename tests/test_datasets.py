@@ -16,12 +16,14 @@ from retrieval.datasets import (
     DATASETS,
     FrameReader,
     MissingData,
+    count_left_out,
     known,
     open_dataset,
     overlaps,
 )
 from retrieval.datasets.clips import hash_ids, hash_pairs
 from retrieval.datasets.files import VideoFiles
+from retrieval.loader import TrainLoader
 from retrieval.recipe import DataSpec, FramesSpec
 from retrieval.video import Unreadable
 from tests.clips import numbered, read_numbers, write_clip
@@ -206,11 +208,32 @@ def test_missing_data_says_which_file_whence_and_where_to(name, tmp_path):
     assert f"where to put it: {tmp_path}" in message
 
 
-def test_missing_videos_folder(tmp_path):
-    with pytest.raises(MissingData, match=r"folder of videos '.*nowhere' is not there"):
-        open_dataset(
-            DataSpec(name="msrvtt", annotations=official("msrvtt"), videos=str(tmp_path / "nowhere"))
-        )
+@pytest.mark.parametrize(
+    ("name", "files"),
+    [
+        ("msrvtt", ("MSRVTT_data.json", "MSRVTT_train.9k.csv", "MSRVTT_JSFUSION_test.csv")),
+        ("msvd", ("captions_msvd.json", "train_list.txt", "val_list.txt", "test_list.txt")),
+        (
+            "vatex",
+            (
+                "vatex_training_v1.0.json",
+                "vatex_validation_v1.0.json",
+                "train_list.txt",
+                "val_list.txt",
+                "test_list.txt",
+            ),
+        ),
+    ],
+)
+def test_what_is_not_there_is_said_before_anything_is_read(tmp_path, name, files):
+    for file in files:
+        with pytest.raises(MissingData, match=rf"annotation file {file}.* is not there"):
+            open_dataset(DataSpec(name=name, annotations=str(tmp_path), videos=str(tmp_path)))
+        (tmp_path / file).write_text("")
+    with pytest.raises(MissingData, match=rf"{name}: the folder of videos '.*nowhere' is not there"):
+        open_dataset(DataSpec(name=name, annotations=str(tmp_path), videos=str(tmp_path / "nowhere")))
+    with pytest.raises(DataError, match=f"{files[0]}: is not JSON"):
+        open_dataset(DataSpec(name=name, annotations=str(tmp_path), videos=str(tmp_path)))
 
 
 def test_unknown_names_are_refused(videos):
@@ -245,3 +268,21 @@ def test_lists_without_files_of_their_own_overlap_where_they_are_the_same(videos
     assert overlaps(validation.fingerprint(), validation)
     assert not overlaps(validation.fingerprint(), test)
     assert not overlaps({}, test)
+
+
+FRAMES = Path(__file__).parents[1].parent / "shared" / "data" / "msrvtt-frames"
+
+
+@pytest.mark.skipif(not FRAMES.is_dir(), reason=f"{FRAMES} is not there: real folders of frames are needed")
+def test_a_part_of_msrvtt_trains_under_the_name_of_its_list(caplog):
+    data = DataSpec(name="msrvtt", annotations=official("msrvtt"), videos=str(FRAMES), split="9k")
+    dataset = open_dataset(data)
+    assert dataset.train is not None
+    loader = TrainLoader(dataset.train, READER, identity=dataset.identity, seed=0)
+    assert dataset.identity["videos"] == known.VIDEOS["msrvtt 9k train"]
+    there = len(loader)
+    assert 0 < there <= 604
+    assert caplog.messages == [
+        f"msrvtt 9k train: {9000 - there:,} of 9,000 videos are not in {FRAMES}: left out of every epoch"
+    ]
+    assert count_left_out(loader.unreadable())["missing"] == 9000 - there

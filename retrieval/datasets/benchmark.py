@@ -7,8 +7,9 @@ from pathlib import Path
 from retrieval.datasets.clips import Dataset, Split
 from retrieval.datasets.errors import MissingData
 from retrieval.datasets.files import VideoFiles
-from retrieval.datasets.folder import find_videos, video_id
+from retrieval.datasets.folder import find_folder, find_videos, video_id
 from retrieval.datasets.known import check_list, check_queries
+from retrieval.recipe import DataSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,16 @@ def benchmark(
         validation=judged(validation) if validation else None,
         test=judged(test),
     )
+
+
+def refuse_missing(data: DataSpec, annotations: Sequence[Sequence[str]], *, page: str) -> None:
+    """`MissingData` if an annotation file (under any of its names) or the folder of videos is not there.
+
+    Said before anything is read, for an annotation takes a second.
+    """
+    for names in annotations:
+        find_annotation(data.annotations, names, page=page)
+    find_folder(data.videos, what=data.name, page=page)
 
 
 def find_annotation(folder: str, names: Sequence[str], *, page: str) -> Path:

@@ -11,6 +11,17 @@ from retrieval.datasets.files import VIDEO_SUFFIXES
 _SHOWN = 5
 
 
+def find_folder(folder: str, *, what: str, page: str) -> Path:
+    """The folder of videos; `MissingData` where it is none."""
+    if not folder or not os.path.isdir(folder):
+        raise MissingData(
+            f"{what}: the folder of videos {folder!r} is not there",
+            page=page,
+            place="any folder, named as data.videos: one file, or one folder of frames, for each video",
+        )
+    return Path(folder)
+
+
 def find_videos(folder: str, ids: Collection[str], *, what: str, page: str) -> dict[str, Path]:
     """The file, or the folder of frames, of each of `ids` that is there.
 
@@ -19,13 +30,7 @@ def find_videos(folder: str, ids: Collection[str], *, what: str, page: str) -> d
     has not is looked for one level down (MSR-VTT comes as TrainValVideo/ and TestVideo/). None at all is
     `MissingData`.
     """
-    place = Path(folder)
-    if not folder or not place.is_dir():
-        raise MissingData(
-            f"{what}: the folder of videos {folder!r} is not there",
-            page=page,
-            place="any folder, named as data.videos: one file, or one folder of frames, for each video",
-        )
+    place = find_folder(folder, what=what, page=page)
     found = {video: place / video for video in ids if os.sep in video and os.path.exists(place / video)}
     found |= _match([video for video in ids if video not in found], _names(place))
     left = [video for video in ids if video not in found]

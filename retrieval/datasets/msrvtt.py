@@ -3,7 +3,7 @@
 from collections import defaultdict
 from pathlib import Path
 
-from retrieval.datasets.benchmark import Part, benchmark, find_annotation
+from retrieval.datasets.benchmark import Part, benchmark, find_annotation, refuse_missing
 from retrieval.datasets.clips import Dataset
 from retrieval.datasets.errors import DataError
 from retrieval.datasets.folder import video_id
@@ -16,6 +16,7 @@ PAGE = (
     "its releases: annotation and lists)"
 )
 SPLITS = ("9k", "7k", "full")
+ONE_K_A = "MSRVTT_JSFUSION_test.csv"
 
 
 def msrvtt(data: DataSpec) -> Dataset:
@@ -27,6 +28,9 @@ def msrvtt(data: DataSpec) -> Dataset:
     split = data.split or "9k"
     if split not in SPLITS:
         raise DataError(f"split = {split!r}: msrvtt has {', '.join(SPLITS)}")
+    train_list = f"MSRVTT_train.{split}.csv"
+    judged = ("MSRVTT_val.full.csv", "MSRVTT_test.full.csv") if split == "full" else (ONE_K_A,)
+    refuse_missing(data, [[file] for file in ("MSRVTT_data.json", train_list, *judged)], page=PAGE)
     annotation = _find(data, "MSRVTT_data.json")
     captions: dict[str, list[str]] = defaultdict(list)
     for row in read_records(annotation, "sentences"):
@@ -40,7 +44,7 @@ def msrvtt(data: DataSpec) -> Dataset:
     return benchmark(
         "msrvtt",
         split,
-        train=listed(f"msrvtt {split} train", f"MSRVTT_train.{split}.csv"),
+        train=listed(f"msrvtt {split} train", train_list),
         validation=listed("msrvtt full validation", "MSRVTT_val.full.csv") if split == "full" else None,
         test=listed("msrvtt full test", "MSRVTT_test.full.csv") if split == "full" else _one_k_a(data),
         folder=data.videos,
@@ -49,7 +53,7 @@ def msrvtt(data: DataSpec) -> Dataset:
 
 
 def _one_k_a(data: DataSpec) -> Part:
-    path = _find(data, "MSRVTT_JSFUSION_test.csv")
+    path = _find(data, ONE_K_A)
     rows = read_csv(path, ["video_id", "sentence"])
     queries = {video_id(row.text("video_id")): row.captions("sentence") for row in rows}
     return Part(name="msrvtt 1k-A test", list_file=path, ids=list(queries), captions=queries, annotation=path)

@@ -5,7 +5,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-from retrieval.datasets.benchmark import Part, benchmark, find_annotation
+from retrieval.datasets.benchmark import Part, benchmark, find_annotation, refuse_missing
 from retrieval.datasets.clips import Dataset
 from retrieval.datasets.errors import DataError
 from retrieval.datasets.text import captions_of, read_json, read_list, read_whole, text_of
@@ -17,12 +17,15 @@ PAGE = (
 )
 PARTS = {"train": "train_list.txt", "validation": "val_list.txt", "test": "test_list.txt"}
 
+CAPTIONS = ("captions_msvd.json", "raw-captions.pkl")
+
 
 def msvd(data: DataSpec) -> Dataset:
     """The one split that is in use; captions as JSON (`{video: [caption]}`) or the usual raw-captions.pkl."""
     if data.split:
         raise DataError(f"split = {data.split!r}: msvd has one split only, leave it empty")
-    annotation = find_annotation(data.annotations, ["captions_msvd.json", "raw-captions.pkl"], page=PAGE)
+    refuse_missing(data, [CAPTIONS, *([file] for file in PARTS.values())], page=PAGE)
+    annotation = find_annotation(data.annotations, CAPTIONS, page=PAGE)
     captions = read_captions(annotation)
 
     def listed(part: str) -> Part:

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from retrieval.datasets.errors import DataError
 
@@ -37,12 +37,14 @@ class Row:
     def text(self, *names: str) -> str:
         """The first of these cells that is there, which must be text."""
         name = self._first(names)
-        return text_of(self.cells[name], f"{self.where}: {name}")
+        value = self.cells[name]
+        return value if _is_text(value) else text_of(value, f"{self.where}: {name}")
 
     def captions(self, *names: str) -> list[str]:
         """The captions in the first of these cells that is there."""
         name = self._first(names)
-        return captions_of(self.cells[name], f"{self.where}: {name}")
+        value = self.cells[name]
+        return [value] if _is_text(value) else captions_of(value, f"{self.where}: {name}")
 
     def _first(self, names: Sequence[str]) -> str:
         for name in names:
@@ -62,13 +64,13 @@ def captions_of(value: object, where: str) -> list[str]:
 
 def text_of(value: object, where: str) -> str:
     """`value` as it is, if it is text with something in it that UTF-8 can hold."""
+    if _is_text(value):
+        return value
     if not isinstance(value, str):
         raise DataError(f"{where} = {_shown(value)}: must be text")
     if not value.strip():
         raise DataError(f"{where} = {_shown(value)}: must not be blank")
-    if "\0" in value or not _is_unicode(value):
-        raise DataError(f"{where} = {_shown(value)}: holds half a character (a lone surrogate) or NUL")
-    return value
+    raise DataError(f"{where} = {_shown(value)}: holds half a character (a lone surrogate) or NUL")
 
 
 def read_list(path: Path) -> list[str]:
@@ -114,7 +116,8 @@ def read_records(path: Path, key: str = "") -> list[Row]:
         value = _row(value, str(path)).cells.get(key)
     if not isinstance(value, list):
         raise DataError(f"{path}{key and f', {key}'}: must be a list, not {_shown(value)}")
-    return [_row(record, f"{path}, {key or 'record'}[{i}]") for i, record in enumerate(value)]
+    place = f"{path}, {key or 'record'}"
+    return [_row(record, f"{place}[{i}]") for i, record in enumerate(value)]
 
 
 def read_json(path: Path) -> Any:
@@ -179,9 +182,11 @@ def _line(content: bytes, place: int) -> int:
     return content.count(b"\n", 0, place) + 1
 
 
-def _is_unicode(text: str) -> bool:
+def _is_text(value: object) -> TypeGuard[str]:
+    if not isinstance(value, str) or not value or value.isspace() or "\0" in value:
+        return False
     try:
-        text.encode()
+        value.encode()
     except UnicodeEncodeError:
         return False
     return True

@@ -6,7 +6,7 @@ part are not public.
 
 from pathlib import Path
 
-from retrieval.datasets.benchmark import Part, benchmark, find_annotation
+from retrieval.datasets.benchmark import Part, benchmark, find_annotation, refuse_missing
 from retrieval.datasets.clips import Dataset
 from retrieval.datasets.errors import DataError
 from retrieval.datasets.text import read_list, read_records
@@ -24,6 +24,7 @@ def vatex(data: DataSpec) -> Dataset:
     """Lists by HGR; captions from the official JSON (`[{"videoID": …, "enCap": […]}]`)."""
     if data.split:
         raise DataError(f"split = {data.split!r}: vatex has one split only, leave it empty")
+    refuse_missing(data, [[file] for file in (*ANNOTATIONS, *PARTS.values())], page=PAGE)
     captions: dict[str, list[str]] = {}
     for file in ANNOTATIONS:
         for row in read_records(find_annotation(data.annotations, [file], page=PAGE)):
