@@ -14,6 +14,7 @@ import pytest
 
 from retrieval.datasets import (
     DATASETS,
+    DataError,
     FrameReader,
     MissingData,
     count_left_out,
