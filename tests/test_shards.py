@@ -242,6 +242,9 @@ def test_shard_names(tmp_path, samples):
     assert find_tars([f"{tmp_path}/{{00000..00002}}.tar"]) == find_tars([str(tmp_path)]) == paths
     with pytest.raises(ValueError, match="is not on this machine"):
         find_tars(["https://example.org/{0..9}.tar"])
+    (tmp_path / "sets" / "mine").mkdir(parents=True)
+    with pytest.raises(MissingData, match=r"sets' holds no tar; it holds 1 entries: 'mine'"):
+        find_tars([f"{tmp_path}/sets"])
     with pytest.raises(MissingData, match=r"00003\.tar"):
         find_tars([f"{tmp_path}/00003.tar"])
 
@@ -255,6 +258,8 @@ def test_held_out_shards_are_the_split_to_be_judged_by(tmp_path, samples):
     assert dataset.test is not None
     assert dataset.test.video_ids == tuple(samples)
     assert len(dataset.test.captions) == 6
+    with pytest.raises(DataError, match="video '000_0' stands in it 2 times"):
+        open_dataset(DataSpec(name="shards", held_out=(path, path)))
     with pytest.raises(DataError, match=r"shards: has no validation part; name data\.validation, or train"):
         dataset.part("validation")
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -85,7 +86,8 @@ class Split:
         if len(self.clips) != len(self.video_ids):
             raise DataError(f"split {self.name!r}: {len(self.video_ids)} ids for {len(self.clips)} videos")
         if len(set(self.video_ids)) != len(self.video_ids):
-            raise DataError(f"split {self.name!r}: a video stands in it twice")
+            [(video, count)] = Counter(self.video_ids).most_common(1)
+            raise DataError(f"split {self.name!r}: video {video!r} stands in it {count} times")
         captioned = {video for video, _ in self.captions}
         if not captioned or captioned != set(range(len(self.video_ids))):
             raise DataError(f"split {self.name!r}: every video needs a caption")

@@ -48,7 +48,7 @@ def find_videos(folder: str, ids: Collection[str], *, what: str, page: str) -> d
     if not found:
         raise MissingData(
             f"{what}: none of the {len(ids):,} videos of its lists, such as {next(iter(ids))!r}, is in "
-            f"{folder!r} or a folder there; {_seen(place)}",
+            f"{folder!r} or a folder there; {seen_in(place)}",
             page=page,
             place=f"{folder}/<video id>.mp4, or a folder of frames {folder}/<video id>",
         )
@@ -97,7 +97,8 @@ def _match(ids: Collection[str], names: Mapping[str, Path]) -> dict[str, Path]:
     return found
 
 
-def _seen(folder: Path) -> str:
+def seen_in(folder: Path) -> str:
+    """What a folder holds, in a few words."""
     names = sorted(os.listdir(folder))
     if not names:
         return "it is empty"

@@ -18,6 +18,7 @@ from jaxtyping import Int64, UInt8
 from animate import BuildRecipe, recipe_beside, replay, retake
 from retrieval.datasets.clips import Absent, Dataset, Example, Split, hash_ids
 from retrieval.datasets.errors import DataError, MissingData
+from retrieval.datasets.folder import seen_in
 from retrieval.datasets.reader import Fitted, FrameReader
 from retrieval.datasets.tars import TarIndex, index_tar
 from retrieval.datasets.text import captions_of, parse_json
@@ -182,7 +183,10 @@ def find_tars(names: Sequence[str]) -> list[Path]:
                 )
             path = Path(expanded.removeprefix("file://"))
             tars = sorted(path.glob("*.tar")) if path.is_dir() else [path]
-            if not tars or not tars[0].is_file():
+            if not tars:
+                what = f"shards: the folder {expanded!r} holds no tar; {seen_in(path)}"
+                raise MissingData(what, page=PAGE, place=f"{path}/00000.tar")
+            if not tars[0].is_file():
                 raise MissingData(f"shard {expanded!r} is not there", page=PAGE, place=str(path))
             found += tars
     return found

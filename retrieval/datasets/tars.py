@@ -5,7 +5,6 @@ import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from jaxtyping import Int64
@@ -84,7 +83,7 @@ class _Member:
     end: int
 
 
-def _members(file: BinaryIO, end: int, path: Path) -> Iterator[_Member]:
+def _members(file: io.BufferedIOBase, end: int, path: Path) -> Iterator[_Member]:
     """The plain files of a tar, or of a part of it, in their order; every step goes forward."""
     position = begin = 0
     long: dict[str, str] = {}  # what the headers before a member say of it
