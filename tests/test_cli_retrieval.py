@@ -71,13 +71,18 @@ def test_check_counts_and_lists_what_cannot_be_read(place, tmp_path):
     recipe = tmp_path / "recipe.toml"
     config = "".join(f"[model.config.{k}]\n{toml(v)}" for k, v in CONFIG.items() if isinstance(v, dict))
     recipe.write_text(
-        f'[data]\nname = "table"\ntable = "{place}/videos/table.jsonl"\n'
-        f"[model]\nrandom_weights = true\n[model.config]\nembed_dim = 24\n{config}"
+        '[data]\nname = "table"\n'
+        + "".join(
+            f'{key} = "{place}/videos/table.jsonl"\n'
+            for key in ("table", "validation_table", "held_out_table")
+        )
+        + f"[model]\nrandom_weights = true\n[model.config]\nembed_dim = 24\n{config}"
         "[frames]\nsize = 32\nnum_frames = 3\n"
     )
     printed = retrieval("check", recipe, "--out", tmp_path / "health.jsonl")
-    assert "train: 10 videos: 1 missing, 9 ok" in printed
-    (line,) = (tmp_path / "health.jsonl").read_text().splitlines()
+    for part in ("train", "validation", "test"):
+        assert f"{part}: 10 videos: 1 missing, 9 ok" in printed
+    line, *_ = (tmp_path / "health.jsonl").read_text().splitlines()
     found = json.loads(line)
     assert (found["video"], found["status"], found["usable"]) == ("v4.mp4", "missing", False)
 

@@ -35,6 +35,8 @@ def found(folder: Path, *ids: str) -> dict[str, str]:
         (["v0.MP4"], "v0.mp4", "v0.MP4"),
         (["V0.mp4", "v0.mkv"], "v0", "v0.mkv"),
         (["a/b/v0.mp4"], "a/b/v0.mp4", "a/b/v0.mp4"),
+        (["a/b/v0.mp4"], "a/b/v0", "a/b/v0.mp4"),
+        (["a/v0/000.jpg"], "a/v0/", "a/v0"),
         (["v0.5x.mp4"], "v0.5x", "v0.5x.mp4"),
         (["v0.gif"], "v0.gif", "v0.gif"),
         (["all/v0.mp4"], "v0", "all/v0.mp4"),

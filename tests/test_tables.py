@@ -88,7 +88,7 @@ def test_one_caption_may_stand_as_plain_text_and_cells_may_be_parted_by_tabs(tab
     for name, content in (
         ("a.jsonl", '{"video": "v0", "captions": "a dog"}\n{"video": "v1", "captions": "a cat"}\n'),
         ("a.tsv", "video\tcaption\nv0\ta dog\nv1\ta cat\n"),
-        ("A.CSV", "video,caption\nv0,a dog\nv1,a cat\n"),
+        ("A.CSV", "video,caption\nv0 ,a dog\nv1,a cat\n"),
     ):
         (table.parent / name).write_text(content)
         test = open_dataset(DataSpec(name="table", held_out_table=str(table.parent / name))).test

@@ -31,8 +31,11 @@ def find_videos(folder: str, ids: Collection[str], *, what: str, page: str) -> d
     `MissingData`.
     """
     place = find_folder(folder, what=what, page=page)
-    found = {video: place / video for video in ids if os.sep in video and os.path.exists(place / video)}
-    found |= _match([video for video in ids if video not in found], _names(place))
+    found: dict[str, Path] = {}
+    for inside, named in _by_folder(ids).items():
+        if os.path.isdir(place / inside):
+            matched = _match(named, _names(place / inside))
+            found |= {named[name]: path for name, path in matched.items()}
     left = [video for video in ids if video not in found]
     used = set(found.values())
     for below in _folders(place) if left else ():
@@ -72,6 +75,15 @@ def _names(folder: Path) -> dict[str, Path]:
 def _folders(folder: Path) -> list[Path]:
     with os.scandir(folder) as entries:
         return sorted(folder / entry.name for entry in entries if entry.is_dir())
+
+
+def _by_folder(ids: Collection[str]) -> dict[str, dict[str, str]]:
+    """Ids by the folder that they name ("" for most) and their name in it."""
+    folders: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    for video in ids:
+        inside, name = os.path.split(video.rstrip("/"))
+        folders[inside][name] = video
+    return folders
 
 
 def _match(ids: Collection[str], names: Mapping[str, Path]) -> dict[str, Path]:

@@ -46,7 +46,8 @@ def _files(data: DataSpec, name: str) -> VideoFiles:
     folder = Path(data.videos) if data.videos else path.parent
     captions: dict[str, list[str]] = {}
     for row in _rows(path):
-        captions.setdefault(row.text("video", "video_id"), []).extend(row.captions("captions", "caption"))
+        video = row.text("video", "video_id").strip()
+        captions.setdefault(video, []).extend(row.captions("captions", "caption"))
     if not captions:
         raise DataError(f"{path}: has no rows; {FORM}")
     paths = find_videos(str(folder), captions, what=f"table {path.name}", page=PAGE)
