@@ -11,7 +11,6 @@ MODEL_HELP = (
     "A run folder, one of its checkpoints, a weights file, a folder of config and weights, "
     "NAME:TAG of open_clip, or hf-hub:ORG/NAME."
 )
-PARTS = ("validation", "test")
 STAGES = ("coarse", "fine", "chance within K", "fused")
 COLUMNS = ("R@1", "R@5", "R@10", "R@50", "MdR", "MnR")
 
@@ -40,7 +39,7 @@ def evaluate(
     from dataclasses import replace
 
     from retrieval.curve import draw_curve, parse_curve
-    from retrieval.datasets import DataError, open_dataset
+    from retrieval.datasets import PARTS, DataError, open_dataset
     from retrieval.recipe import recipe_from_table
     from retrieval.reference import find_model
 

@@ -63,6 +63,7 @@ def save_checkpoint(
     save_file(weights, attempt / MODEL, metadata={"activation": activation or "unknown"})
     info = {
         "step": step,
+        "looked_at_test": recipe.eval.select_on == "test",
         **facts,
         "recipe": to_table(recipe),
         "architecture": to_table(architecture) if architecture else None,
@@ -70,7 +71,6 @@ def save_checkpoint(
         "context_length": architecture.context_length if architecture else None,
         "token_limit": recipe.model.token_limit,
         "select_on": recipe.eval.select_on,
-        "looked_at_test": recipe.eval.select_on == "test",
         "digest": _sha256(attempt / MODEL),
         "versions": {name: metadata.version(name) for name in VERSIONED},
     }

@@ -11,7 +11,7 @@ from retrieval import metrics, normalise
 from retrieval.cache import Cache
 from retrieval.checkpoint import Checkpoint
 from retrieval.compute import Compute
-from retrieval.datasets import Clips, DataError, Dataset, FrameReader, Split, open_dataset
+from retrieval.datasets import Clips, DataError, Dataset, FrameReader, Split
 from retrieval.directions import Direction, coarse_only, score_direction
 from retrieval.encode import Encoded, encode_split, encode_texts
 from retrieval.model import Retriever
@@ -22,7 +22,6 @@ Part = Literal["validation", "test"]
 # Captions of training videos that make the query bank.
 BANK_SIZE = 5000
 POST_PROCESSING = ("dual-softmax", "query-bank")
-PARTS: tuple[Part, ...] = ("validation", "test")
 
 BEST_OWN, BEST_PER_VIDEO = metrics.VIDEO_TO_TEXT_RULES
 
@@ -40,13 +39,12 @@ def score(
 
 
 def evaluate_split(
-    model: Retriever, recipe: TrainRecipe, part: Part, *, compute: Compute
+    model: Retriever, recipe: TrainRecipe, split: Split, *, compute: Compute
 ) -> dict[str, float]:
     """The flat numbers that a training run logs and selects by, of the stage that answers.
 
     Keys: `t2v_R@1` and so on, `v2t_…` by the best own caption among all captions, and `mean_R@1`.
     """
-    split = part_of(open_dataset(recipe.data), part)
     encoded = encode_split(
         model,
         split,
@@ -73,15 +71,7 @@ def evaluate_split(
 
 def part_of(dataset: Dataset, part: str) -> Split:
     """The split to judge by; `DataError` where the data set has none of that kind."""
-    if part not in PARTS:
-        raise DataError(f"part = {part!r}: must be one of {', '.join(PARTS)}")
-    split = dataset.validation if part == "validation" else dataset.test
-    if split is None:
-        raise DataError(
-            f"{dataset.identity['name']} {dataset.identity['split']}: has no {part} part; train with "
-            'eval.select_on = "none", or "test" if you must, and the result will say so'
-        )
-    return split
+    return dataset.part(part)
 
 
 def measure(

@@ -23,11 +23,10 @@ class Finding:
 
 
 def parts_of(dataset: Dataset) -> dict[str, Clips]:
-    """The parts that there are, by name; one that serves as validation and test is listed once."""
-    validation = dataset.validation.clips if dataset.validation else None
-    test = dataset.test.clips if dataset.test else None
-    parts = {"train": dataset.train, "validation": validation, "test": None if test is validation else test}
-    return {name: clips for name, clips in parts.items() if clips is not None}
+    """The parts that there are, by name."""
+    judged = {"validation": dataset.validation, "test": dataset.test}
+    found = {name: split.clips for name, split in judged.items() if split is not None}
+    return {"train": dataset.train, **found} if dataset.train is not None else found
 
 
 def check_part(clips: Clips, frames: FramesSpec, cache: str, threads: int) -> Iterator[Finding]:

@@ -7,8 +7,9 @@ from typing import Any
 import torch
 
 from animate.strict_toml import RecipeError
-from retrieval import checkpoint, datasets, evaluate, runs
+from retrieval import checkpoint, datasets, evaluate, loader, runs
 from retrieval.compute import Compute
+from retrieval.datasets import Dataset, overlaps
 from retrieval.group import Group
 from retrieval.model import Retriever
 from retrieval.recipe import TrainRecipe
@@ -27,20 +28,24 @@ class Job:
     def __call__(self, group: Group, on_step: OnStep) -> None:
         """This worker's part, from recipe to checkpoints."""
         device = pick_device(self.device)
-        data = datasets.train_data(self.recipe)
-        before = _seen_before(self.recipe.model.start_from)
+        dataset = datasets.open_dataset(self.recipe.data)
+        data = loader.train_data(self.recipe, dataset)
+        facts = {**data.identity, "before": _seen_before(self.recipe.model.start_from)}
+        if self.recipe.eval.select_on == "validation":
+            validated_on = dataset.part("validation").fingerprint()
+            facts["validated_on"] = validated_on
+            facts["looked_at_test"] = dataset.test is not None and overlaps(validated_on, dataset.test)
 
         def trained_on() -> dict[str, Any]:
             # Workers share out each epoch anew, so several may have met the same broken video.
-            left_out = datasets.count_left_out(group.union(data.unreadable()))
-            return {**data.identity, "left_out": left_out, "before": before}
+            return {**facts, "left_out": datasets.count_left_out(group.union(data.unreadable()))}
 
         train(
             self.recipe,
             checkpoint.start_model(self.recipe),
             data,
             out=self.out,
-            evaluate=_evaluation(self.recipe, device, group),
+            evaluate=_evaluation(self.recipe, dataset, device, group),
             device=device,
             group=group,
             resume=self.resume,
@@ -85,10 +90,10 @@ def _seen_before(start_from: str) -> dict[str, Any] | None:
     return {**(info.get("trained_on") or {}), "looked_at_test": info["looked_at_test"]}
 
 
-def _evaluation(recipe: TrainRecipe, device: torch.device, group: Group) -> Evaluate | None:
-    split = recipe.eval.select_on
-    if split == "none":
+def _evaluation(recipe: TrainRecipe, dataset: Dataset, device: torch.device, group: Group) -> Evaluate | None:
+    if recipe.eval.select_on == "none":
         return None
+    split = dataset.part(recipe.eval.select_on)
 
     def measure(model: Retriever) -> dict[str, float]:
         compute = Compute(device=device, precision=recipe.train.precision, group=group)

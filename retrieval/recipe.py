@@ -99,13 +99,16 @@ class DataSpec:
     videos: str = ""
     # MSR-VTT: "9k", "7k" or "full"; benchmarks with one protocol leave it empty.
     split: str = ""
-    # `shards`: tar paths or URLs, braces expanded; held-out shards take the part of the validation split.
+    # `shards`: tars or folders of them, braces expanded: to train on, to select by (the validation part), and
+    # to be judged by (the test part).
     shards: tuple[str, ...] = ()
+    validation: tuple[str, ...] = ()
     held_out: tuple[str, ...] = ()
     # Virtual shards are filmed anew each epoch instead of replaying the recorded take.
     new_takes: bool = False
-    # `table`: a csv or jsonl file with a video path and captions in each row, and its held-out twin.
+    # `table`: csv, tsv or jsonl files with a video path and captions in each row, for the same three parts.
     table: str = ""
+    validation_table: str = ""
     held_out_table: str = ""
     # An epoch goes once through the videos (one caption drawn each) or once through all captions.
     epoch_of: Literal["videos", "captions"] = "videos"

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from retrieval.compute import Compute
-from retrieval.datasets import DataError, FrameReader, Split
+from retrieval.datasets import DataError, FrameReader, Split, overlaps
 from retrieval.datasets.known import QUERIES, shared_videos
 from retrieval.recipe import TrainRecipe
 
@@ -58,7 +58,10 @@ def protocol(
         "selected_on": info.get("select_on", recipe.eval.select_on),
         # Of this run, or of one that it started from.
         "selection_looked_at_test": bool(info.get("looked_at_test", recipe.eval.select_on == "test"))
-        or any(bool(identity.get("looked_at_test")) for identity in _chain(info.get("trained_on"))),
+        or any(
+            bool(identity.get("looked_at_test")) or overlaps(identity.get("validated_on") or {}, split)
+            for identity in _chain(info.get("trained_on"))
+        ),
         "versions": {name: _version(name) for name in VERSIONED} | {"python": platform.python_version()},
         "precision": compute.precision,
         "device": _device_name(compute.device),

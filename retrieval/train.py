@@ -75,7 +75,8 @@ def train(
     """Train `model` in the run folder `out` as the recipe says; gives the selected checkpoint's folder.
 
     Any `Retriever` and any `TrainData` will do. evaluate: None where nothing is selected. trained_on: says
-    for each checkpoint which data it has seen; called on every worker, so that it may ask the others.
+    for each checkpoint which data it has seen, and whether its validation part looks at test; called on every
+    worker, so that it may ask the others.
     `resume` goes on from the newest checkpoint and refuses another recipe (`RecipeError`). `NotFinite` stops
     a run whose loss is no number.
     """
@@ -133,7 +134,12 @@ def train(
                         out,
                         log,
                         evaluate=evaluate if due else None,
-                        facts={"epoch": state.step / steps_per_epoch, "trained_on": seen_so_far},
+                        facts={
+                            "epoch": state.step / steps_per_epoch,
+                            "trained_on": seen_so_far,
+                            "looked_at_test": recipe.eval.select_on == "test"
+                            or bool((seen_so_far or {}).get("looked_at_test")),
+                        },
                     )
                     group.wait()
     return runs.find_checkpoint(out)
@@ -291,7 +297,7 @@ def _checkpoint(
         )
     if metrics:
         log.write(state.step, {f"eval/{name}": value for name, value in metrics.items()})
-    _select(out, recipe, state.step, metrics)
+    _select(out, recipe, state.step, metrics, looked_at_test=facts["looked_at_test"])
     _prune(out, recipe.train.keep)
 
 
@@ -313,7 +319,9 @@ def _evaluation_is_due(recipe: TrainRecipe, epoch: int) -> bool:
     return (epoch + 1) % recipe.eval.every_epochs == 0 or epoch + 1 == recipe.train.epochs
 
 
-def _select(out: Path, recipe: TrainRecipe, step: int, metrics: Mapping[str, float]) -> None:
+def _select(
+    out: Path, recipe: TrainRecipe, step: int, metrics: Mapping[str, float], *, looked_at_test: bool
+) -> None:
     """Point `selected.json` at this checkpoint if it is the best so far, or if nothing is measured."""
     path = out / runs.SELECTED
     name = recipe.eval.metric
@@ -321,7 +329,7 @@ def _select(out: Path, recipe: TrainRecipe, step: int, metrics: Mapping[str, flo
         "checkpoint": runs.checkpoint_folder(out, step).name,
         "step": step,
         "select_on": recipe.eval.select_on,
-        "looked_at_test": recipe.eval.select_on == "test",
+        "looked_at_test": looked_at_test,
     }
     if name in metrics:
         before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

@@ -3,6 +3,7 @@
 import json
 import sys
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 from cli.retrieval import app, main
 from retrieval.checkpoint import read_info
 from retrieval.launch import launch
+from tests.clips import write_clip
 from tests.judged import CONFIG, recipe_of, save_run, write_table
 
 
@@ -71,13 +73,18 @@ def test_check_counts_and_lists_what_cannot_be_read(place, tmp_path):
     recipe = tmp_path / "recipe.toml"
     config = "".join(f"[model.config.{k}]\n{toml(v)}" for k, v in CONFIG.items() if isinstance(v, dict))
     recipe.write_text(
-        f'[data]\nname = "table"\ntable = "{place}/videos/table.jsonl"\n'
-        f"[model]\nrandom_weights = true\n[model.config]\nembed_dim = 24\n{config}"
+        '[data]\nname = "table"\n'
+        + "".join(
+            f'{key} = "{place}/videos/table.jsonl"\n'
+            for key in ("table", "validation_table", "held_out_table")
+        )
+        + f"[model]\nrandom_weights = true\n[model.config]\nembed_dim = 24\n{config}"
         "[frames]\nsize = 32\nnum_frames = 3\n"
     )
     printed = retrieval("check", recipe, "--out", tmp_path / "health.jsonl")
-    assert "train: 10 videos: 1 missing, 9 ok" in printed
-    (line,) = (tmp_path / "health.jsonl").read_text().splitlines()
+    for part in ("train", "validation", "test"):
+        assert f"{part}: 10 videos: 1 missing, 9 ok" in printed
+    line, *_ = (tmp_path / "health.jsonl").read_text().splitlines()
     found = json.loads(line)
     assert (found["video"], found["status"], found["usable"]) == ("v4.mp4", "missing", False)
 
@@ -130,6 +137,52 @@ def test_what_cannot_be_meant_ends_with_2_and_a_message(place, arguments, messag
     error = capsys.readouterr().err
     assert error.startswith("retrieval: ")
     assert message in error
+
+
+@pytest.fixture(scope="module")
+def selected(tmp_path_factory) -> Path:
+    """A run that was selected on the videos of one table, beside another table of other videos."""
+    folder = tmp_path_factory.mktemp("selected")
+    seen, held_out = (write_table(folder / name, 4) for name in ("seen", "held_out"))
+    for i in range(4):  # other pictures, not only other names
+        write_clip(folder / "held_out" / f"v{i}.mp4", range(6), Fraction(1, 2), offset=104_729 * (i + 1))
+    train_on(folder / "run", table=seen, validation_table=seen, held_out_table=held_out)
+    train_on(folder / "same", table=seen, validation_table=seen, held_out_table=seen)
+    return folder
+
+
+def train_on(out: Path, **data: Path) -> None:
+    launch(
+        recipe_of(
+            {"name": "table", **{key: str(value) for key, value in data.items()}},
+            train={"epochs": 1, "batch_size": 4, "log_to": "none"},
+            eval={"select_on": "validation", "top_k": 2},
+        ),
+        out=out, workers=1, device="cpu", resume=False, on_step=lambda report: None,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("run", "arguments", "looked"),
+    [
+        ("run", (), False),
+        ("run", ("--part", "validation"), True),
+        ("run", ("--set", "data.held_out_table={folder}/seen/table.jsonl"), True),
+        ("same", (), True),
+    ],
+    ids=["other videos", "the validation part itself", "its videos as test, later", "one table for both"],
+)
+def test_a_result_says_whether_selection_looked_at_what_it_judges(selected, tmp_path, run, arguments, looked):
+    out = tmp_path / "result.json"
+    said = [argument.format(folder=selected) for argument in arguments]
+    printed = retrieval("eval", selected / run, "--out", out, *said)
+    assert json.loads(out.read_text())["protocol"]["selection_looked_at_test"] is looked
+    assert ("selected by looking at the test part" in printed) is looked
+
+
+def test_a_run_says_when_its_validation_part_is_its_test_part(selected):
+    looked = [json.loads((selected / run / "selected.json").read_text()) for run in ("run", "same")]
+    assert [one["looked_at_test"] for one in looked] == [False, True]
 
 
 def test_a_run_remembers_what_the_one_before_it_was_trained_on(tmp_path):

@@ -22,13 +22,13 @@ SMALLER = [
 
 @pytest.fixture(scope="module")
 def films(tmp_path_factory) -> Path:
-    """A folder with two shard sets of four of the demo's stills."""
+    """A folder with three shard sets of four of the demo's stills."""
     from animate.build import build
     from animate.recipe import BuildRecipe
     from animate.strict_toml import from_table
 
     folder = tmp_path_factory.mktemp("films")
-    for name, seed, takes in (("demo", 0, 2), ("demo-held-out", 1, 1)):
+    for name, seed, takes in (("demo", 0, 2), ("demo-validation", 2, 1), ("demo-held-out", 1, 1)):
         table = {
             "seed": seed,
             "takes": takes,

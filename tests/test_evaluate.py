@@ -15,7 +15,7 @@ from retrieval.cache import Cache
 from retrieval.checkpoint import load_checkpoint
 from retrieval.compute import Compute
 from retrieval.curve import draw_curve, parse_curve
-from retrieval.datasets import DataError, FrameReader, Split, open_dataset
+from retrieval.datasets import Absent, DataError, FrameReader, Split, open_dataset
 from retrieval.directions import CHANCE, score_direction
 from retrieval.encode import Ragged, encode_split, encode_texts, encode_videos
 from retrieval.evaluate import BEST_OWN, BEST_PER_VIDEO, evaluate, evaluate_split, measure, part_of, score
@@ -63,6 +63,9 @@ class Shuffled:
 
     def captions(self, index):
         return self.clips.captions(self.order[index])
+
+    def absent(self):
+        return Absent()
 
     def read(self, index, reader, rng, epoch):
         return self.clips.read(self.order[index], reader, rng, epoch)
@@ -271,8 +274,9 @@ def test_cached_features_are_the_encoded_ones(table, tmp_path):
 
 
 def test_flat_numbers_for_a_training_run(table):
-    recipe = recipe_of({"name": "table", "held_out_table": str(table)})
-    flat = evaluate_split(build(recipe), recipe, "validation", compute=HERE)
+    recipe = recipe_of({"name": "table", "validation_table": str(table)})
+    split = part_of(open_dataset(recipe.data), "validation")
+    flat = evaluate_split(build(recipe), recipe, split, compute=HERE)
     assert flat["mean_R@1"] == (flat["t2v_R@1"] + flat["v2t_R@1"]) / 2
     assert flat["failed_videos"] == 1.0
     assert {"t2v_R@10", "t2v_MdR", "v2t_MnR"} <= set(flat)
@@ -280,8 +284,10 @@ def test_flat_numbers_for_a_training_run(table):
 
 def test_a_part_that_is_not_there_is_refused(table):
     dataset = open_dataset(DataSpec(name="table", table=str(table)))
-    with pytest.raises(DataError, match="has no validation part"):
+    with pytest.raises(DataError, match=r"table: has no validation part; name data\.validation_table, or "):
         part_of(dataset, "validation")
+    with pytest.raises(DataError, match=r"table: has no test part; name data\.held_out_table$"):
+        part_of(dataset, "test")
     with pytest.raises(DataError, match="must be one of validation, test"):
         part_of(dataset, "train")
 
@@ -443,9 +449,9 @@ def test_an_unreadable_video_fails_its_own_queries_and_no_others(tmp_path):
 
 
 def test_check_finds_what_evaluation_will_find(table):
-    dataset = open_dataset(DataSpec(name="table", table=str(table), held_out_table=str(table)))
-    parts = parts_of(dataset)
-    assert list(parts) == ["train", "validation"]
+    data = DataSpec(name="table", table=str(table), validation_table=str(table), held_out_table=str(table))
+    parts = parts_of(open_dataset(data))
+    assert list(parts) == ["train", "validation", "test"]
     recipe = recipe_of({"name": "table"})
     findings = list(check_part(parts["train"], recipe.frames, "", threads=2))
     assert [finding.video_id for finding in findings] == [f"v{i}.mp4" for i in range(10)]

@@ -160,3 +160,31 @@ recipe = read_recipe(None, ["source.limit=2", "video.format={format}"])
 assert build(recipe, {str(tmp_path / "shards")!r}, workers=0).clips == 2
 """
     assert loaded_after(code) & {"torch", "kornia", "webdataset", "ray"} == set()
+
+
+@pytest.mark.parametrize("name", ["shards", "msrvtt", "msvd", "vatex", "table"])
+def test_data_that_is_not_there_is_refused_without_torch(tmp_path, name):
+    code = f"""
+from retrieval.datasets import MissingData, open_dataset
+from retrieval.recipe import DataSpec
+try:
+    open_dataset(DataSpec(name={name!r}, shards=("none.tar",), table="none.csv"))
+except MissingData as error:
+    assert "where to put it" in str(error)
+else:
+    raise AssertionError("was found")
+"""
+    assert loaded_after(code) & {"torch", "open_clip", "webdataset", "ray", "kornia"} == set()
+
+
+def test_the_command_line_refuses_data_that_is_not_there_without_torch(tmp_path):
+    code = f"""
+import sys
+from cli.retrieval import main
+sys.argv = ["retrieval", "check", "recipes/demo.toml", "--set", "data.shards=['{tmp_path}/none.tar']"]
+try:
+    main()
+except SystemExit as ended:
+    assert ended.code == 2
+"""
+    assert loaded_after(code) & {"torch", "open_clip", "webdataset", "ray", "kornia"} == set()

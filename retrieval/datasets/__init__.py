@@ -2,16 +2,24 @@
 
 from collections.abc import Callable
 
-from retrieval.datasets.clips import Clips, Dataset, Example, Split
+from retrieval.datasets.clips import (
+    PARTS,
+    Absent,
+    Clips,
+    Dataset,
+    Example,
+    Split,
+    count_left_out,
+    overlaps,
+)
 from retrieval.datasets.errors import DataError, MissingData
-from retrieval.datasets.loader import TrainLoader, count_left_out
 from retrieval.datasets.msrvtt import msrvtt
 from retrieval.datasets.msvd import msvd
 from retrieval.datasets.reader import Fitted, FrameReader
 from retrieval.datasets.shards import shards
 from retrieval.datasets.table import table
 from retrieval.datasets.vatex import vatex
-from retrieval.recipe import DataSpec, TrainRecipe
+from retrieval.recipe import DataSpec
 
 DATASETS: dict[str, Callable[[DataSpec], Dataset]] = {
     "shards": shards,
@@ -33,23 +41,10 @@ def open_dataset(data: DataSpec) -> Dataset:
     return DATASETS[data.name](data)
 
 
-def train_data(recipe: TrainRecipe) -> TrainLoader:
-    """Batches of the training part, as the recipe's [data], [frames] and [train] tables say."""
-    dataset = open_dataset(recipe.data)
-    if dataset.train is None:
-        raise DataError(f"data: {recipe.data.name!r} as it stands has no training part")
-    return TrainLoader(
-        dataset.train,
-        FrameReader.of(recipe.frames, recipe.frames.train_position, recipe.data.cache),
-        identity=dataset.identity,
-        seed=recipe.seed,
-        epoch_of=recipe.data.epoch_of,
-        threads=recipe.train.loader_threads,
-    )
-
-
 __all__ = [
     "DATASETS",
+    "PARTS",
+    "Absent",
     "Clips",
     "DataError",
     "Dataset",
@@ -58,8 +53,7 @@ __all__ = [
     "FrameReader",
     "MissingData",
     "Split",
-    "TrainLoader",
     "count_left_out",
     "open_dataset",
-    "train_data",
+    "overlaps",
 ]

@@ -2,16 +2,25 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int64
 
 from retrieval.datasets.errors import DataError
 from retrieval.datasets.reader import Fitted, FrameReader
-from retrieval.video import Unreadable
+from retrieval.video import Status, Unreadable
+
+#: The parts of a data set that a model can be judged by.
+PARTS: tuple[Literal["validation", "test"], ...] = ("validation", "test")
+# Keys of the recipe by which one's own data has these parts.
+_KEYS = {
+    "shards": {"validation": "data.validation", "test": "data.held_out"},
+    "table": {"validation": "data.validation_table", "test": "data.held_out_table"},
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +30,14 @@ class Example:
     video_id: str
     captions: tuple[str, ...]
     clip: Fitted | Unreadable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Absent:
+    """Videos of a list, by their numbers, that are known not to be in a place; they read as `missing`."""
+
+    videos: tuple[int, ...] = ()
+    place: str = ""
 
 
 @runtime_checkable
@@ -37,6 +54,10 @@ class Clips(Protocol):
         """One video's captions, without its frames."""
         ...
 
+    def absent(self) -> Absent:
+        """Those that need not be looked for."""
+        ...
+
     def read(self, index: int, reader: FrameReader, rng: np.random.Generator | None, epoch: int) -> Example:
         """One video's frames as `reader` chooses them, drawing from `rng` where it draws.
 
@@ -51,18 +72,22 @@ class Split:
 
     name: the protocol and the part of it, such as "msrvtt 1k-A test".
     captions: text and the index of its video.
+    files: hashes of the files it is made of (tars, or videos of a table), by which copies are known again;
+        none where the name and the captions say it all.
     """
 
     name: str
     clips: Clips
     video_ids: tuple[str, ...]
     captions: tuple[tuple[int, str], ...]
+    files: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.clips) != len(self.video_ids):
             raise DataError(f"split {self.name!r}: {len(self.video_ids)} ids for {len(self.clips)} videos")
         if len(set(self.video_ids)) != len(self.video_ids):
-            raise DataError(f"split {self.name!r}: a video stands in it twice")
+            [(video, count)] = Counter(self.video_ids).most_common(1)
+            raise DataError(f"split {self.name!r}: video {video!r} stands in it {count} times")
         captioned = {video for video, _ in self.captions}
         if not captioned or captioned != set(range(len(self.video_ids))):
             raise DataError(f"split {self.name!r}: every video needs a caption")
@@ -80,6 +105,22 @@ class Split:
         """Changes with any video or caption of the split, and not with their order."""
         return hash_pairs((self.video_ids[video], text) for video, text in self.captions)
 
+    def fingerprint(self) -> dict[str, Any]:
+        """What a checkpoint keeps of the split that selected it: JSON values for `overlaps`."""
+        return {"name": self.name, "digest": self.digest(), "files": sorted(self.files)}
+
+
+def overlaps(fingerprint: Mapping[str, Any], split: Split) -> bool:
+    """Whether the split that a fingerprint was taken of shares files with this one, or is this one.
+
+    Where both are made of files, these alone decide: two filmings of the same stills agree in keys and
+    captions. An empty fingerprint overlaps with nothing.
+    """
+    files = fingerprint.get("files")
+    if files and split.files:
+        return not set(files).isdisjoint(split.files)
+    return fingerprint.get("digest") == split.digest()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
@@ -93,6 +134,27 @@ class Dataset:
     train: Clips | None
     validation: Split | None
     test: Split | None
+
+    def part(self, name: str) -> Split:
+        """The part to judge by, "validation" or "test"; `DataError` where there is none of that kind."""
+        if name not in PARTS:
+            raise DataError(f"part = {name!r}: must be one of {', '.join(PARTS)}")
+        split = self.validation if name == "validation" else self.test
+        if split is None:
+            kind, protocol = self.identity["name"], self.identity["split"]
+            hints = [f"name {_KEYS[kind][name]}"] if kind in _KEYS else []
+            if name == "validation":
+                hints.append(
+                    'train with eval.select_on = "none", or "test" if you must, and the result will say so'
+                )
+            raise DataError(f"{kind} {protocol}".strip() + f": has no {name} part; {', or '.join(hints)}")
+        return split
+
+
+def count_left_out(unreadable: Mapping[int, Status]) -> dict[str, int]:
+    """How many videos have each status, 0 included."""
+    statuses = list(unreadable.values())
+    return {status: statuses.count(status) for status in ("missing", "broken", "empty")}
 
 
 def hash_ids(ids: Iterable[str]) -> str:

@@ -1,21 +1,19 @@
-"""Videos in a folder, as files or as folders of frames, and the lists and captions that go with them."""
+"""Videos that lie on disk one by one, as files or as folders of frames, with their captions."""
 
-import csv
-import gzip
-import json
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Int64
 
-from retrieval.datasets.clips import Example, Split, hash_ids
-from retrieval.datasets.errors import DataError, MissingData
+from retrieval.datasets.clips import Absent, Example, Split, hash_ids
 from retrieval.datasets.reader import FrameReader
-from retrieval.video import Unreadable
+from retrieval.video import Unreadable, list_frames
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg", ".flv", ".ts"})
+
+_HASHED_BYTES = 64 * 1024
 
 
 class VideoFiles:
@@ -42,6 +40,10 @@ class VideoFiles:
     def captions(self, index: int) -> tuple[str, ...]:
         return self._captions[index]
 
+    def absent(self) -> Absent:
+        missing = tuple(i for i, path in enumerate(self._paths) if path is None)
+        return Absent(videos=missing, place=str(self._folder))
+
     def read(self, index: int, reader: FrameReader, rng: np.random.Generator | None, epoch: int) -> Example:
         path = self._paths[index]
         if path is None:
@@ -55,62 +57,32 @@ class VideoFiles:
         """What a checkpoint says it was trained on."""
         return {"name": name, "split": split, "videos": hash_ids(self.ids)}
 
-    def split(self, name: str) -> Split:
+    def hashes(self) -> tuple[str, ...]:
+        """One of each video that is there, by which a copy of it is known again under any name."""
+        hashes = (_hash_video(path) for path in self._paths if path is not None)
+        return tuple(found for found in hashes if found)
+
+    def split(self, name: str, files: tuple[str, ...] = ()) -> Split:
         """All of it as something to be judged by."""
         return Split(
             name=name,
             clips=self,
             video_ids=self.ids,
             captions=tuple((i, text) for i, texts in enumerate(self._captions) for text in texts),
+            files=files,
         )
 
 
-def find_videos(folder: str, *, what: str, page: str) -> dict[str, Path]:
-    """Each video in `folder` by its name without the suffix; a file goes before a folder of frames."""
-    place = Path(folder)
-    if not folder or not place.is_dir():
-        raise MissingData(
-            f"{what}: the folder of videos {folder!r} is not there",
-            page=page,
-            place="any folder, named as data.videos: one file, or one folder of frames, for each video",
-        )
-    entries = sorted(place.iterdir())
-    found = {path.name: path for path in entries if path.is_dir()}
-    found |= {path.stem: path for path in entries if path.suffix.lower() in VIDEO_SUFFIXES}
-    if not found:
-        raise MissingData(f"{what}: no video in {folder!r}", page=page, place=f"{folder}/<video id>.mp4")
-    return found
+def _hash_video(path: Path) -> str:
+    """Of the size and the first bytes: enough to tell videos apart, and as quick for a film as for a clip.
 
-
-def find_annotation(folder: str, names: Sequence[str], *, page: str) -> Path:
-    """The first of `names` (or one with .gz behind it) in the folder of annotations."""
-    for name in names:
-        for candidate in (Path(folder) / name, Path(folder) / f"{name}.gz"):
-            if folder and candidate.is_file():
-                return candidate
-    raise MissingData(
-        f"annotation file {' or '.join(names)} is not there",
-        page=page,
-        place=f"{Path(folder or 'any folder, named as data.annotations') / names[0]}",
-    )
-
-
-def read_list(path: Path) -> list[str]:
-    """Ids, one a line."""
-    return path.read_text(encoding="utf-8").split()
-
-
-def read_csv(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    """Rows of a csv file with a header; `DataError` names a column that is not there."""
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = csv.DictReader(file)
-        for column in columns:
-            if column not in (rows.fieldnames or ()):
-                raise DataError(f"{path}: has no column {column!r}, only {', '.join(rows.fieldnames or ())}")
-        return list(rows)
-
-
-def read_json(path: Path) -> Any:
-    """A JSON file, compressed with gzip or not."""
-    content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    return json.loads(content)
+    "" where nothing can be read, and so nothing can have been looked at.
+    """
+    try:
+        file = list_frames(path)[0] if path.is_dir() else path
+        with file.open("rb") as opened:
+            start = opened.read(_HASHED_BYTES)
+    except (OSError, IndexError):
+        return ""
+    size = f"{file.stat().st_size} ".encode()
+    return hashlib.blake2b(size + start, digest_size=8).hexdigest() if start else ""

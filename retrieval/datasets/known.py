@@ -55,7 +55,7 @@ def check_list(name: str, ids: Iterable[str]) -> None:
 
 
 def check_queries(split: Split) -> None:
-    """`DataError` unless the captions of the split are the official ones."""
+    """`DataError` unless the captions of the split are the official ones, where those are known."""
     if split.name in NUM_QUERIES:
         if len(split.captions) != NUM_QUERIES[split.name]:
             raise DataError(
@@ -63,8 +63,8 @@ def check_queries(split: Split) -> None:
                 f"but the official ones are {NUM_QUERIES[split.name]}"
             )
         return
-    found, known = split.digest(), QUERIES[split.name]
-    if found != known:
+    found, known = split.digest(), QUERIES.get(split.name)
+    if known is not None and found != known:
         raise DataError(
             f"captions of {split.name!r}: hash {found}, but the official ones have {known}; "
             "an evaluation on others would not be this benchmark"

@@ -3,10 +3,11 @@
 from collections import defaultdict
 from pathlib import Path
 
+from retrieval.datasets.benchmark import Part, benchmark, find_annotation, refuse_missing
 from retrieval.datasets.clips import Dataset
 from retrieval.datasets.errors import DataError
-from retrieval.datasets.files import VideoFiles, find_annotation, find_videos, read_csv, read_json
-from retrieval.datasets.known import check_list, check_queries
+from retrieval.datasets.folder import video_id
+from retrieval.datasets.text import read_csv, read_records
 from retrieval.recipe import DataSpec
 
 PAGE = (
@@ -15,6 +16,7 @@ PAGE = (
     "its releases: annotation and lists)"
 )
 SPLITS = ("9k", "7k", "full")
+ONE_K_A = "MSRVTT_JSFUSION_test.csv"
 
 
 def msrvtt(data: DataSpec) -> Dataset:
@@ -26,29 +28,35 @@ def msrvtt(data: DataSpec) -> Dataset:
     split = data.split or "9k"
     if split not in SPLITS:
         raise DataError(f"split = {split!r}: msrvtt has {', '.join(SPLITS)}")
+    train_list = f"MSRVTT_train.{split}.csv"
+    judged = ("MSRVTT_val.full.csv", "MSRVTT_test.full.csv") if split == "full" else (ONE_K_A,)
+    refuse_missing(data, [[file] for file in ("MSRVTT_data.json", train_list, *judged)], page=PAGE)
+    annotation = _find(data, "MSRVTT_data.json")
     captions: dict[str, list[str]] = defaultdict(list)
-    for sentence in read_json(_find(data, "MSRVTT_data.json"))["sentences"]:
-        captions[sentence["video_id"]].append(sentence["caption"])
-    paths = find_videos(data.videos, what="msrvtt", page=PAGE)
+    for row in read_records(annotation, "sentences"):
+        captions[row.text("video_id")] += row.captions("caption")
 
-    def files(name: str, file: str) -> VideoFiles:
-        ids = [row["video_id"] for row in read_csv(_find(data, file), ["video_id"])]
-        check_list(name, ids)
-        return VideoFiles(ids, captions, paths, Path(data.videos))
+    def listed(name: str, file: str) -> Part:
+        path = _find(data, file)
+        ids = [row.text("video_id") for row in read_csv(path, ["video_id"])]
+        return Part(name=name, list_file=path, ids=ids, captions=captions, annotation=annotation)
 
-    train = files(f"msrvtt {split} train", f"MSRVTT_train.{split}.csv")
-    if split == "full":
-        validation = files("msrvtt full validation", "MSRVTT_val.full.csv").split("msrvtt full validation")
-        test = files("msrvtt full test", "MSRVTT_test.full.csv").split("msrvtt full test")
-        check_queries(validation)
-    else:
-        validation = None
-        rows = read_csv(_find(data, "MSRVTT_JSFUSION_test.csv"), ["video_id", "sentence"])
-        sentences = {row["video_id"]: [row["sentence"]] for row in rows}
-        check_list("msrvtt 1k-A test", sentences)
-        test = VideoFiles(list(sentences), sentences, paths, Path(data.videos)).split("msrvtt 1k-A test")
-    check_queries(test)
-    return Dataset(identity=train.identity("msrvtt", split), train=train, validation=validation, test=test)
+    return benchmark(
+        "msrvtt",
+        split,
+        train=listed(f"msrvtt {split} train", train_list),
+        validation=listed("msrvtt full validation", "MSRVTT_val.full.csv") if split == "full" else None,
+        test=listed("msrvtt full test", "MSRVTT_test.full.csv") if split == "full" else _one_k_a(data),
+        folder=data.videos,
+        page=PAGE,
+    )
+
+
+def _one_k_a(data: DataSpec) -> Part:
+    path = _find(data, ONE_K_A)
+    rows = read_csv(path, ["video_id", "sentence"])
+    queries = {video_id(row.text("video_id")): row.captions("sentence") for row in rows}
+    return Part(name="msrvtt 1k-A test", list_file=path, ids=list(queries), captions=queries, annotation=path)
 
 
 def _find(data: DataSpec, file: str) -> Path:

@@ -2,13 +2,13 @@
 
 import io
 import pickle
-from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from retrieval.datasets.benchmark import Part, benchmark, find_annotation, refuse_missing
 from retrieval.datasets.clips import Dataset
 from retrieval.datasets.errors import DataError
-from retrieval.datasets.files import VideoFiles, find_annotation, find_videos, read_json, read_list
-from retrieval.datasets.known import check_list, check_queries
+from retrieval.datasets.text import captions_of, read_json, read_list, read_whole, text_of
 from retrieval.recipe import DataSpec
 
 PAGE = (
@@ -17,33 +17,69 @@ PAGE = (
 )
 PARTS = {"train": "train_list.txt", "validation": "val_list.txt", "test": "test_list.txt"}
 
+CAPTIONS = ("captions_msvd.json", "raw-captions.pkl")
+
 
 def msvd(data: DataSpec) -> Dataset:
     """The one split that is in use; captions as JSON (`{video: [caption]}`) or the usual raw-captions.pkl."""
     if data.split:
         raise DataError(f"split = {data.split!r}: msvd has one split only, leave it empty")
-    captions = read_captions(
-        find_annotation(data.annotations, ["captions_msvd.json", "raw-captions.pkl"], page=PAGE)
-    )
-    paths = find_videos(data.videos, what="msvd", page=PAGE)
-    parts = {}
-    for part, file in PARTS.items():
-        ids = read_list(find_annotation(data.annotations, [file], page=PAGE))
-        check_list(f"msvd {part}", ids)
-        parts[part] = VideoFiles(ids, captions, paths, Path(data.videos))
-    validation, test = (parts[part].split(f"msvd {part}") for part in ("validation", "test"))
-    check_queries(validation)
-    check_queries(test)
-    return Dataset(
-        identity=parts["train"].identity("msvd"), train=parts["train"], validation=validation, test=test
+    refuse_missing(data, [CAPTIONS, *([file] for file in PARTS.values())], page=PAGE)
+    annotation = find_annotation(data.annotations, CAPTIONS, page=PAGE)
+    captions = read_captions(annotation)
+
+    def listed(part: str) -> Part:
+        path = find_annotation(data.annotations, [PARTS[part]], page=PAGE)
+        return Part(
+            name=f"msvd {part}",
+            list_file=path,
+            ids=read_list(path),
+            captions=captions,
+            annotation=annotation,
+        )
+
+    return benchmark(
+        "msvd",
+        "",
+        train=listed("train"),
+        validation=listed("validation"),
+        test=listed("test"),
+        folder=data.videos,
+        page=PAGE,
     )
 
 
-def read_captions(path: Path) -> Mapping[str, Sequence[str]]:
-    if path.suffix != ".pkl":
-        return read_json(path)
-    words = _PlainUnpickler(io.BytesIO(path.read_bytes())).load()
-    return {video: [" ".join(caption) for caption in captions] for video, captions in words.items()}
+def read_captions(path: Path) -> dict[str, list[str]]:
+    """Captions by video, from either form; the pickle has each caption as a list of words."""
+    table = _unpickled(path) if path.suffix == ".pkl" else read_json(path)
+    if not isinstance(table, dict):
+        raise DataError(f"{path}: must be a table of videos and their captions, not a {type(table).__name__}")
+    return {
+        text_of(video, f"{path}: a video"): captions_of(_sentences(captions), f"{path}: {video!r}")
+        for video, captions in table.items()
+    }
+
+
+def _sentences(captions: Any) -> Any:
+    """The same with captions in words made whole; what is neither words nor text stays, to be refused."""
+    if not isinstance(captions, list):
+        return captions
+    return [
+        " ".join(caption)
+        if isinstance(caption, list) and all(isinstance(word, str) for word in caption)
+        else caption
+        for caption in captions
+    ]
+
+
+def _unpickled(path: Path) -> Any:
+    try:
+        return _PlainUnpickler(io.BytesIO(read_whole(path))).load()
+    except DataError:
+        raise
+    # What damaged bytes raise: pickle names these itself, "but not necessarily limited to" them.
+    except (pickle.UnpicklingError, EOFError, AttributeError, IndexError, ValueError, KeyError) as error:
+        raise DataError(f"{path}: is no pickle that can be read: {error}") from None
 
 
 class _PlainUnpickler(pickle.Unpickler):

@@ -4,6 +4,7 @@ A sample with an `mp4` (or another video) is decoded; with `00.jpg, 01.jpg, …`
 one image and recorded homographies it is filmed here; with one image alone it is a clip of one frame.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -15,30 +16,40 @@ from braceexpand import braceexpand
 from jaxtyping import Int64, UInt8
 
 from animate import BuildRecipe, recipe_beside, replay, retake
-from retrieval.datasets.clips import Dataset, Example, Split, hash_ids
+from retrieval.datasets.clips import Absent, Dataset, Example, Split, hash_ids
 from retrieval.datasets.errors import DataError, MissingData
+from retrieval.datasets.folder import seen_in
 from retrieval.datasets.reader import Fitted, FrameReader
 from retrieval.datasets.tars import TarIndex, index_tar
+from retrieval.datasets.text import captions_of, parse_json
 from retrieval.recipe import DataSpec
 from retrieval.video import Unreadable
 
 VIDEO_MEMBERS = ("mp4", "webm", "mkv", "avi", "mov", "m4v")
 IMAGE_MEMBERS = ("jpg", "jpeg", "png", "webp")
+_HASHED_BYTES = 64 * 1024
 Frames = UInt8[np.ndarray, "t 3 h w"]
 PAGE = "written by `animate build`, or any WebDataset of your own"
 
 
 def shards(data: DataSpec) -> Dataset:
-    """`data.shards` to train on, `data.held_out` to validate and test on: local tars, or folders of them."""
-    if not data.shards and not data.held_out:
-        raise DataError("shards = []: name the tars to train on, or data.held_out to evaluate on")
+    """`data.shards` to train on, `.validation` to select by, `.held_out` as test: tars or folders of them."""
+    if not (data.shards or data.validation or data.held_out):
+        raise DataError(
+            "shards = []: name the tars to train on, or data.validation or data.held_out to evaluate on"
+        )
     train = ShardClips(find_tars(data.shards), new_takes=data.new_takes) if data.shards else None
+    validation = ShardClips(find_tars(data.validation)) if data.validation else None
     held_out = ShardClips(find_tars(data.held_out)) if data.held_out else None
-    split = held_out.split("shards held out") if held_out else None
     # Names and sizes of the tars stand for their videos: to read all keys would take minutes for millions.
     tars = [f"{path.name} {path.stat().st_size}" for path in find_tars(data.shards)]
     identity = {"name": "shards", "split": "", "videos": hash_ids(tars)}
-    return Dataset(identity=identity, train=train, validation=split, test=split)
+    return Dataset(
+        identity=identity,
+        train=train,
+        validation=validation.split("shards validation") if validation else None,
+        test=held_out.split("shards held out") if held_out else None,
+    )
 
 
 class ShardClips:
@@ -57,28 +68,54 @@ class ShardClips:
         raise DataError('epoch_of = "captions": shards go by videos; leave it at "videos"')
 
     def captions(self, index: int) -> tuple[str, ...]:
-        _, members = self._members(index)
-        return _captions(members, _record(members))
+        """None, too, where the sample is broken."""
+        key, members = self._members(index)
+        try:
+            return _captions(members, _record(members, key), key)
+        except DataError:
+            return ()
+
+    def absent(self) -> Absent:
+        return Absent()
 
     def read(self, index: int, reader: FrameReader, rng: np.random.Generator | None, epoch: int) -> Example:
+        """What is wrong with the sample itself is a status, too: one of millions is no reason to stop."""
         key, members = self._members(index)
-        record = _record(members)
-        captions = _captions(members, record)
         shard = self._shard(index)
-        clip = self._clip(key, members, record, reader, rng, shard, epoch) if captions else _uncaptioned(key)
+        where = f"{self._indices[shard].path}: {key}"
+        try:
+            record = _record(members, where)
+            captions = _captions(members, record, where)
+        except DataError as error:
+            clip = Unreadable(status="broken", message=str(error))
+            return Example(video_id=key, captions=("",), clip=clip)
+        if captions:
+            clip = self._clip(key, members, record, reader, rng, shard, epoch)
+        else:
+            clip = Unreadable(status="empty", message=f"{key}: no caption")
         return Example(video_id=_video_id(key, record), captions=captions or ("",), clip=clip)
 
     def split(self, name: str) -> Split:
         """All of it as something to be judged by; takes of one still are told apart by their keys."""
-        ids, captions = [], []
-        for i in range(len(self)):
-            key, _ = self._members(i)
-            texts = self.captions(i)
-            if not texts:
-                raise DataError(f"{name}: sample {key!r} has no caption to look for it by")
-            ids.append(key)
-            captions += [(i, text) for text in texts]
-        return Split(name=name, clips=self, video_ids=tuple(ids), captions=tuple(captions))
+        ids: list[str] = []
+        captions: list[tuple[int, str]] = []
+        files: list[str] = []
+        for index in self._indices:
+            hashed = hashlib.blake2b(digest_size=16)
+            for sample in range(len(index)):
+                key, members = index.read(sample)
+                where = f"{index.path}: {key}"
+                texts = _captions(members, _record(members, where), where)
+                if not texts:
+                    raise DataError(f"{index.path}: sample {key!r} has no caption to look for it by")
+                captions += [(len(ids), text) for text in texts]
+                ids.append(key)
+                for suffix, content in members.items():
+                    hashed.update(f"{key}.{suffix} {len(content)} ".encode() + content[:_HASHED_BYTES])
+            files.append(hashed.hexdigest())
+        return Split(
+            name=name, clips=self, video_ids=tuple(ids), captions=tuple(captions), files=tuple(files)
+        )
 
     def _shard(self, index: int) -> int:
         return int(np.searchsorted(self._firsts, index, side="right")) - 1
@@ -115,7 +152,14 @@ class ShardClips:
         for suffix in VIDEO_MEMBERS:
             if suffix in members:
                 return reader.read(members[suffix], rng)
-        fps = Fraction(str(record.get("fps") or 1))
+        try:
+            fps = Fraction(str(record.get("fps") or 1))
+        except ValueError:
+            fps = Fraction(0)
+        if fps <= 0:
+            return Unreadable(
+                status="broken", message=f"{key}.json: fps = {record['fps']!r}: must be a number above 0"
+            )
         numbered = sorted(name for name in members if name.split(".")[0].isdigit() and _is_image(name))
         if numbered:
             return reader.read_images([members[name] for name in numbered], fps, rng, key)
@@ -139,42 +183,49 @@ def find_tars(names: Sequence[str]) -> list[Path]:
                 )
             path = Path(expanded.removeprefix("file://"))
             tars = sorted(path.glob("*.tar")) if path.is_dir() else [path]
-            if not tars or not tars[0].is_file():
+            if not tars:
+                what = f"shards: the folder {expanded!r} holds no tar; {seen_in(path)}"
+                raise MissingData(what, page=PAGE, place=f"{path}/00000.tar")
+            if not tars[0].is_file():
                 raise MissingData(f"shard {expanded!r} is not there", page=PAGE, place=str(path))
             found += tars
     return found
 
 
-def _record(members: Mapping[str, bytes]) -> dict[str, Any]:
-    """The sample's JSON, or an empty table where it has none that is one."""
-    try:
-        record = json.loads(members.get("json", b"{}"))
-    except ValueError:
-        return {}
+def _record(members: Mapping[str, bytes], where: str) -> dict[str, Any]:
+    """The sample's JSON, or an empty table where it has none or something else in it."""
+    record = parse_json(members.get("json", b"{}").decode("utf-8", "replace"), f"{where}.json")
     return record if isinstance(record, dict) else {}
 
 
-def _captions(members: Mapping[str, bytes], record: Mapping[str, Any]) -> tuple[str, ...]:
-    listed = record.get("captions")
-    if isinstance(listed, str):  # flat JSON: lists are kept as text
-        try:
-            listed = json.loads(listed)
-        except ValueError:
-            listed = None
-    texts = listed if isinstance(listed, list) and listed else [record.get("caption")]
-    if "txt" in members and not (isinstance(listed, list) and listed):
-        texts = [members["txt"].decode("utf-8", "replace")]
-    return tuple(text.strip() for text in texts if isinstance(text, str) and text.strip())
+def _captions(members: Mapping[str, bytes], record: Mapping[str, Any], where: str) -> tuple[str, ...]:
+    """The JSON's `captions`, else the txt, else the JSON's `caption`; none where all are empty or absent."""
+    for name, value in (
+        ("json: captions", _unpacked(record.get("captions"))),
+        ("txt", members.get("txt", b"").decode("utf-8", "replace").strip()),
+        ("json: caption", record.get("caption")),
+    ):
+        if value not in (None, "", []):
+            return tuple(text.strip() for text in captions_of(value, f"{where}.{name}"))
+    return ()
+
+
+def _unpacked(captions: Any) -> Any:
+    """Flat JSON keeps a list as text; text that is no such list is one caption."""
+    if not isinstance(captions, str) or not captions.startswith("["):
+        return captions
+    try:
+        listed = json.loads(captions)
+    except (ValueError, RecursionError):
+        return captions
+    return listed if isinstance(listed, list) else captions
 
 
 def _video_id(key: str, record: Mapping[str, Any]) -> str:
     """Takes of one still are the same video: they are no negatives of each other."""
-    return str(record.get("source_key") or key)
+    # Half a character in JSON (a lone surrogate) can be neither printed nor hashed as it is.
+    return str(record.get("source_key") or key).encode("utf-8", "backslashreplace").decode()
 
 
 def _is_image(name: str) -> bool:
     return name.rpartition(".")[2] in IMAGE_MEMBERS
-
-
-def _uncaptioned(key: str) -> Unreadable:
-    return Unreadable(status="empty", message=f"{key}: no caption")

@@ -1,7 +1,8 @@
 """Where each sample of a local tar lies, from its headers alone, so that samples can be read in any order."""
 
+import io
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,9 +10,12 @@ import numpy as np
 from jaxtyping import Int64
 
 from retrieval.datasets.errors import DataError
+from retrieval.datasets.text import stand_in
 
 _BLOCK = 512
 _PLAIN = (b"0", b"\0")
+_NO_SAMPLE = (b"g", b"5")  # settings for all members, folders
+_LONGEST_HEADER = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,9 +36,9 @@ class TarIndex:
             block = file.read(int(self.ends[index] - self.starts[index]))
         members: dict[str, bytes] = {}
         key = ""
-        for name, start, size in _members(block, self.path):
-            key, suffix = split_name(name)
-            members[suffix] = block[start : start + size]
+        for member in _members(io.BytesIO(block), len(block), self.path):
+            key, suffix = split_name(member.name)
+            members[suffix] = block[member.content : member.content + member.size]
         return key, members
 
 
@@ -44,31 +48,18 @@ def index_tar(path: Path) -> TarIndex:
     ends: list[int] = []
     last = None
     with path.open("rb") as file:
-        size_of_file = file.seek(0, 2)
-        position = began = 0
-        while position + _BLOCK <= size_of_file:
-            file.seek(position)
-            header = file.read(_BLOCK)
-            if header == bytes(_BLOCK):
-                break
-            name, size, kind = _parse(header, path, position)
-            following = position + _BLOCK + -(-size // _BLOCK) * _BLOCK
-            if position + _BLOCK + size > size_of_file:
-                raise DataError(f"{path}: is cut off at byte {size_of_file}, inside {name!r}")
-            if kind in _PLAIN:
-                key = split_name(name)[0]
-                if key == last:
-                    ends[-1] = following
-                else:
-                    starts.append(began)
-                    ends.append(following)
-                    last = key
-                began = following
-            elif kind in (b"g", b"5"):  # settings for all members, folders: no part of a sample
-                began = following
-            elif kind not in (b"x",):
-                raise DataError(f"{path}: member {name!r} of type {kind!r}; only plain files are read")
-            position = following
+        end = file.seek(0, 2)
+        file.seek(0)
+        if what := stand_in(file.read(_BLOCK)):
+            raise DataError(f"{path}: is {what}")
+        for member in _members(file, end, path):
+            key = split_name(member.name)[0]
+            if key == last:
+                ends[-1] = member.end
+            else:
+                starts.append(member.begin)
+                ends.append(member.end)
+                last = key
     if not starts:
         raise DataError(f"{path}: a shard without samples")
     return TarIndex(path=path, starts=np.array(starts, np.int64), ends=np.array(ends, np.int64))
@@ -81,17 +72,56 @@ def split_name(name: str) -> tuple[str, str]:
     return f"{folder}{slash}{stem}", suffix.lower()
 
 
-def _members(block: bytes, path: Path) -> Iterator[tuple[str, int, int]]:
-    position = 0
-    while position + _BLOCK <= len(block):
-        name, size, kind = _parse(block[position : position + _BLOCK], path, position)
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """A plain file: its first header (that of a long name, too), its content, the end of its padding."""
+
+    name: str
+    size: int
+    begin: int
+    content: int
+    end: int
+
+
+def _members(file: io.BufferedIOBase, end: int, path: Path) -> Iterator[_Member]:
+    """The plain files of a tar, or of a part of it, in their order; every step goes forward."""
+    position = begin = 0
+    long: dict[str, str] = {}  # what the headers before a member say of it
+    while position + _BLOCK <= end:
+        file.seek(position)
+        header = file.read(_BLOCK)
+        if header == bytes(_BLOCK):
+            return
+        name, size, kind = _parse(header, path, position)
         if kind in _PLAIN:
-            yield name, position + _BLOCK, size
-        position += _BLOCK + -(-size // _BLOCK) * _BLOCK
+            name = long.get("path", name)
+            size = int(long["size"]) if long.get("size", "").isdecimal() else size
+        content = position + _BLOCK
+        if content + size > end:
+            raise DataError(f"{path}: is cut off at byte {end}, inside {name!r}")
+        if kind in _LONG:
+            if size > _LONGEST_HEADER:
+                raise DataError(f"{path}: a header of {size} bytes for one name at byte {position}")
+            file.seek(content)
+            long |= _LONG[kind](file.read(size), f"{path}: header at byte {position}")
+        elif kind in _PLAIN:
+            yield _Member(name, size, begin, content, content + _padded(size))
+        elif kind not in _NO_SAMPLE:
+            raise DataError(f"{path}: member {name!r} of type {kind!r}; only plain files are read")
+        position = content + _padded(size)
+        if kind not in _LONG:
+            begin, long = position, {}
+    file.seek(min(position, end))
+    if file.read(_BLOCK).strip(b"\0"):
+        raise DataError(f"{path}: is cut off at byte {end}, inside a header")
+
+
+def _padded(size: int) -> int:
+    return -(-size // _BLOCK) * _BLOCK
 
 
 def _parse(header: bytes, path: Path, position: int) -> tuple[str, int, bytes]:
-    """Name, size and type of a ustar member. PAX headers are passed over: they only add to what is here."""
+    """Name, size and type as a member's own block has them."""
     try:
         size = tarfile.nti(header[124:136])  # type: ignore[attr-defined]
         checksum = tarfile.nti(header[148:156])  # type: ignore[attr-defined]
@@ -99,7 +129,37 @@ def _parse(header: bytes, path: Path, position: int) -> tuple[str, int, bytes]:
         raise DataError(f"{path}: no tar member at byte {position}: {error}") from None
     if checksum != sum(header[:148]) + 8 * 32 + sum(header[156:]):
         raise DataError(f"{path}: no tar member at byte {position}: its checksum is wrong")
-    name = header[:100].split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
-    if header[257:262] == b"ustar" and (prefix := header[345:500].split(b"\0", 1)[0]):
-        name = f"{prefix.decode('utf-8', 'surrogateescape')}/{name}"
+    if size < 0:
+        raise DataError(f"{path}: no tar member at byte {position}: its size is {size}")
+    name = _text(header[:100])
+    if header[257:263] == b"ustar\0" and (prefix := _text(header[345:500])):
+        name = f"{prefix}/{name}"
     return name, size, header[156:157]
+
+
+def _gnu_name(content: bytes, where: str) -> dict[str, str]:
+    return {"path": _text(content)}
+
+
+def _pax(content: bytes, where: str) -> dict[str, str]:
+    """Records `LENGTH KEY=VALUE` and a line feed; LENGTH counts all of it: `18 path=folder/a\\n`."""
+    settings: dict[str, str] = {}
+    while content.strip(b"\0"):
+        digits = content.partition(b" ")[0]
+        length = int(digits) if digits.isdigit() and len(digits) < 10 else 0
+        key, _, value = content[len(digits) + 1 : length - 1].partition(b"=")
+        if not (key and len(digits) < length <= len(content)):
+            raise DataError(f"{where}: is no PAX header")
+        settings[_text(key)] = _text(value)
+        content = content[length:]
+    if sparse := next((key for key in settings if key.startswith("GNU.sparse")), ""):
+        raise DataError(f"{where}: a file with holes ({sparse}); only plain files are read")
+    return settings
+
+
+def _text(field: bytes) -> str:
+    return field.split(b"\0", 1)[0].decode("utf-8", "backslashreplace")
+
+
+# Headers that say more of the next member: PAX (`tarfile`, webdataset) and GNU tar's long names.
+_LONG: dict[bytes, Callable[[bytes, str], dict[str, str]]] = {b"x": _pax, b"L": _gnu_name}

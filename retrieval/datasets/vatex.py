@@ -6,10 +6,10 @@ part are not public.
 
 from pathlib import Path
 
+from retrieval.datasets.benchmark import Part, benchmark, find_annotation, refuse_missing
 from retrieval.datasets.clips import Dataset
-from retrieval.datasets.errors import DataError, MissingData
-from retrieval.datasets.files import VideoFiles, find_annotation, find_videos, read_json, read_list
-from retrieval.datasets.known import check_list
+from retrieval.datasets.errors import DataError
+from retrieval.datasets.text import read_list, read_records
 from retrieval.recipe import DataSpec
 
 PAGE = (
@@ -24,24 +24,28 @@ def vatex(data: DataSpec) -> Dataset:
     """Lists by HGR; captions from the official JSON (`[{"videoID": …, "enCap": […]}]`)."""
     if data.split:
         raise DataError(f"split = {data.split!r}: vatex has one split only, leave it empty")
+    refuse_missing(data, [[file] for file in (*ANNOTATIONS, *PARTS.values())], page=PAGE)
     captions: dict[str, list[str]] = {}
     for file in ANNOTATIONS:
-        records = read_json(find_annotation(data.annotations, [file], page=PAGE))
-        captions |= {record["videoID"]: record["enCap"] for record in records}
-    paths = find_videos(data.videos, what="vatex", page=PAGE)
-    parts = {}
-    for part, file in PARTS.items():
-        ids = read_list(find_annotation(data.annotations, [file], page=PAGE))
-        check_list(f"vatex {part}", ids)
-        without = [video for video in ids if not captions.get(video)]
-        if without:
-            raise MissingData(
-                f"vatex: {len(without)} of {len(ids)} videos of {file} have no captions, first {without[0]}",
-                page=PAGE,
-                place=str(Path(data.annotations) / ANNOTATIONS[0 if part == "train" else 1]),
-            )
-        parts[part] = VideoFiles(ids, captions, paths, Path(data.videos))
-    validation, test = (parts[part].split(f"vatex {part}") for part in ("validation", "test"))
-    return Dataset(
-        identity=parts["train"].identity("vatex"), train=parts["train"], validation=validation, test=test
+        for row in read_records(find_annotation(data.annotations, [file], page=PAGE)):
+            captions[row.text("videoID")] = row.captions("enCap")
+
+    def listed(part: str) -> Part:
+        path = find_annotation(data.annotations, [PARTS[part]], page=PAGE)
+        return Part(
+            name=f"vatex {part}",
+            list_file=path,
+            ids=read_list(path),
+            captions=captions,
+            annotation=Path(data.annotations) / ANNOTATIONS[0 if part == "train" else 1],
+        )
+
+    return benchmark(
+        "vatex",
+        "",
+        train=listed("train"),
+        validation=listed("validation"),
+        test=listed("test"),
+        folder=data.videos,
+        page=PAGE,
     )

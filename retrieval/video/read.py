@@ -13,7 +13,6 @@ from typing import Literal
 
 import cv2
 import numpy as np
-import torch
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.reformatter import VideoReformatter
@@ -103,6 +102,8 @@ def fit(images: UInt8[np.ndarray, "t h w 3"], size: int) -> UInt8[np.ndarray, "t
     if (height, width) != (size, size):
         scale = size / min(height, width)
         resized = (max(size, round(height * scale)), max(size, round(width * scale)))
+        import torch  # costs a second and a half: what refuses before a frame is read goes without
+
         channels_last = torch.from_numpy(images).permute(0, 3, 1, 2)
         images = (
             torch.nn.functional.interpolate(channels_last, size=resized, mode="bicubic", antialias=True)

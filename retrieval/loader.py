@@ -4,7 +4,7 @@ import hashlib
 import logging
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
@@ -13,9 +13,17 @@ import numpy as np
 import torch
 
 from retrieval.batch import Batch
-from retrieval.datasets.clips import Clips, Example
-from retrieval.datasets.errors import DataError
-from retrieval.datasets.reader import Fitted, FrameReader
+from retrieval.datasets import (
+    Clips,
+    DataError,
+    Dataset,
+    Example,
+    Fitted,
+    FrameReader,
+    count_left_out,
+    open_dataset,
+)
+from retrieval.recipe import TrainRecipe
 from retrieval.video import Status, Unreadable
 
 log = logging.getLogger(__name__)
@@ -33,7 +41,7 @@ class _Pair:
 
 
 class TrainLoader:
-    """`TrainData` over any `Clips`.
+    """`TrainData` over any `Clips`; videos that are known not to be there are no part of any epoch.
 
     Entry i of an epoch, its caption, its drawn frames and its substitute depend on (seed, epoch, i) alone, so
     a run can resume at any step on any number of workers. `identity` says what is trained on.
@@ -51,25 +59,33 @@ class TrainLoader:
     ) -> None:
         if not len(clips):
             raise DataError("clips: no video to train on")
+        absent = clips.absent()
+        there = np.setdiff1d(np.arange(len(clips)), absent.videos)
+        name = " ".join(filter(None, (identity.get("name"), identity.get("split"), "train")))
+        said = f"{name}: {len(absent.videos):,} of {len(clips):,} videos are not in {absent.place}"
+        if not len(there):
+            raise DataError(f"{said}: nothing is left to train on")
+        if absent.videos:
+            log.warning("%s: left out of every epoch", said)
         self._clips, self._reader = clips, reader
         self._seed, self._threads = seed, threads
         self.identity = identity
-        self._pairs: np.ndarray | None = None
+        # An epoch's entries: a video, and which of its captions; -1 where that is drawn.
+        self._entries = np.stack([there, np.full(len(there), -1)], axis=1)
         if epoch_of == "captions":
-            counts = clips.caption_counts()
-            videos = np.repeat(np.arange(len(clips)), counts)
+            counts = clips.caption_counts()[there]
             captions = np.concatenate([np.arange(count) for count in counts])
-            self._pairs = np.stack([videos, captions], axis=1)
-        self._unreadable: dict[int, Status] = {}
+            self._entries = np.stack([np.repeat(there, counts), captions], axis=1)
+        self._unreadable: dict[int, Status] = dict.fromkeys(absent.videos, "missing")
         self._lock = threading.Lock()
 
     def unreadable(self) -> dict[int, Status]:
-        """The videos that this worker could not read so far, by their number in the data set."""
+        """The videos that are not there or could not be read so far, by their number in the data set."""
         with self._lock:
             return dict(self._unreadable)
 
     def __len__(self) -> int:
-        return len(self._clips) if self._pairs is None else len(self._pairs)
+        return len(self._entries)
 
     def batches_per_epoch(self, batch_size: int) -> int:
         """Full batches in an epoch."""
@@ -101,7 +117,7 @@ class TrainLoader:
         rng = self._rng(epoch, place)
         entry = int(order[place])
         for _ in range(_MOST_SUBSTITUTES):
-            video, caption = (entry, None) if self._pairs is None else map(int, self._pairs[entry])
+            video, caption = map(int, self._entries[entry])
             with self._lock:
                 known_bad = video in self._unreadable
             if not known_bad:
@@ -109,7 +125,7 @@ class TrainLoader:
                 drawing = np.random.default_rng(rng.integers(2**63))
                 example = self._clips.read(video, self._reader, drawing, epoch)
                 if isinstance(example.clip, Fitted):
-                    chosen = int(rng.integers(len(example.captions))) if caption is None else caption
+                    chosen = int(rng.integers(len(example.captions))) if caption < 0 else caption
                     return _Pair(example=example, clip=example.clip, caption=chosen)
                 self._leave_out(video, example.clip)
             else:
@@ -146,7 +162,22 @@ class TrainLoader:
         return np.random.default_rng(int.from_bytes(hashlib.blake2b(name, digest_size=16).digest(), "big"))
 
 
-def count_left_out(unreadable: Mapping[int, Status]) -> dict[str, int]:
-    """How many videos have each status, 0 included."""
-    statuses = list(unreadable.values())
-    return {status: statuses.count(status) for status in ("missing", "broken", "empty")}
+def train_data(recipe: TrainRecipe, dataset: Dataset | None = None) -> TrainLoader:
+    """Batches of the training part, as the recipe's [data], [frames] and [train] tables say.
+
+    dataset: that of the recipe, where it is open already. `DataError`, too, where the part that is to select
+    a checkpoint is not there: not after the first epoch.
+    """
+    dataset = dataset or open_dataset(recipe.data)
+    if dataset.train is None:
+        raise DataError(f"data: {recipe.data.name!r} as it stands has no training part")
+    if recipe.eval.select_on != "none":
+        dataset.part(recipe.eval.select_on)
+    return TrainLoader(
+        dataset.train,
+        FrameReader.of(recipe.frames, recipe.frames.train_position, recipe.data.cache),
+        identity=dataset.identity,
+        seed=recipe.seed,
+        epoch_of=recipe.data.epoch_of,
+        threads=recipe.train.loader_threads,
+    )
