@@ -13,9 +13,7 @@ from jaxtyping import Int64
 from retrieval.datasets.clips import Example, Split, hash_ids
 from retrieval.datasets.errors import DataError, MissingData
 from retrieval.datasets.reader import FrameReader
-from retrieval.video import Unreadable
-
-VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg", ".flv", ".ts"})
+from retrieval.video import VIDEO_SUFFIXES, Unreadable
 
 
 class VideoFiles:
