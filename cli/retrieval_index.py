@@ -1,40 +1,76 @@
 """`retrieval index CHECKPOINT VIDEOS --out GALLERY`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 
 def index(
     checkpoint: Annotated[Path, typer.Argument(help="A run folder, or one of its checkpoints.")],
-    videos: Annotated[Path, typer.Argument(help="Folder of videos, folders of frames and images.")],
+    videos: Annotated[Path, typer.Argument(help="Folder of videos, folders of frames, images; or a file.")],
     out: Annotated[Path, typer.Option(help="Folder that becomes the gallery.")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a gallery that is there.")] = False,
+    add: Annotated[
+        bool, typer.Option("--add", help="Index only videos that are new or have changed since.")
+    ] = False,
+    remove: Annotated[
+        list[str] | None,
+        typer.Option(help="Take out videos by id, path or pattern ('clips/*'); may be repeated."),
+    ] = None,
+    remove_gone: Annotated[
+        bool, typer.Option("--remove-gone", help="Take out videos whose files are gone.")
+    ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
-    """Make a gallery to search in; states what it takes on disk."""
-    from rich.console import Console
-    from rich.progress import Progress
+    """Make a gallery to search in, or change one; states what it takes on disk.
 
+    Stopped at any moment, the same command goes on where it was.
+    """
+    from retrieval.datasets.errors import DataError
+
+    patterns = remove or []
+    changes = bool(patterns) or remove_gone
+    if overwrite and (add or changes):
+        raise DataError("--overwrite: replaces a gallery; --add and --remove change one: give either")
+    if changes and not add:
+        from retrieval.index import remove_from_gallery
+
+        _report(remove_from_gallery(out, patterns, gone=remove_gone), out)
+        return
+
+    from cli.retrieval_progress import VideoProgress
     from retrieval.checkpoint import load_checkpoint
-    from retrieval.index import build_gallery
+    from retrieval.index import add_to_gallery, build_gallery
     from retrieval.launch import pick_device
 
     place = pick_device(device)
-    console = Console(stderr=True)
-    with Progress(console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("videos", total=None)
-        facts = build_gallery(
-            load_checkpoint(checkpoint, place),
-            videos,
-            out,
-            device=place,
-            overwrite=overwrite,
-            on_video=lambda done, total: bar.update(task, completed=done, total=total),
-        )
+    loaded = load_checkpoint(checkpoint, place)
+    with VideoProgress() as progress:
+        show = progress.show
+        if add:
+            facts = add_to_gallery(
+                loaded,
+                videos,
+                out,
+                device=place,
+                remove=patterns,
+                remove_gone=remove_gone,
+                on_video=show,
+            )
+        else:
+            facts = build_gallery(loaded, videos, out, device=place, overwrite=overwrite, on_video=show)
+    _report(facts, out)
+
+
+def _report(facts: dict[str, Any], out: Path) -> None:
     for video in facts["unreadable"]:
         typer.echo(f"left out ({video['status']}): {video['message']}", err=True)
+    for reason, some in facts["left_out"].items():
+        more = ", …" if some["count"] > len(some["examples"]) else ""
+        typer.echo(f"not indexed: {some['count']:,} {reason} ({', '.join(some['examples'])}{more})", err=True)
+    if facts["removed"]:
+        typer.echo(f"{facts['removed']:,} taken out")
     counts = ", ".join(f"{count:,} {status}" for status, count in sorted(facts["videos_by_status"].items()))
     sizes = ", ".join(f"{name} {size:,.0f}" for name, size in facts["bytes_per_video"].items())
     typer.echo(f"{facts['num_videos']:,} videos in {out} ({counts}); coarse stage: {facts['coarse']}")

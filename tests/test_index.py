@@ -109,7 +109,7 @@ def test_a_small_gallery_gives_all_it_has(tmp_path):
 
 
 def test_rows_are_found_across_row_groups(tmp_path, monkeypatch):
-    monkeypatch.setattr("retrieval.gallery._ROWS_PER_GROUP", 4)
+    monkeypatch.setattr("retrieval.gallery.writer.ROWS_PER_GROUP", 4)
     gallery = write(tmp_path / "gallery", entries(10))
     assert [gallery.row(i).video_id for i in range(10)] == [f"v{i}" for i in range(10)]
 

@@ -41,7 +41,19 @@ class Retriever(nn.Module):
         """Features of b videos of up to t frames; frames outside the mask change nothing."""
         if not bool(mask.any(dim=1).all()):
             raise ValueError("mask: every video needs at least one frame")
-        return self.pool_frames(self.towers.encode_frames(frames.flatten(0, 1)), mask)
+        return self.pool_frames(self.encode_frames_of(frames, mask), mask)
+
+    def encode_frames_of(self, frames: Shaped[Tensor, "b t ..."], mask: Bool[Tensor, "b t"]) -> Features:
+        """Features of b * t single frames; those outside the mask are zeros, and no work for the towers."""
+        real = self.towers.encode_frames(frames[mask])
+        if bool(mask.all()):
+            return real
+        inside = mask.flatten()
+        return Features(
+            pooled=_spread(real.pooled, inside),
+            tokens=_spread(real.tokens, inside),
+            mask=_spread(real.mask, inside),
+        )
 
     def pool_frames(self, single: Features, mask: Bool[Tensor, "b t"]) -> Features:
         """Features of b videos from those of their b * t single frames."""
@@ -77,6 +89,13 @@ class Retriever(nn.Module):
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.eval()
         return self
+
+
+def _spread(rows: Shaped[Tensor, "r ..."], inside: Bool[Tensor, "n"]) -> Shaped[Tensor, "n ..."]:
+    """The rows in the places that are inside; zeros elsewhere."""
+    spread = rows.new_zeros(len(inside), *rows.shape[1:])
+    spread[inside] = rows
+    return spread
 
 
 def build_retriever(model: ModelSpec, interaction: InteractionSpec) -> Retriever:
