@@ -5,16 +5,19 @@ import json
 import os
 import shutil
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from pkgutil import resolve_name
 
+import numpy as np
 import pytest
 import torch
 
 from retrieval.checkpoint import Checkpoint, load_checkpoint
 from retrieval.datasets import DataError, FrameReader
 from retrieval.gallery import Entry, Gallery, GalleryWriter
-from retrieval.gallery import writer as writer_module
 from retrieval.index import add_to_gallery, build_gallery, remove_from_gallery
 from tests.clips import write_clip
 from tests.judged import recipe_of, save_run, write_table
@@ -52,9 +55,9 @@ def reads(monkeypatch) -> Counter[str]:
     return counted
 
 
-def stop_at(monkeypatch, owner, name: str, call: int) -> None:
-    """The process ends in the `call`-th call of a function, before it does anything."""
-    whole, calls = getattr(owner, name), [0]
+def stopped(monkeypatch, where: str, call: int, run: Callable[[], object]) -> None:
+    """Run something whose process ends in the `call`-th call of a function, before that does anything."""
+    whole, calls = resolve_name(where), [0]
 
     def stopping(*args, **kwargs):
         calls[0] += 1
@@ -62,7 +65,10 @@ def stop_at(monkeypatch, owner, name: str, call: int) -> None:
             raise Stopped
         return whole(*args, **kwargs)
 
-    monkeypatch.setattr(owner, name, stopping)
+    with monkeypatch.context() as patch:
+        patch.setattr(where, stopping)
+        with pytest.raises(Stopped):
+            run()
 
 
 def same(one: Path, other: Path) -> bool:
@@ -75,10 +81,11 @@ def ids(gallery: Path) -> list[str]:
     return [row.video_id for row in Gallery(gallery).rows()]
 
 
+ENCODING = "retrieval.index._read_and_encode"
 #: Where the process ends: in the n-th batch's reading, its commit, or one of the last steps.
 MOMENTS = [
-    ("retrieval.index._read_and_encode", 1),
-    ("retrieval.index._read_and_encode", 3),
+    (ENCODING, 1),
+    (ENCODING, 3),
     ("retrieval.gallery.writer.GalleryWriter.commit", 2),
     ("retrieval.gallery.writer.os.fsync", 7),
     ("retrieval.gallery.writer._take_over", 2),
@@ -95,11 +102,7 @@ def test_stopped_anywhere_the_same_command_gives_the_same_gallery(
     whole = build_gallery(checkpoint, videos, tmp_path / "whole", device=CPU)
     out = tmp_path / "out"
     reads.clear()
-    owner, _, name = where.rpartition(".")
-    with monkeypatch.context() as patch, pytest.raises(Stopped):
-        patch.setattr(GalleryWriter, "discard", lambda self: None)  # a killed process tidies nothing up
-        stop_at(patch, *_resolve(owner, name), call)
-        build_gallery(checkpoint, videos, out, device=CPU)
+    stopped(monkeypatch, where, call, lambda: build_gallery(checkpoint, videos, out, device=CPU))
     finished = out.exists()
     if not finished:
         assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".")].count("out") == 0
@@ -124,27 +127,15 @@ def test_stopped_anywhere_the_same_command_gives_the_same_gallery(
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
-def _resolve(owner: str, name: str):
-    import importlib
-
-    for cut in range(len(owner.split(".")), 0, -1):
-        parts = owner.split(".")
-        try:
-            found = importlib.import_module(".".join(parts[:cut]))
-        except ModuleNotFoundError:
-            continue
-        for part in parts[cut:]:
-            found = getattr(found, part)
-        return found, name
-    raise AssertionError(owner)
-
-
 def test_a_torn_journal_and_uncommitted_bytes_do_not_matter(checkpoint, videos, tmp_path, monkeypatch):
     build_gallery(checkpoint, videos, tmp_path / "whole", device=CPU)
     out, state = tmp_path / "out", tmp_path / ".out.indexing"
-    with monkeypatch.context() as patch, pytest.raises(Stopped):
-        stop_at(patch, *_resolve("retrieval.index", "_read_and_encode"), 3)
-        build_gallery(checkpoint, videos, out, device=CPU)
+    stopped(
+        monkeypatch,
+        ENCODING,
+        3,
+        lambda: build_gallery(checkpoint, videos, out, device=CPU),
+    )
     with (state / "journal.jsonl").open("ab") as journal:
         journal.write(b'{"ends": {"tok')
     with (state / "tokens.bf16").open("ab") as tokens:
@@ -155,9 +146,12 @@ def test_a_torn_journal_and_uncommitted_bytes_do_not_matter(checkpoint, videos, 
 
 def test_a_file_that_changed_or_went_meanwhile_is_not_as_it_was(checkpoint, videos, tmp_path, monkeypatch):
     out = tmp_path / "out"
-    with monkeypatch.context() as patch, pytest.raises(Stopped):
-        stop_at(patch, *_resolve("retrieval.index", "_read_and_encode"), 3)
-        build_gallery(checkpoint, videos, out, device=CPU)
+    stopped(
+        monkeypatch,
+        ENCODING,
+        3,
+        lambda: build_gallery(checkpoint, videos, out, device=CPU),
+    )
     (videos / "v0.mp4").unlink()
     write_clip(videos / "v1.mp4", range(9), Fraction(1, 2), offset=40)
     assert build_gallery(checkpoint, videos, out, device=CPU)["already"] == 4
@@ -185,9 +179,12 @@ def test_an_unfinished_gallery_of_something_else_is_refused_or_thrown_away(
     checkpoint, videos, tmp_path, monkeypatch, caplog
 ):
     out = tmp_path / "out"
-    with monkeypatch.context() as patch, pytest.raises(Stopped):
-        stop_at(patch, *_resolve("retrieval.index", "_read_and_encode"), 2)
-        build_gallery(checkpoint, videos, out, device=CPU)
+    stopped(
+        monkeypatch,
+        ENCODING,
+        2,
+        lambda: build_gallery(checkpoint, videos, out, device=CPU),
+    )
     other = tmp_path / "other"
     shutil.copytree(videos, other)
     with pytest.raises(DataError, match=r"made otherwise \(videos was .*videos', is .*other'"):
@@ -198,18 +195,17 @@ def test_an_unfinished_gallery_of_something_else_is_refused_or_thrown_away(
 
 
 def test_two_cannot_make_one_gallery_at_once(tmp_path):
-    with GalleryWriter(tmp_path / "out", {}, about={"a": 1}):
-        with pytest.raises(DataError, match="another process is making this gallery"):
-            GalleryWriter(tmp_path / "out", {}, about={"a": 1})
+    first = GalleryWriter(tmp_path / "out", {}, about={"a": 1})
+    with first, pytest.raises(DataError, match="another process is making this gallery"):
+        GalleryWriter(tmp_path / "out", {}, about={"a": 1})
 
 
 def test_add_encodes_what_is_new_or_changed_and_nothing_else(checkpoint, videos, tmp_path, reads):
     out = tmp_path / "out"
     build_gallery(checkpoint, videos, out, device=CPU)
     before = contents(out)
-    write_clip(videos / "new" / "w.mp4", range(6), Fraction(1, 2), offset=77) if (
-        (videos / "new").mkdir() is None
-    ) else None
+    (videos / "new").mkdir()
+    write_clip(videos / "new" / "w.mp4", range(6), Fraction(1, 2), offset=77)
     write_clip(videos / "v3.mp4", range(9), Fraction(1, 2), offset=40)
     reads.clear()
     facts = add_to_gallery(checkpoint, videos, out, device=CPU)
@@ -242,9 +238,12 @@ def test_an_interrupted_add_leaves_the_old_gallery_and_goes_on(
     before = contents(out)
     for i in range(30, 36):
         shutil.copy(videos / "v5.mp4", videos / f"v{i}.mp4")
-    with monkeypatch.context() as patch, pytest.raises(Stopped):
-        stop_at(patch, *_resolve("retrieval.index", "_read_and_encode"), 2)
-        add_to_gallery(checkpoint, videos, out, device=CPU)
+    stopped(
+        monkeypatch,
+        ENCODING,
+        2,
+        lambda: add_to_gallery(checkpoint, videos, out, device=CPU),
+    )
     assert contents(out) == before
     reads.clear()
     facts = add_to_gallery(checkpoint, videos, out, device=CPU)
@@ -293,7 +292,6 @@ def test_what_is_removed_is_not_added_in_the_same_breath(checkpoint, videos, tmp
 
 
 def test_features_that_are_not_finite_never_enter(checkpoint, videos, tmp_path, monkeypatch):
-    encode = writer_module.Entry.is_finite  # noqa: F841 (kept as it is: the model's numbers are spoiled instead)
     pool = checkpoint.model.pool_frames
 
     def spoiled(single, mask):
@@ -309,7 +307,7 @@ def test_features_that_are_not_finite_never_enter(checkpoint, videos, tmp_path, 
     assert len(Gallery(tmp_path / "out")) == 6
 
 
-def test_the_writer_and_the_search_refuse_numbers_that_are_none(tmp_path):
+def test_the_writer_and_the_search_refuse_what_is_not_finite(tmp_path):
     entry = Entry(
         video_id="v",
         path="v.mp4",
@@ -319,8 +317,13 @@ def test_the_writer_and_the_search_refuse_numbers_that_are_none(tmp_path):
         tokens=torch.zeros(1, 2),
         frame_vectors=torch.ones(1, 2),
     )
-    with GalleryWriter(tmp_path / "out", {}) as writer, pytest.raises(ValueError, match="not finite"):
-        writer.add(entry)
+    with GalleryWriter(tmp_path / "out", {}) as writer:
+        with pytest.raises(ValueError, match="not finite"):
+            writer.add(entry)
+        writer.add(replace(entry, vector=torch.tensor([1.0, 2.0])))
+        writer.finish()
+    with pytest.raises(DataError, match="query: its features are not finite"):
+        Gallery(tmp_path / "out").coarse(np.array([1.0, np.nan], np.float32), 5)
 
 
 def test_a_file_of_a_name_that_is_no_text_can_be_opened_again(checkpoint, videos, tmp_path):
