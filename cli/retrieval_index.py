@@ -1,5 +1,7 @@
 """`retrieval index CHECKPOINT VIDEOS --out GALLERY`."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,11 +30,18 @@ def index(
     Stopped at any moment, the same command goes on where it was.
     """
     from retrieval.datasets.errors import DataError
+    from retrieval.paths import check_free, check_gallery, check_videos, state_folder
 
     patterns = remove or []
     changes = bool(patterns) or remove_gone
     if overwrite and (add or changes):
         raise DataError("--overwrite: replaces a gallery; --add and --remove change one: give either")
+    check_videos(videos)
+    if add or changes:
+        if not state_folder(out).exists():  # else one may be on its way there, from before a crash
+            check_gallery(out)
+    else:
+        check_free(out, overwrite=overwrite)
     if changes and not add:
         from retrieval.index import remove_from_gallery
 
@@ -46,7 +55,7 @@ def index(
 
     place = pick_device(device)
     loaded = load_checkpoint(checkpoint, place)
-    with VideoProgress() as progress:
+    with VideoProgress() as progress, _says_that_it_goes_on():
         show = progress.show
         if add:
             facts = add_to_gallery(
@@ -61,6 +70,15 @@ def index(
         else:
             facts = build_gallery(loaded, videos, out, device=place, overwrite=overwrite, on_video=show)
     _report(facts, out)
+
+
+@contextmanager
+def _says_that_it_goes_on() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("stopped; the same command goes on with the videos that are not in yet", err=True)
+        raise
 
 
 def _report(facts: dict[str, Any], out: Path) -> None:

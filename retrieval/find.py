@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from retrieval.datasets.errors import DataError
+from retrieval.paths import check_videos
 from retrieval.video import is_still, is_video, list_frames, printable
 
 #: Names that a summary shows for each reason.
@@ -66,9 +67,8 @@ def find_gallery_videos(place: Path) -> Finding:
     Links are followed; what can be reached in two ways is one video, named by where it really is, or by the
     first link. Nothing is opened but folders. `DataError` where there is no video.
     """
+    check_videos(place)
     if not place.is_dir():
-        if not place.is_file():
-            raise DataError(f"videos = {printable(place)!r}: no such folder or file")
         return Finding(videos={printable(place.name): place}, left_out={})
     walk = _Walk(place)
     walk.go()

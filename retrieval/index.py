@@ -17,8 +17,9 @@ from retrieval.datasets import DataError, Fitted, FrameReader
 from retrieval.encode import pad_clips
 from retrieval.find import FileState, Finding, find_gallery_videos
 from retrieval.gallery import FORMAT, Entry, Gallery, GalleryWriter, LeftOut, Row
-from retrieval.gallery.writer import complete
+from retrieval.gallery.place import complete
 from retrieval.model import Features, Retriever
+from retrieval.paths import check_free
 from retrieval.video import Unreadable, printable
 
 #: Called with the number of videos done and of all.
@@ -41,11 +42,7 @@ def build_gallery(
     unreadable ones, count them by status, and tell what else is in the folder; it is no part of the gallery.
     """
     complete(out)
-    if out.exists() and not (overwrite and (out / "gallery.json").is_file()):
-        raise DataError(
-            f"out = {printable(out)!r}: is there already; --overwrite replaces a gallery, and nothing else; "
-            "--add and --remove change one"
-        )
+    check_free(out, overwrite=overwrite)
     finding = find_gallery_videos(videos)
     facts = _facts(checkpoint, videos)
     with GalleryWriter(out, facts, about=_about(facts), restart=overwrite) as writer:

@@ -88,10 +88,10 @@ MOMENTS = [
     (ENCODING, 3),
     ("retrieval.gallery.writer.GalleryWriter.commit", 2),
     ("retrieval.gallery.writer.os.fsync", 7),
-    ("retrieval.gallery.writer._take_over", 2),
+    ("retrieval.gallery.writer.take_over", 2),
     ("retrieval.gallery.writer.build_codes", 1),
-    ("retrieval.gallery.writer._move", 1),
-    ("retrieval.gallery.writer.shutil.rmtree", 2),
+    ("retrieval.gallery.writer.move_in", 1),
+    ("retrieval.gallery.place.shutil.rmtree", 2),
 ]
 
 
@@ -109,7 +109,7 @@ def test_stopped_anywhere_the_same_command_gives_the_same_gallery(
         with pytest.raises(DataError, match="no gallery there"):
             Gallery(out)
     calls = []
-    if finished or where.endswith("_move"):
+    if finished or where.endswith("move_in"):
         # It was all there: the move is completed, and the gallery is not made a second time.
         with pytest.raises(DataError, match="is there already"):
             build_gallery(checkpoint, videos, out, device=CPU)

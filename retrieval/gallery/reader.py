@@ -17,6 +17,7 @@ from torch import Tensor
 from retrieval.datasets.errors import DataError
 from retrieval.gallery.entry import FORMAT, Row, Stored, bits_to_floats
 from retrieval.model.features import Features
+from retrieval.paths import check_gallery
 
 # Candidates that the codes propose for each one wanted; they are then scored exactly.
 PROPOSED_FOR_ONE = 40
@@ -26,8 +27,7 @@ class Gallery:
     """A finished gallery, opened: codes in memory, all else mapped."""
 
     def __init__(self, folder: Path) -> None:
-        if not (folder / "gallery.json").is_file():
-            raise DataError(f"gallery {str(folder)!r}: no gallery there; make one with `retrieval index`")
+        check_gallery(folder)
         self.facts: dict[str, Any] = json.loads((folder / "gallery.json").read_text(encoding="utf-8"))
         if self.facts.get("format") != FORMAT:
             raise DataError(

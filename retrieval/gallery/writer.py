@@ -28,10 +28,9 @@ import pyarrow.parquet as pq
 from retrieval.datasets.errors import DataError
 from retrieval.gallery.codes import build_codes
 from retrieval.gallery.entry import FORMAT, SCHEMA, Entry, LeftOut, Row, Stored
+from retrieval.gallery.place import locked, move_in, sync, take_over
+from retrieval.paths import state_folder
 from retrieval.video import printable
-
-if os.name == "posix":
-    import fcntl
 
 log = logging.getLogger(__name__)
 
@@ -61,9 +60,9 @@ class GalleryWriter:
     ) -> None:
         self._folder, self._facts, self._exact_up_to = folder.resolve(), dict(facts), exact_up_to
         self._about = about
-        self._state = _state(self._folder)
+        self._state = state_folder(self._folder)
         self._state.mkdir(parents=True, exist_ok=True)
-        self._lock = _locked(self._state)
+        self._lock = locked(self._state)
         #: Videos that are in, and those left out, by id; of two with one id the later counts.
         self.rows: dict[str, tuple[int, Row]] = {}
         self.left_out: dict[str, LeftOut] = {}
@@ -72,7 +71,7 @@ class GalleryWriter:
         self._widths: tuple[int, int] | None = None
         self._pending: list[Any] = []
         try:
-            self._begin(about, restart)
+            self._begin(about or {}, restart)
         except DataError:
             self._lock.close()
             raise
@@ -152,7 +151,7 @@ class GalleryWriter:
         }
         width, token_width = self._widths
         for name, row_width in ((_VECTORS, width), (_TOKENS, token_width), (_FRAMES, width)):
-            _take_over(self._state / name, place / name, starts[name] * row_width * 2, ordinals)
+            take_over(self._state / name, place / name, starts[name] * row_width * 2, ordinals)
         for name, counts in (
             ("token_starts.npy", self._token_counts),
             ("frame_starts.npy", self._frame_counts),
@@ -176,10 +175,10 @@ class GalleryWriter:
         }
         (place / "gallery.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
         for path in (*place.iterdir(), place):
-            _sync(path)
+            sync(path)
         (self._state / "finished").touch()
-        _sync(self._state)
-        _move(self._folder)
+        sync(self._state)
+        move_in(self._folder)
         self._close()
         return facts
 
@@ -199,12 +198,12 @@ class GalleryWriter:
         self._token_counts.append(tokens)
         self._frame_counts.append(frames)
 
-    def _begin(self, about: Mapping[str, Any] | None, restart: bool) -> None:
+    def _begin(self, about: Mapping[str, Any], restart: bool) -> None:
         """Go on with what is there, if it is about the same; else start."""
         note = self._state / "about.json"
         before = _read_json(note)
-        about = json.loads(json.dumps(dict(about or {})))
-        if before is not None and before != about:
+        about = json.loads(json.dumps(dict(about)))
+        if before and before != about:
             differing = [key for key in {**before, **about} if before.get(key) != about.get(key)]
             what = ", ".join(f"{key} was {before.get(key)!r}, is {about.get(key)!r}" for key in differing)
             if not restart:
@@ -213,7 +212,7 @@ class GalleryWriter:
                     f"({what}); finish it with its own command, or delete {printable(self._state)}"
                 )
             log.warning("the unfinished index of %s is thrown away: %s", printable(self._folder), what)
-            before = None
+            before = {}
         if not before:
             # The note goes first: a journal must never be taken for one about something else.
             for name in ("about.json", "journal.jsonl", *_DATA):
@@ -261,47 +260,11 @@ class GalleryWriter:
         self._lock.close()
 
 
-def complete(folder: Path) -> None:
-    """A gallery that was finished, and moving to its place at the moment of a crash, is there."""
-    folder = folder.resolve()
-    if (_state(folder) / "finished").exists():
-        with _locked(_state(folder)):
-            _move(folder)
-
-
-def _move(folder: Path) -> None:
-    """The finished gallery to its place; begun again after a crash in any line, it ends the same."""
-    place, old = _state(folder) / "gallery", folder.with_name(f".{folder.name}.old")
-    if place.exists():
-        if folder.exists():
-            shutil.rmtree(old, ignore_errors=True)
-            folder.rename(old)
-        place.rename(folder)
-        _sync(folder.parent)
-    shutil.rmtree(old, ignore_errors=True)
-    shutil.rmtree(_state(folder), ignore_errors=True)
-
-
-def _state(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.indexing")
-
-
-def _locked(state: Path) -> IO[bytes]:
-    lock = (state / "lock").open("ab")
-    if os.name == "posix":
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.close()
-            raise DataError(f"{printable(state)}: another process is making this gallery") from None
-    return lock
-
-
-def _read_json(path: Path) -> Any | None:
-    """The content of a JSON file; None if it is not there, or was not written to its end."""
+def _read_json(path: Path) -> dict[str, Any]:
+    """The content of a JSON file; nothing if it is not there, or was not written to its end."""
     with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
         return json.loads(path.read_text(encoding="utf-8"))
-    return None
+    return {}
 
 
 def _whole_lines(path: Path) -> Iterator[bytes]:
@@ -310,25 +273,3 @@ def _whole_lines(path: Path) -> Iterator[bytes]:
             for line in file:
                 if line.endswith(b"\n"):
                     yield line
-
-
-def _take_over(source: Path, target: Path, starts: np.ndarray, rows: Sequence[int]) -> None:
-    """`target` holds the bytes of some rows of `source`, ascending; row i is at `starts[i]:starts[i + 1]`."""
-    if len(rows) == len(starts) - 1:
-        try:
-            os.link(source, target)  # all of them: no second copy is needed
-        except OSError:  # a file system without hard links
-            shutil.copyfile(source, target)
-        return
-    with source.open("rb") as file, target.open("wb") as out:
-        for row in rows:
-            file.seek(int(starts[row]))
-            out.write(file.read(int(starts[row + 1] - starts[row])))
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
