@@ -140,12 +140,12 @@ def _index(
     """Put the videos that are not in yet into the gallery, take out others than `keep`, and finish it."""
     model, recipe = checkpoint.model, checkpoint.recipe
     reader = FrameReader.of(recipe.frames, cache=recipe.data.cache)
-    for name in [name for name in (*writer.rows, *writer.left_out) if name not in keep]:
+    for name in [name for name in (*writer.videos, *writer.left_out) if name not in keep]:
         writer.forget(name)
     todo: list[tuple[str, Path, FileState]] = []
     for name, path in finding.videos.items():
         state = FileState.of(path) or FileState(size=-1, modified=-1)
-        known = writer.rows[name][1] if name in writer.rows else writer.left_out.get(name)
+        known = writer.videos.get(name) or writer.left_out.get(name)
         if known is None or FileState(size=known.size, modified=known.modified) != state:
             todo.append((name, path, state))
     already = len(finding.videos) - len(todo)
@@ -221,7 +221,7 @@ def _left_out(name: str, path: Path, state: FileState, status: str, message: str
 
 def _copy(gallery: Gallery, rows: dict[int, Row], writer: GalleryWriter) -> None:
     """Put what a gallery keeps of these videos, by their place in it, into another that lacks them."""
-    missing = [at for at, row in rows.items() if row.video_id not in writer.rows]
+    missing = [at for at, row in rows.items() if row.video_id not in writer.videos]
     for at, stored in zip(missing, gallery.stored(missing), strict=True):
         writer.add_stored(replace(stored, row=rows[at]))
     writer.commit()

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -82,7 +82,8 @@ class Row:
         }
 
     def to_json(self) -> str:
-        return json.dumps({**asdict(self), "file": str(self.file)})
+        values = {name: getattr(self, name) for name in self.__slots__}
+        return json.dumps({**values, "file": str(self.file)})
 
     @classmethod
     def from_json(cls, text: str) -> "Row":

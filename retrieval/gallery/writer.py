@@ -16,9 +16,10 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import faiss
 import numpy as np
@@ -39,6 +40,15 @@ EXACT_UP_TO = 50_000
 ROWS_PER_GROUP = 4096
 _EMBEDDINGS, _VECTORS, _TOKENS, _FRAMES = "embeddings.f32", "vectors.f16", "tokens.bf16", "frames.bf16"
 _DATA = (_EMBEDDINGS, _VECTORS, _TOKENS, _FRAMES)
+
+
+class Known(NamedTuple):
+    """A video that is in: the how-manieth that was added, its file's state, and how it could be read."""
+
+    at: int
+    size: int
+    modified: int
+    status: str
 
 
 class GalleryWriter:
@@ -64,7 +74,7 @@ class GalleryWriter:
         self._state.mkdir(parents=True, exist_ok=True)
         self._lock = locked(self._state)
         #: Videos that are in, and those left out, by id; of two with one id the later counts.
-        self.rows: dict[str, tuple[int, Row]] = {}
+        self.videos: dict[str, Known] = {}
         self.left_out: dict[str, LeftOut] = {}
         self._token_counts: list[int] = []
         self._frame_counts: list[int] = []
@@ -89,7 +99,7 @@ class GalleryWriter:
             self.discard()
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.videos)
 
     def add(self, entry: Entry) -> None:
         """A video as the model gives it."""
@@ -117,7 +127,7 @@ class GalleryWriter:
 
     def forget(self, video_id: str) -> None:
         """A video that was added or left out counts no longer."""
-        self.rows.pop(video_id, None)
+        self.videos.pop(video_id, None)
         self.left_out.pop(video_id, None)
 
     def commit(self) -> None:
@@ -135,15 +145,14 @@ class GalleryWriter:
 
     def finish(self) -> dict[str, Any]:
         """Make the coarse index and move the gallery to its place; gives the content of gallery.json."""
-        if self._widths is None or not self.rows:
+        if self._widths is None or not self.videos:
             raise DataError("gallery: no video to put into it")
         self.commit()
         self._close_files()
         place = self._state / "gallery"
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir()
-        kept = [(at, row) for at, row in sorted(self.rows.values(), key=lambda pair: pair[0])]
-        ordinals = [at for at, _ in kept]
+        ordinals = sorted(known.at for known in self.videos.values())
         starts = {
             _VECTORS: np.arange(len(self._token_counts) + 1),
             _TOKENS: np.cumsum([0, *self._token_counts]),
@@ -157,20 +166,20 @@ class GalleryWriter:
             ("frame_starts.npy", self._frame_counts),
         ):
             np.save(place / name, np.cumsum([0, *(counts[at] for at in ordinals)], dtype=np.int64))
-        self._write_table(place / "videos.parquet", kept, width)
+        self._write_table(place / "videos.parquet", ordinals, width)
         vectors = np.memmap(place / _VECTORS, dtype=np.float16, mode="r").reshape(-1, width)
-        exact = len(kept) <= self._exact_up_to
+        exact = len(ordinals) <= self._exact_up_to
         faiss.write_index(build_codes(vectors, exact=exact), str(place / "coarse.faiss"))
         del vectors
         sizes = {path.name: path.stat().st_size for path in sorted(place.iterdir())}
         facts = {
             "format": FORMAT,
-            "num_videos": len(kept),
+            "num_videos": len(ordinals),
             "vector_width": width,
             "token_width": token_width,
             "coarse": "exact" if exact else "product quantisation, re-scored exactly",
-            "bytes_per_video": {name: round(size / len(kept), 1) for name, size in sizes.items()},
-            "total_bytes_per_video": round(sum(sizes.values()) / len(kept), 1),
+            "bytes_per_video": {name: round(size / len(ordinals), 1) for name, size in sizes.items()},
+            "total_bytes_per_video": round(sum(sizes.values()) / len(ordinals), 1),
             **self._facts,
         }
         (place / "gallery.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
@@ -189,12 +198,12 @@ class GalleryWriter:
 
     def counts(self) -> dict[str, int]:
         """How many videos have each status, those left out included."""
-        statuses = [row.status for _, row in self.rows.values()]
+        statuses = [known.status for known in self.videos.values()]
         return dict(Counter([*statuses, *(video.status for video in self.left_out.values())]))
 
     def _take(self, row: Row, tokens: int, frames: int) -> None:
         self.forget(row.video_id)
-        self.rows[row.video_id] = len(self._token_counts), row
+        self.videos[row.video_id] = Known(len(self._token_counts), row.size, row.modified, row.status)
         self._token_counts.append(tokens)
         self._frame_counts.append(frames)
 
@@ -239,17 +248,25 @@ class GalleryWriter:
             with (self._state / name).open("ab") as file:
                 file.truncate(end)
 
-    def _write_table(self, path: Path, kept: Sequence[tuple[int, Row]], width: int) -> None:
+    def _write_table(self, path: Path, ordinals: Sequence[int], width: int) -> None:
         embeddings = np.memmap(self._state / _EMBEDDINGS, dtype=np.float32, mode="r").reshape(-1, width)
         schema = SCHEMA.append(pa.field("embedding", pa.list_(pa.float32(), width)))
+        wanted = set(ordinals)
+        rows = (row for at, row in enumerate(self._journalled()) if at in wanted)
         # Embeddings do not repeat: compression and a dictionary would cost time and save nothing.
         with pq.ParquetWriter(path, schema, compression="none", use_dictionary=False) as table:
-            for first in range(0, len(kept), ROWS_PER_GROUP):
-                some = kept[first : first + ROWS_PER_GROUP]
-                lines = pa.Table.from_pylist([row.line() for _, row in some], schema=SCHEMA)
-                values = pa.array(embeddings[[at for at, _ in some]].reshape(-1))
-                column = pa.FixedSizeListArray.from_arrays(values, width)
+            for first in range(0, len(ordinals), ROWS_PER_GROUP):
+                some = ordinals[first : first + ROWS_PER_GROUP]
+                lines = pa.Table.from_pylist([row.line() for row in islice(rows, len(some))], schema=SCHEMA)
+                column = pa.FixedSizeListArray.from_arrays(pa.array(embeddings[some].reshape(-1)), width)
                 table.write_table(lines.append_column(schema.field("embedding"), column))
+
+    def _journalled(self) -> Iterator[Row]:
+        """Every video that was ever added, in order."""
+        for line in _whole_lines(self._state / "journal.jsonl"):
+            for video in json.loads(line)["videos"]:
+                if "row" in video:
+                    yield Row.from_json(video["row"])
 
     def _close_files(self) -> None:
         for file in (*self._files.values(), self._journal):
