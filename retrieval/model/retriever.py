@@ -44,16 +44,10 @@ class Retriever(nn.Module):
         return self.pool_frames(self.encode_frames_of(frames, mask), mask)
 
     def encode_frames_of(self, frames: Shaped[Tensor, "b t ..."], mask: Bool[Tensor, "b t"]) -> Features:
-        """Features of b * t single frames; those outside the mask are zeros, and no work for the towers."""
+        """Features of b * t single frames; one outside the mask is no work: it gets another frame's."""
         real = self.towers.encode_frames(frames[mask])
-        if bool(mask.all()):
-            return real
-        inside = mask.flatten()
-        return Features(
-            pooled=_spread(real.pooled, inside),
-            tokens=_spread(real.tokens, inside),
-            mask=_spread(real.mask, inside),
-        )
+        # Not zeros: normalised in half precision they would be NaN, and so would every gradient.
+        return real[(mask.flatten().cumsum(0) - 1).clamp(min=0)]
 
     def pool_frames(self, single: Features, mask: Bool[Tensor, "b t"]) -> Features:
         """Features of b videos from those of their b * t single frames."""
@@ -89,13 +83,6 @@ class Retriever(nn.Module):
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.eval()
         return self
-
-
-def _spread(rows: Shaped[Tensor, "r ..."], inside: Bool[Tensor, "n"]) -> Shaped[Tensor, "n ..."]:
-    """The rows in the places that are inside; zeros elsewhere."""
-    spread = rows.new_zeros(len(inside), *rows.shape[1:])
-    spread[inside] = rows
-    return spread
 
 
 def build_retriever(model: ModelSpec, interaction: InteractionSpec) -> Retriever:
