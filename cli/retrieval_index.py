@@ -1,7 +1,9 @@
 """`retrieval index MODEL VIDEOS --out GALLERY`."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -10,41 +12,93 @@ from cli.retrieval_eval import MODEL_HELP
 
 def index(
     model: Annotated[str, typer.Argument(help=MODEL_HELP)],
-    videos: Annotated[Path, typer.Argument(help="Folder of videos, folders of frames and images.")],
+    videos: Annotated[Path, typer.Argument(help="Folder of videos, folders of frames, images; or a file.")],
     out: Annotated[Path, typer.Option(help="Folder that becomes the gallery.")],
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", help="A key, as frames.num_frames=12 or model.activation=gelu."),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a gallery that is there.")] = False,
+    add: Annotated[
+        bool, typer.Option("--add", help="Index only videos that are new or have changed since.")
+    ] = False,
+    remove: Annotated[
+        list[str] | None,
+        typer.Option(help="Take out videos by id, path or pattern ('clips/*'); may be repeated."),
+    ] = None,
+    remove_gone: Annotated[
+        bool, typer.Option("--remove-gone", help="Take out videos whose files are gone.")
+    ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
-    """Make a gallery to search in; states what it takes on disk."""
-    from rich.console import Console
-    from rich.progress import Progress
+    """Make a gallery to search in, or change one; states what it takes on disk.
 
+    Stopped at any moment, the same command goes on where it was.
+    """
+    from retrieval.datasets.errors import DataError
+    from retrieval.paths import check_free, check_gallery, check_videos, state_folder
+
+    patterns = remove or []
+    changes = bool(patterns) or remove_gone
+    if overwrite and (add or changes):
+        raise DataError("--overwrite: replaces a gallery; --add and --remove change one: give either")
+    check_videos(videos)
+    if add or changes:
+        if not state_folder(out).exists():  # else one may be on its way there, from before a crash
+            check_gallery(out)
+    else:
+        check_free(out, overwrite=overwrite)
+    if changes and not add:
+        from retrieval.index import remove_from_gallery
+
+        _report(remove_from_gallery(out, patterns, gone=remove_gone), out)
+        return
+
+    from cli.retrieval_progress import VideoProgress
     from retrieval.reference import find_model
 
     found = find_model(model, set_ or ())
 
-    from retrieval.index import build_gallery
+    from retrieval.index import add_to_gallery, build_gallery
     from retrieval.launch import pick_device
     from retrieval.pretrained import open_model
 
     place = pick_device(device)
-    console = Console(stderr=True)
-    with Progress(console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("videos", total=None)
-        facts = build_gallery(
-            open_model(found, place),
-            videos,
-            out,
-            device=place,
-            overwrite=overwrite,
-            on_video=lambda done, total: bar.update(task, completed=done, total=total),
-        )
+    loaded = open_model(found, place)
+    with VideoProgress() as progress, _says_that_it_goes_on():
+        show = progress.show
+        if add:
+            facts = add_to_gallery(
+                loaded,
+                videos,
+                out,
+                device=place,
+                remove=patterns,
+                remove_gone=remove_gone,
+                on_video=show,
+            )
+        else:
+            facts = build_gallery(loaded, videos, out, device=place, overwrite=overwrite, on_video=show)
+    _report(facts, out)
+
+
+@contextmanager
+def _says_that_it_goes_on() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("stopped; the same command goes on with the videos that are not in yet", err=True)
+        raise
+
+
+def _report(facts: dict[str, Any], out: Path) -> None:
     for video in facts["unreadable"]:
         typer.echo(f"left out ({video['status']}): {video['message']}", err=True)
+    for reason, some in facts["left_out"].items():
+        more = ", …" if some["count"] > len(some["examples"]) else ""
+        typer.echo(f"not indexed: {some['count']:,} {reason} ({', '.join(some['examples'])}{more})", err=True)
+    if facts["removed"]:
+        typer.echo(f"{facts['removed']:,} taken out")
     counts = ", ".join(f"{count:,} {status}" for status, count in sorted(facts["videos_by_status"].items()))
     sizes = ", ".join(f"{name} {size:,.0f}" for name, size in facts["bytes_per_video"].items())
     typer.echo(f"{facts['num_videos']:,} videos in {out} ({counts}); coarse stage: {facts['coarse']}")

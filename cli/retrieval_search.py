@@ -19,9 +19,10 @@ def search(
     import json
     from dataclasses import asdict
 
-    from retrieval.reference import find_model, gallery_facts
+    from retrieval.paths import check_gallery
+    from retrieval.reference import find_model
 
-    facts = gallery_facts(gallery)
+    facts = check_gallery(gallery)
     found = find_model(model or facts["checkpoint"], model=facts.get("model"))
 
     from retrieval.gallery import Gallery

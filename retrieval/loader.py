@@ -44,8 +44,10 @@ class _Pair:
 
 
 def _yield_to_the_step() -> None:
-    """This thread decodes in the time that the training step leaves: where cores are few, it would else take a part
-    of the step's own. Only Linux has priorities of single threads."""
+    """This thread decodes in the time that the training step leaves, and takes none of the step's own core.
+
+    Only Linux has priorities of single threads.
+    """
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 

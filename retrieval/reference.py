@@ -5,7 +5,6 @@ Nothing here reads a weight or imports torch, so that a wrong name is refused at
 
 import difflib
 import importlib.util
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from animate.strict_toml import RecipeError, apply_overrides
-from retrieval.datasets.errors import DataError
 from retrieval.errors import CheckpointError
 from retrieval.recipe import HF_HUB, LOCAL_DIR, OPEN_CLIP_CONFIG, ModelSpec, recipe_from_table
 from retrieval.runs import find_checkpoint, is_run, read_info
@@ -22,7 +20,6 @@ FORMS = (
     "a run folder, one of its checkpoints, a weights file (ViT-B-32.pt), a folder with config and weights "
     f"(open_clip's or transformers'), NAME:TAG of open_clip (ViT-B-32:openai), or {HF_HUB}ORG/NAME"
 )
-GALLERY = "gallery.json"
 # What tells a path from a tag, where neither is there.
 _WEIGHT_SUFFIXES = frozenset({".pt", ".pth", ".bin", ".ckpt", ".safetensors", ".npz", ".npy"})
 
@@ -68,14 +65,6 @@ def find_model(
     return ModelFound(
         reference=str(path.resolve()) if path.exists() else reference, checkpoint=None, table=table
     )
-
-
-def gallery_facts(folder: Path) -> dict[str, Any]:
-    """What a gallery says of itself, its model among it; `DataError` where there is none."""
-    path = folder / GALLERY
-    if not path.is_file():
-        raise DataError(f"gallery {str(folder)!r}: no gallery there; make one with `retrieval index`")
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def check_model(spec: ModelSpec) -> None:

@@ -1,10 +1,12 @@
 """Tiny video files for tests: the number of each frame is drawn in its pixels."""
 
-from collections.abc import Sequence
+import struct
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 
 SIDE = 64
@@ -39,21 +41,43 @@ def write_clip(
     gop: int = 12,
     b_frames: int = 2,
     offset: int = 0,
+    form: str | None = None,
+    pix_fmt: str = "yuv420p",
+    size: tuple[int, int] = (SIDE, SIDE),
+    pixel_aspect: Fraction | None = None,
+    stored: Callable[[np.ndarray], np.ndarray] = lambda image: image,
 ) -> Path:
-    """A video whose frame i is `numbered(offset + i)`, shown from `starts[i]` ticks of `tick` seconds on."""
-    with av.open(str(path), "w", options=container_options or {}) as container:
+    """A video whose frame i is `numbered(offset + i)`, shown from `starts[i]` ticks of `tick` seconds on.
+
+    stored: what is made of each picture before it is encoded. size: height and width it is scaled to.
+    """
+    with av.open(str(path), "w", format=form, options=container_options or {}) as container:
         stream = container.add_stream(codec, rate=1 / (tick * (starts[1] - starts[0])), options=options or {})
         assert isinstance(stream, av.VideoStream)
-        stream.width = stream.height = SIDE
-        stream.pix_fmt = "yuv420p"
+        stream.height, stream.width = size
+        stream.pix_fmt = pix_fmt
+        if pixel_aspect is not None:
+            stream.codec_context.sample_aspect_ratio = pixel_aspect
         stream.codec_context.time_base = tick
         stream.time_base = tick
         stream.gop_size = gop
         stream.max_b_frames = b_frames
         stream.codec_context.thread_count = 1
         for number, start in enumerate(starts):
-            frame = av.VideoFrame.from_ndarray(numbered(offset + number), format="rgb24")
+            image = stored(cv2.resize(numbered(offset + number), size[::-1], interpolation=cv2.INTER_NEAREST))
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
             frame.pts, frame.time_base = start, tick
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+    return path
+
+
+def set_matrix(path: Path, a: int, b: int, c: int, d: int) -> Path:
+    """Write a display matrix, (p, q) -> (a p + c q, b p + d q), into the track header of an MP4."""
+    content = bytearray(path.read_bytes())
+    matrix = content.index(b"tkhd") + 4 + 40  # version 0: what comes before it takes 40 bytes
+    content[matrix : matrix + 36] = struct.pack(
+        ">9i", a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30
+    )
+    path.write_bytes(content)
     return path

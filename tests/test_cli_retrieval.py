@@ -110,6 +110,20 @@ def test_index_and_search(place, tmp_path):
     assert found["hits"][0]["score"] >= found["hits"][1]["score"]
 
 
+def test_a_gallery_is_added_to_and_taken_from(place, tmp_path, capsys):
+    videos = write_table(tmp_path / "videos", 3).parent
+    index = ("index", place / "run", videos, "--out", tmp_path / "gallery")
+    done = CliRunner().invoke(app, [*map(str, index)], catch_exceptions=False)
+    assert "not indexed: 1 neither video nor image" in done.stderr
+    assert "table.jsonl" in done.stderr
+    write_clip(videos / "w.mp4", range(3), Fraction(1, 3))
+    assert "4 videos in" in retrieval(*index, "--add")
+    assert "3 taken out\n1 videos in" in retrieval(*index, "--remove", "v[12].mp4", "--remove", "w.mp4")
+    (videos / "v1.mp4").unlink()
+    shown = retrieval(*index, "--add", "--remove-gone")
+    assert "3 videos in" in shown
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -126,6 +140,11 @@ def test_index_and_search(place, tmp_path):
         ),
         (("search", "{place}/nowhere", "a dog"), "no gallery there"),
         (("index", "{place}/run", "{place}/nowhere", "--out", "{place}/gallery"), "no such folder"),
+        (("index", "{place}/run", "{place}/videos", "--out", "{place}/none", "--add"), "no gallery there"),
+        (
+            ("index", "{place}/run", "{place}/videos", "--out", "{place}/none", "--add", "--overwrite"),
+            "give either",
+        ),
     ],
 )
 def test_what_cannot_be_meant_ends_with_2_and_a_message(place, arguments, message, monkeypatch, capsys):

@@ -1,5 +1,6 @@
 """A gallery gives back what went into it, finds what brute force finds, and reads only its candidates."""
 
+import io
 import json
 from fractions import Fraction
 from pathlib import Path
@@ -9,7 +10,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from rich.console import Console
 
+from cli.retrieval_progress import VideoProgress
 from cli.retrieval_search import clock
 from retrieval.checkpoint import load_checkpoint
 from retrieval.compute import Compute
@@ -111,7 +114,7 @@ def test_a_small_gallery_gives_all_it_has(tmp_path):
 
 
 def test_rows_are_found_across_row_groups(tmp_path, monkeypatch):
-    monkeypatch.setattr("retrieval.gallery._ROWS_PER_GROUP", 4)
+    monkeypatch.setattr("retrieval.gallery.writer.ROWS_PER_GROUP", 4)
     gallery = write(tmp_path / "gallery", entries(10))
     assert [gallery.row(i).video_id for i in range(10)] == [f"v{i}" for i in range(10)]
 
@@ -235,7 +238,11 @@ def test_one_pass_gives_the_videos_features_and_each_frames(videos):
     reader = FrameReader.of(recipe_of({"name": "table"}).frames)
     clips = [reader.read(videos / name, None) for name in ("clips/v0.mp4", "still0.png")]
     frames, mask = pad_clips([clip for clip in clips if isinstance(clip, Fitted)])
+    ran = []
+    encode = model.towers.encode_frames
+    model.towers.encode_frames = lambda frames: ran.append(len(frames)) or encode(frames)
     features, vectors = encode_with_frames(model, frames, mask)
+    assert ran == [int(mask.sum())] and ran[0] < mask.numel(), "padding is no work for the towers"
     whole = model.encode_video(frames, mask)
     for name in ("pooled", "tokens", "mask"):
         torch.testing.assert_close(getattr(features, name), getattr(whole, name))
@@ -285,6 +292,19 @@ def test_overwriting_a_gallery(tmp_path):
     write_clip(folder / "b.mp4", range(3), Fraction(1, 3))
     build_gallery(checkpoint, folder, tmp_path / "gallery", device=CPU, overwrite=True)
     assert len(Gallery(tmp_path / "gallery")) == 2
+
+
+def test_progress_is_lines_in_a_log():
+    now, log = [0.0], io.StringIO()
+    progress = VideoProgress(Console(file=log), clock=lambda: now[0])
+    for second, done in ((0, 24), (10, 334), (31, 1024), (40, 1100), (62, 20_000)):
+        now[0] = second
+        progress.show(done, 20_000)
+    assert log.getvalue().splitlines() == [
+        "24 of 20,000 videos are there already",
+        "1,024 of 20,000 videos, 32.3 a second",
+        "20,000 of 20,000 videos, 322.2 a second",
+    ]
 
 
 def test_moments_are_shown_in_minutes_and_seconds():

@@ -6,6 +6,7 @@ import tarfile
 from fractions import Fraction
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -101,6 +102,14 @@ def test_a_sample_that_cannot_be_meant_is_broken_and_no_end_of_the_training(tmp_
     assert isinstance(clip, Unreadable)
     assert clip.status == "broken"
     assert message in clip.message
+
+
+def test_a_frame_of_another_size_is_no_frame_of_the_clip(tmp_path):
+    large = cv2.imencode(".png", np.zeros((90, 120, 3), np.uint8))[1].tobytes()
+    members = {"00.png": png(1), "01.png": large, "02.png": png(3), "txt": b"a dog"}
+    clip = ShardClips([write_tar(tmp_path / "0.tar", {"key": members})]).read(0, READER, None, 0).clip
+    assert clip.status == "truncated"
+    assert read_numbers(clip.frames.transpose(0, 2, 3, 1)) == [1, 3]
 
 
 def test_held_out_captions_that_are_no_text_are_refused(tmp_path):

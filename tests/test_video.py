@@ -1,6 +1,9 @@
 """Frames are the ones really shown at the chosen moments, and damage is a status, never a made-up frame."""
 
+import os
 import struct
+import subprocess
+import sys
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +17,7 @@ from hypothesis import strategies as st
 
 from retrieval.video import (
     SAMPLERS,
+    VIDEO_SUFFIXES,
     Clip,
     Sampler,
     Unreadable,
@@ -23,7 +27,8 @@ from retrieval.video import (
     read_video,
     scan,
 )
-from tests.clips import numbered, read_numbers, write_clip
+from retrieval.video.geometry import resized, square_pixels, upright
+from tests.clips import numbered, read_numbers, set_matrix, write_clip
 
 SHARED = Path(__file__).parents[1].parent / "shared" / "data"
 
@@ -161,6 +166,73 @@ def test_torchcodec_gives_the_same_frames(tmp_path, name, codec, b_frames):
     np.testing.assert_array_equal(theirs.seconds, ours.seconds)
 
 
+#: Suffix -> muxer, encoder and pixels of a file that carries it.
+KINDS = {
+    **dict.fromkeys([".mp4", ".m4v", ".f4v"], ("mp4", "libx264", "yuv420p")),
+    **dict.fromkeys([".mov", ".qt"], ("mov", "libx264", "yuv420p")),
+    **dict.fromkeys([".3gp", ".3g2"], ("3gp", "mpeg4", "yuv420p")),
+    **dict.fromkeys([".ts", ".mts", ".m2ts", ".m2t"], ("mpegts", "libx264", "yuv420p")),
+    **dict.fromkeys([".mpg", ".mpeg", ".mpe"], ("mpeg", "mpeg1video", "yuv420p")),
+    **dict.fromkeys([".avi", ".divx"], ("avi", "mpeg4", "yuv420p")),
+    **dict.fromkeys([".wmv", ".asf"], ("asf", "wmv2", "yuv420p")),
+    ".mkv": ("matroska", "libx264", "yuv420p"),
+    ".webm": ("webm", "libvpx", "yuv420p"),
+    ".ogv": ("ogg", "libvpx", "yuv420p"),
+    ".flv": ("flv", "flv", "yuv420p"),
+    ".gif": ("gif", "gif", "gray"),
+    ".m2v": ("mpeg2video", "mpeg2video", "yuv420p"),
+    ".vob": ("vob", "mpeg2video", "yuv420p"),
+    ".mxf": ("mxf", "mpeg2video", "yuv420p"),
+}
+
+
+def test_every_suffix_has_a_kind_here():
+    assert set(KINDS) == VIDEO_SUFFIXES
+
+
+@pytest.mark.parametrize("suffix", sorted(KINDS))
+@pytest.mark.parametrize("decoder", ["pyav", "torchcodec"])
+def test_a_file_of_every_suffix_is_read(tmp_path, suffix, decoder):
+    if decoder == "torchcodec":
+        torchcodec_or_skip()
+    form, codec, pix_fmt = KINDS[suffix]
+    path = tmp_path / f"a{suffix}"
+    write_clip(path, range(25), Fraction(1, 25), codec=codec, b_frames=0, form=form, pix_fmt=pix_fmt)
+    clip = clip_of(read_video(path, Sampler(num_frames=5), decoder=decoder))
+    assert (read_numbers(clip.frames), clip.status) == ([2, 7, 12, 17, 22], "ok"), clip.message
+    assert clip.duration == pytest.approx(1.0, abs=0.05)
+
+
+NAMES = [
+    b"a: b.mp4",
+    b"-x.mp4",
+    b"pipe:1.mp4",
+    b"file:q.mp4",
+    b"50%03d.mp4",
+    b"caf\xe9.mp4",
+    "\u732b?.mp4".encode(),
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("decoder", ["pyav", "torchcodec"])
+def test_a_file_of_any_name_is_read_and_named_in_valid_text(tmp_path, monkeypatch, name, decoder):
+    if decoder == "torchcodec":
+        torchcodec_or_skip()
+    whole = write_clip(tmp_path / "whole.mp4", range(30), Fraction(1, 30)).read_bytes()
+    monkeypatch.chdir(tmp_path)
+    path = Path(os.fsdecode(name))
+    path.write_bytes(whole)
+    assert read_numbers(clip_of(read_video(path, Sampler(num_frames=3), decoder=decoder)).frames) == [
+        5,
+        15,
+        25,
+    ]
+    path.write_bytes(b"no video")
+    message = read_video(path, Sampler(), decoder=decoder).message
+    assert message.encode().startswith(name.replace(b"\xe9", rb"\xe9"))
+
+
 @pytest.mark.parametrize("sampler", [Sampler(num_frames=5), Sampler(name="one_fps_then_uniform")])
 def test_a_healthy_file_is_opened_once(tmp_path, monkeypatch, sampler):
     path = write_clip(tmp_path / "a.mp4", range(75), Fraction(1, 30))
@@ -171,11 +243,114 @@ def test_a_healthy_file_is_opened_once(tmp_path, monkeypatch, sampler):
     assert len(opened) == 1
 
 
+def test_looking_at_videos_loads_no_torch():
+    code = "import sys, retrieval.video; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
 def test_decoder_names():
     assert find_decoder("pyav") == "pyav"
     assert find_decoder("auto") in ("pyav", "torchcodec")
     with pytest.raises(ValueError, match="must be auto, pyav or torchcodec"):
         find_decoder("decord")
+
+
+# --- Shape ------------------------------------------------------------------------------------------------
+
+TURNS = [(a, 0, 0, d) for a in (1, -1) for d in (1, -1)] + [(0, b, c, 0) for b in (1, -1) for c in (1, -1)]
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_each_pixel_goes_where_the_matrix_sends_it(turn):
+    a, b, c, d = turn
+    image = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
+    sent = {(a * p + c * q, b * p + d * q): image[q, p] for q in range(2) for p in range(3)}
+    left, top = min(x for x, _ in sent), min(y for _, y in sent)
+    seen = upright(image, np.array([[a, b, 0], [c, d, 0], [0, 0, 1]], np.int32) << 16)
+    assert seen.shape == ((2, 3, 3) if a else (3, 2, 3))
+    for (x, y), pixel in sent.items():
+        np.testing.assert_array_equal(seen[y - top, x - left], pixel)
+
+
+@pytest.mark.parametrize("turn", [(1, 0, 0, 1), (0, -1, 1, 0), (-1, 0, 0, -1), (0, 1, -1, 0), (-1, 0, 0, 1)])
+@pytest.mark.parametrize("decoder", ["pyav", "torchcodec"])
+def test_frames_are_upright(tmp_path, turn, decoder):
+    if decoder == "torchcodec":
+        torchcodec_or_skip()
+    a, b, c, d = turn
+    back = np.array([[a, c, 0], [b, d, 0], [0, 0, 1]], np.int32)  # a turn's transpose is its inverse
+    path = tmp_path / "a.mp4"
+    write_clip(
+        path, range(30), Fraction(1, 30), stored=lambda image: upright(image, back), offset=300, b_frames=0
+    )
+    set_matrix(path, *turn)
+    clip = clip_of(read_video(path, Sampler(num_frames=3), decoder=decoder))
+    assert read_numbers(clip.frames) == [305, 315, 325]
+
+
+@pytest.mark.parametrize("aspect", [Fraction(2), Fraction(12, 11), Fraction(1, 2)])
+@pytest.mark.parametrize("decoder", ["pyav", "torchcodec"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_pixels_become_square_and_none_is_lost(tmp_path, aspect, decoder, turned):
+    if decoder == "torchcodec":
+        torchcodec_or_skip()
+    path = tmp_path / "a.mp4"
+    write_clip(path, range(30), Fraction(1, 30), size=(64, 96), pixel_aspect=aspect)
+    height, width = (64, round(96 * aspect)) if aspect > 1 else (round(64 / aspect), 96)
+    if turned:
+        set_matrix(path, 0, -1, 1, 0)
+        height, width = width, height
+    clip = clip_of(read_video(path, Sampler(num_frames=3), decoder=decoder))
+    assert clip.frames.shape == (3, height, width, 3)
+    if not turned:
+        assert read_numbers(clip.frames) == [5, 15, 25]
+
+
+def test_a_senseless_pixel_aspect_is_not_believed():
+    image = np.zeros((64, 96, 3), np.uint8)
+    for aspect in (Fraction(1, 1000), Fraction(1000)):
+        assert square_pixels(image, aspect).shape == image.shape
+
+
+def test_shrinking_takes_all_pixels_into_account():
+    stripes = np.zeros((32, 64, 3), np.uint8)
+    stripes[:, ::2] = 200
+    assert (resized(stripes, 16, 32) == 100).all()
+
+
+def write_growing(path: Path, sizes: Sequence[tuple[int, int]], each: int) -> Path:
+    """A stream whose frames change their size (height, width), `each` frames of every one."""
+    tick = Fraction(1, 25)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libvpx", rate=25)
+        assert isinstance(stream, av.VideoStream)
+        stream.height, stream.width, stream.pix_fmt = *sizes[0], "yuv420p"
+        for part, (height, width) in enumerate(sizes):
+            encoder = av.CodecContext.create("libvpx", "w")
+            assert isinstance(encoder, av.VideoCodecContext)
+            encoder.height, encoder.width, encoder.pix_fmt, encoder.time_base = height, width, "yuv420p", tick
+            packets = []
+            for number in range(part * each, (part + 1) * each):
+                image = cv2.resize(numbered(number), (width, height), interpolation=cv2.INTER_NEAREST)
+                frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+                frame.pts, frame.time_base = number, tick
+                packets += encoder.encode(frame)
+            for packet in packets + encoder.encode(None):
+                packet.stream = stream
+                container.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize("decoder", ["pyav", "torchcodec"])
+def test_frames_of_a_stream_that_changes_its_size_have_the_first_ones(tmp_path, decoder):
+    if decoder == "torchcodec":
+        torchcodec_or_skip()
+    path = write_growing(tmp_path / "a.webm", [(64, 96), (128, 64), (32, 48)], 10)
+    clip = clip_of(read_video(path, Sampler(num_frames=30), decoder=decoder))
+    assert (clip.frames.shape, clip.status) == ((30, 64, 96, 3), "ok")
+    assert read_numbers(clip.frames) == list(range(30))
+    late = clip_of(read_video(path, Sampler(num_frames=3), decoder=decoder))
+    assert (late.frames.shape[1:3], read_numbers(late.frames)) == ((64, 96), [5, 15, 25])
 
 
 # --- Damage -----------------------------------------------------------------------------------------------
@@ -198,6 +373,10 @@ def test_a_missing_file_and_no_file_at_all(tmp_path):
     (tmp_path / "empty.mp4").touch()
     assert read_video(tmp_path / "empty.mp4", Sampler()).status == "empty"
     assert read_video(Path("/dev/zero"), Sampler()).status == "broken"
+    for name in ("pipe.mp4", "pipe.jpg"):
+        os.mkfifo(tmp_path / name)
+        assert read_video(tmp_path / name, Sampler()).status == "broken"
+    assert read_video(tmp_path / "empty.mp4" / "a.mp4", Sampler()).status == "missing"
     (tmp_path / "folder").mkdir()
     assert read_video(tmp_path / "folder", Sampler()).status == "empty"
 
@@ -215,6 +394,34 @@ def test_a_stream_without_frames_is_empty(tmp_path):
     result = read_video(whole[: cluster + 16], Sampler())
     assert isinstance(result, Unreadable)
     assert result.status == "empty"
+
+
+@pytest.mark.parametrize("open_gop", [0, 1])
+@pytest.mark.parametrize("decoder", ["pyav", "torchcodec"])
+def test_a_stream_cut_inside_a_group_of_pictures_begins_with_its_first_decodable_frame(
+    tmp_path, open_gop, decoder
+):
+    if decoder == "torchcodec":
+        torchcodec_or_skip()
+    options = {"x264-params": f"open-gop={open_gop}:keyint=24:min-keyint=24:scenecut=0:bframes=2:b-adapt=0"}
+    path = write_clip(tmp_path / "a.ts", range(90), Fraction(1, 30), gop=24, options=options)
+    whole = path.read_bytes()
+    path.write_bytes(whole[len(whole) // 188 // 7 * 188 :])
+    with av.open(str(path)) as container:
+        decodable = read_numbers(
+            np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+        )
+    # The oracle is a plain decoding; it begins with a keyframe.
+    assert len(decodable) in (42, 66)
+    timeline = scan(path)
+    assert not isinstance(timeline, Unreadable)
+    assert (len(timeline.starts), timeline.status) == (len(decodable), "ok"), timeline.message
+    assert timeline.duration == pytest.approx(len(decodable) / 30, abs=0.01)
+    clip = clip_of(read_video(path, Sampler(num_frames=90), decoder=decoder))
+    assert (read_numbers(clip.frames), clip.status) == (decodable, "ok")
+    few = clip_of(read_video(path, Sampler(num_frames=2), decoder=decoder))
+    n = len(decodable)
+    assert read_numbers(few.frames) == [decodable[n // 4], decodable[n * 3 // 4]]
 
 
 @pytest.mark.parametrize("part", [0.6, 0.8, 0.95])

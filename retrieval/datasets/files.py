@@ -11,8 +11,6 @@ from retrieval.datasets.clips import Absent, Example, Split, hash_ids
 from retrieval.datasets.reader import FrameReader
 from retrieval.video import Unreadable, list_frames
 
-VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg", ".flv", ".ts"})
-
 _HASHED_BYTES = 64 * 1024
 
 

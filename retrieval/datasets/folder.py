@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from retrieval.datasets.errors import DataError, MissingData
-from retrieval.datasets.files import VIDEO_SUFFIXES
+from retrieval.video import VIDEO_SUFFIXES
 
 _SHOWN = 5
 

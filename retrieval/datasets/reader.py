@@ -91,7 +91,9 @@ class FrameReader:
             return Unreadable(status="empty", message=f"{name}: a clip without frames")
         chosen = self._choose(len(images), fps, rng)
         decoded = {int(i): decode_still(images[i]) for i in chosen}
-        whole = {i: image for i, image in decoded.items() if image is not None}
+        # Frames of one clip share a size; an image of another is no frame of it.
+        size = next((image.shape for image in decoded.values() if image is not None), None)
+        whole = {i: image for i, image in decoded.items() if image is not None and image.shape == size}
         if not whole:
             return Unreadable(status="broken", message=f"{name}: no chosen frame can be decoded")
         return Fitted(
@@ -99,7 +101,7 @@ class FrameReader:
             seconds=np.array(list(whole), dtype=np.float64) / float(fps),
             duration=len(images) / float(fps),
             status="ok" if len(whole) == len(decoded) else "truncated",
-            message="" if len(whole) == len(decoded) else f"{name}: some frames cannot be decoded",
+            message="" if len(whole) == len(decoded) else f"{name}: some frames cannot be used",
         )
 
     def take_frames(

@@ -1,22 +1,22 @@
-"""Video files, folders of frames and stills to chosen frames, with a health status; no frame is made up."""
+"""Video files, folders of frames and stills to chosen frames, with a health status; no frame is made up.
 
-from retrieval.video.read import (
-    DECODERS,
-    Clip,
-    Decoder,
-    decode_still,
-    find_decoder,
-    fit,
-    is_still,
-    list_frames,
-    read_video,
-)
+Nothing here loads torch but `fit`, when it is called and there is something to resize.
+"""
+
+from retrieval.video.clip import Clip
+from retrieval.video.geometry import fit
+from retrieval.video.kinds import STILL_SUFFIXES, VIDEO_SUFFIXES, is_still, is_video, printable
+from retrieval.video.read import DECODERS, Decoder, find_decoder, read_video
 from retrieval.video.sampling import SAMPLERS, Sampler
-from retrieval.video.timeline import Status, Timeline, Unreadable, scan
+from retrieval.video.source import Status, Unreadable
+from retrieval.video.stills import decode_still, list_frames
+from retrieval.video.timeline import Timeline, scan
 
 __all__ = [
     "DECODERS",
     "SAMPLERS",
+    "STILL_SUFFIXES",
+    "VIDEO_SUFFIXES",
     "Clip",
     "Decoder",
     "Sampler",
@@ -27,7 +27,9 @@ __all__ = [
     "find_decoder",
     "fit",
     "is_still",
+    "is_video",
     "list_frames",
+    "printable",
     "read_video",
     "scan",
 ]

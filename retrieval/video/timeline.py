@@ -4,43 +4,30 @@ A container can promise frames that are not there, or ten hours for three second
 what is promised: reading ends where the packets end.
 """
 
-import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal, TypeVar
 
 import av
 import numpy as np
 from av.container import InputContainer
-from av.error import FFmpegError
-from av.stream import Disposition
 from av.video.stream import VideoStream
 from jaxtyping import Int64
 
-# ok            all promised frames are there
-# truncated     the file ends, or stops making sense, before its promised frames do; those before are real
-# wrong_length  the container's declared duration is far from the frames'; the frames are real
-# missing       no such file
-# broken        no video stream, or nothing in it can be decoded
-# empty         a file of zero bytes, a video stream or a folder without a single frame
-Status = Literal["ok", "truncated", "wrong_length", "missing", "broken", "empty"]
+from retrieval.video.source import (
+    Status,
+    Unreadable,
+    frames,
+    known_stream,
+    packets,
+    pixel_aspect,
+    video_stream,
+    with_container,
+)
 
 # Packets make up their times in these formats; the decoder's output order is all there is to go by.
 _UNTIMED_FORMATS = frozenset({"avi", "h264", "hevc", "m4v", "mpeg", "mpegvideo", "mjpeg", "obu"})
-# Four hours at 60 frames a second. A file with more packets is refused instead of being read for ever.
-_MAX_PACKETS = 1_000_000
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unreadable:
-    """A video that gives no frame, and why."""
-
-    status: Status
-    message: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +40,7 @@ class Timeline:
     pts: the presentation time stamps behind `starts`, as the container has them; None where it has none to
         trust, and a frame is known by its place in the decoder's order alone.
     keyframes: those of `pts` at which decoding can begin.
+    pixel_aspect: width of a stored pixel over its height.
     """
 
     starts: Int64[np.ndarray, "n"]
@@ -60,6 +48,7 @@ class Timeline:
     tick: Fraction
     pts: tuple[int, ...] | None
     keyframes: tuple[int, ...]
+    pixel_aspect: Fraction
     status: Status
     message: str
 
@@ -77,14 +66,17 @@ class Timeline:
 def scan(
     source: Path | bytes, meanwhile: Callable[[InputContainer, Timeline], None] | None = None
 ) -> Timeline | Unreadable:
-    """The timeline of a video file; its packets are read, and decoded only where they carry no times.
+    """The timeline of a video file; its packets are read, and decoded only where they do not tell the frames.
 
     `meanwhile` gets the container, read to its end, while it is open: to open it costs as much as to decode
     two or three small frames. It is not called for a file whose packets carry no times.
     """
 
+    def lead_in(end: int | None) -> set[int] | Unreadable:
+        return with_container(source, lambda container, _: _decoded_stamps(container, end))
+
     def read(container: InputContainer, name: str) -> Timeline | Unreadable | None:
-        timeline = _from_packets(container, name)
+        timeline = _from_packets(container, name, lead_in)
         if meanwhile is not None and isinstance(timeline, Timeline):
             meanwhile(container, timeline)
         return timeline
@@ -93,56 +85,25 @@ def scan(
     return with_container(source, _from_decoding) if timeline is None else timeline
 
 
-def with_container(source: Path | bytes, use: Callable[[InputContainer, str], T]) -> T | Unreadable:
-    """`use(container, name)`; a source that is no file, or no video, is a value and not an exception."""
-    name = "the bytes" if isinstance(source, bytes) else str(source)
-    if isinstance(source, Path):
-        if not source.exists():
-            return Unreadable(status="missing", message=f"{name}: no such file")
-        if not source.is_file():  # a pipe or a device could keep us waiting for ever
-            return Unreadable(status="broken", message=f"{name}: not a regular file")
-    if not (len(source) if isinstance(source, bytes) else source.stat().st_size):
-        return Unreadable(status="empty", message=f"{name}: zero bytes")
-    try:
-        with av.open(io.BytesIO(source) if isinstance(source, bytes) else name, mode="r") as container:
-            return use(container, name)
-    except (FFmpegError, UnicodeDecodeError) as error:
-        return Unreadable(status="broken", message=f"{name}: {error}")
-
-
-def video_stream(container: InputContainer) -> VideoStream | None:
-    """The first stream that moves: cover pictures do not count."""
-    for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic:
-            return stream
-    return None
-
-
-def packets(container: InputContainer, stream: VideoStream) -> Iterator[av.Packet]:
-    """Packets of the stream up to its end, told by an empty one, or to a place that is unreadable."""
-    source = container.demux(stream)
-    for _ in range(_MAX_PACKETS):
-        try:
-            packet = next(source)
-        except (StopIteration, FFmpegError):
-            return
-        yield packet
-
-
-def frames(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
-    """Intact frames in presentation order; damaged packets are passed over."""
-    for packet in packets(container, stream):
-        try:
-            decoded = packet.decode()
-        except FFmpegError:
+def _decoded_stamps(container: InputContainer, end: int | None) -> set[int]:
+    """Stamps of the frames that are really decoded before the stamp `end`, or of all."""
+    stamps = set()
+    for frame in frames(container, known_stream(container)):
+        if frame.pts is None:
             continue
-        for frame in decoded:
-            if isinstance(frame, av.VideoFrame) and not frame.is_corrupt:
-                yield frame
+        if end is not None and frame.pts >= end:
+            break
+        stamps.add(frame.pts)
+    return stamps
 
 
-def _from_packets(container: InputContainer, name: str) -> Timeline | Unreadable | None:
-    """None where the packets carry no times that can be trusted."""
+def _from_packets(
+    container: InputContainer, name: str, lead_in: Callable[[int | None], set[int] | Unreadable]
+) -> Timeline | Unreadable | None:
+    """None where the packets carry no times that can be trusted.
+
+    lead_in: tells which frames before the stamp of the first keyframe can be decoded.
+    """
     stream = video_stream(container)
     if stream is None:
         return Unreadable(status="broken", message=f"{name}: no video stream")
@@ -167,6 +128,23 @@ def _from_packets(container: InputContainer, name: str) -> Timeline | Unreadable
                 keyframes.append(packet.pts)
     if not shown:
         return _nothing(found, name)
+    begin = min(shown)
+    first_key = min(keyframes, default=None)
+    if begin != first_key:
+        # Cut inside a group of pictures (a broadcast, an HLS segment), or at a keyframe before which pictures
+        # are shown that lean on the group before: they may be undecodable, and then they are no frames.
+        #   stamps   0 1 2 3 4 K6 5 7 8    0 to 4 lack their keyframe, 5 leans on 4 and 6: 6 is first
+        # An edit list may as well begin between keyframes; there all that it shows can be decoded.
+        decoded = lead_in(first_key)
+        if isinstance(decoded, Unreadable):
+            return decoded
+        shown = {
+            stamp: duration
+            for stamp, duration in shown.items()
+            if stamp in decoded or (first_key is not None and stamp >= first_key)
+        }
+        if not shown:
+            return _nothing(found, name)
     pts = sorted(shown)
     starts = np.array(pts, dtype=np.int64) - pts[0]
     tick = stream.time_base or Fraction(1, 1000)
@@ -181,6 +159,7 @@ def _from_packets(container: InputContainer, name: str) -> Timeline | Unreadable
         intact,
         tuple(pts),
         tuple(sorted(keyframes)),
+        lead=pts[0] - begin,
     )
 
 
@@ -207,17 +186,19 @@ def _timeline(
     intact: int,
     pts: tuple[int, ...] | None,
     keyframes: tuple[int, ...],
+    lead: int = 0,
 ) -> Timeline:
     longest = int(np.diff(starts).max(initial=0))
     last = min(last_duration or longest, longest) if longest else last_duration
     end = int(starts[-1]) + max(last, 1)
-    status, message = _judge(container, stream, intact, float(end * tick))
+    status, message = _judge(container, stream, intact, float((lead + end) * tick))
     return Timeline(
         starts=starts,
         end=end,
         tick=tick,
         pts=pts,
         keyframes=keyframes,
+        pixel_aspect=pixel_aspect(stream),
         status=status,
         message=f"{name}: {message}" if message else "",
     )

@@ -1,0 +1,48 @@
+"""The progress of an index on stderr: a bar on a terminal, a line now and then in a log file."""
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import Progress
+
+#: Between two lines of a log file.
+LINE_SECONDS = 30.0
+
+
+class VideoProgress:
+    """Shows how many videos are done and how many a second, inside a `with` block."""
+
+    def __init__(self, console: Console | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console = console or Console(stderr=True)
+        self._clock = clock
+        self._bar = Progress(console=self._console, disable=not self._console.is_terminal)
+        self._task = self._bar.add_task("videos", total=None)
+        self._began: tuple[float, int] | None = None
+        self._last_line = clock()
+
+    def __enter__(self) -> "VideoProgress":
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def show(self, done: int, total: int) -> None:
+        """The first call tells how many were done before, and sets the point from which speed is measured."""
+        now = self._clock()
+        if self._began is None:
+            self._began = now, done
+            if done:
+                self._line(f"{done:,} of {total:,} videos are there already")
+        self._bar.update(self._task, completed=done, total=total)
+        seconds = now - self._began[0]
+        if not self._console.is_terminal and now - self._last_line >= LINE_SECONDS:
+            self._last_line = now
+            self._line(f"{done:,} of {total:,} videos, {(done - self._began[1]) / seconds:.1f} a second")
+
+    def _line(self, text: str) -> None:
+        self._console.print(text, soft_wrap=True, highlight=False)

@@ -1,0 +1,37 @@
+"""Paths given to `retrieval index` and `search`, looked at before anything heavy is loaded."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from retrieval.datasets.errors import DataError
+from retrieval.video import printable
+
+
+def check_videos(place: Path) -> None:
+    """`DataError` unless it is a folder or a file."""
+    if not place.is_dir() and not place.is_file():
+        raise DataError(f"videos = {printable(place)!r}: no such folder or file")
+
+
+def check_free(out: Path, *, overwrite: bool) -> None:
+    """`DataError` unless a gallery may be made there."""
+    if out.exists() and not (overwrite and (out / "gallery.json").is_file()):
+        raise DataError(
+            f"out = {printable(out)!r}: is there already; --overwrite replaces a gallery, and nothing else; "
+            "--add and --remove change one"
+        )
+
+
+def check_gallery(folder: Path) -> dict[str, Any]:
+    """What a gallery says of itself, its model among it; `DataError` unless one is there."""
+    path = folder / "gallery.json"
+    if not path.is_file():
+        raise DataError(f"gallery {printable(folder)!r}: no gallery there; make one with `retrieval index`")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def state_folder(gallery: Path) -> Path:
+    """The hidden folder beside a gallery in which it is made."""
+    place = gallery.resolve()
+    return place.with_name(f".{place.name}.indexing")
