@@ -12,6 +12,7 @@ from pathlib import Path
 import open_clip
 import pytest
 import torch
+import transformers
 from huggingface_hub import constants
 from safetensors.torch import save_file
 
@@ -266,7 +267,6 @@ def test_tensors_of_another_layout_do_not_tell_an_architecture(tmp_path):
 @pytest.fixture(scope="module")
 def theirs(tmp_path_factory):
     """A CLIP made and stored by transformers itself."""
-    transformers = pytest.importorskip("transformers")
     config = transformers.CLIPConfig(
         projection_dim=24,
         text_config={
