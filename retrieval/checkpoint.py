@@ -29,8 +29,7 @@ class Checkpoint:
     """A model, ready to evaluate, with its recipe and what is known of it.
 
     reference: what opens it again, from any folder: the path of a checkpoint, or a model's name.
-    info: of a checkpoint, its `checkpoint.json`; of a model that was trained elsewhere, as much of that as is
-        known.
+    info: a checkpoint's `checkpoint.json`; of a model from elsewhere, as much of that as is known.
     """
 
     model: Retriever

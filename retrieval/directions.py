@@ -48,9 +48,10 @@ class Direction:
 
     @property
     def chance(self) -> Float[np.ndarray, "q g"] | None:
-        """A fine stage that knows nothing: all candidates tied above the rest, so that expected ranks are
-        those of
-        a random order. What the fine stage has to beat."""
+        """A fine stage that knows nothing: all candidates tied above the rest.
+
+        Expected ranks are then those of a random order, which is what the fine stage has to beat.
+        """
         if self.candidates is None:
             return None
         return np.where(self.candidates, np.finfo(self.coarse.dtype).max, self.coarse)
@@ -140,32 +141,35 @@ def _rescore(
     compute: Compute,
 ) -> Retrieved:
     """Stage 2 of all queries, some at a time, the workers in turn; each ends with all."""
+    # Queries of like length together: the padding of a block is work.
+    order = np.argsort(np.diff(queries.firsts), kind="stable")
     firsts = range(0, len(scores), _QUERIES_AT_ONCE)
     own: dict[int, Retrieved] = {}
     for first in firsts[compute.group.rank :: compute.group.size]:
-        block = scores[first : first + _QUERIES_AT_ONCE]
+        some = order[first : first + _QUERIES_AT_ONCE]
         with compute.autocast():
             own[first] = rescore(
                 model.interaction,
-                queries.gather(np.arange(first, first + len(block)), compute.device),
+                queries.gather(some, compute.device),
                 lambda columns: gallery.gather(columns.numpy(), compute.device),
-                block,
+                scores[torch.from_numpy(some)],
                 top_k=top_k,
                 rows=rows,
             )
     done = compute.group.union(own)
     blocks = [done[first] for first in firsts]
+    back = torch.from_numpy(np.argsort(order))
     return Retrieved(
         coarse=scores,
-        candidates=torch.cat([block.candidates for block in blocks]),
-        joint=_joined([block.joint for block in blocks]),
-        fused=_joined([block.fused for block in blocks]),
+        candidates=torch.cat([block.candidates for block in blocks])[back],
+        joint=_joined([block.joint for block in blocks], back),
+        fused=_joined([block.fused for block in blocks], back),
     )
 
 
-def _joined(parts: Sequence[Tensor | None]) -> Tensor | None:
+def _joined(parts: Sequence[Tensor | None], back: Tensor) -> Tensor | None:
     there = [part for part in parts if part is not None]
-    return torch.cat(there) if there else None
+    return torch.cat(there)[back] if there else None
 
 
 def _pooled(ragged: Ragged, device: torch.device) -> Features:

@@ -232,6 +232,8 @@ def evaluate(
         "model": {
             "checkpoint": Path(checkpoint.reference).name,
             **{key: checkpoint.info.get(key) for key in ("step", "digest", "trained_on", "activation")},
+            # What the coarse score counts in the fused one; 1 where nothing was learned.
+            "prior_weight": None if model.interaction is None else model.interaction.prior_weight().item(),
         },
         "videos_by_status": encoded.videos.health.counts,
         "results": measure(encoded, by_text, by_video, top_k=top_k),

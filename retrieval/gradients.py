@@ -10,12 +10,11 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor
 
 from retrieval import loss, score
 from retrieval.batch import Batch
-from retrieval.compute import autocast
+from retrieval.compute import Compute, autocast
+from retrieval.fine_losses import FineBatch, distillation_loss, draw, late_loss, matching_loss
 from retrieval.frozen import FrozenFrames
 from retrieval.group import Group
 from retrieval.model import Features, Retriever
@@ -27,18 +26,9 @@ class Losses:
     """Of one batch over all workers: the parts, and their weighted sum."""
 
     contrastive: float
+    late: float
     matching: float
     total: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hard:
-    """Hard negatives of all rows: video columns for each text, text rows for each video, which are real."""
-
-    videos: Int[Tensor, "b n"]
-    videos_real: Tensor
-    texts: Int[Tensor, "b n"]
-    texts_real: Tensor
 
 
 def accumulate_gradients(
@@ -72,26 +62,40 @@ def accumulate_gradients(
     )
     rows = group.share(len(whole_text))
 
+    compute = Compute(device=device, precision=precision, group=group)
     scores = score.coarse(whole_text, whole_video, model.temperature())
     contrastive = loss.contrastive(scores, negative, rows)
-    (scale * contrastive).backward()
-    matching = torch.zeros((), device=device)
-    if model.interaction is not None:
-        hard = _hard_negatives(scores.detach(), negative, spec, generator)
+    late = matching = distilled = torch.zeros((), device=device)
+    interaction = model.interaction
+    if interaction is not None:
+        fine = FineBatch(
+            text=whole_text, video=whole_video, coarse=scores.detach(), negative=negative, rows=rows
+        )
+        late, late_scores = late_loss(interaction, fine, compute, scale=scale * spec.late_weight)
+        drawn = draw(fine, spec, generator)
         for chunk in _chunks(rows, micro_batch):
-            with autocast(device, precision):
-                part = _matching(model, whole_text, whole_video, scores.detach(), hard, chunk)
-            (scale * spec.match_weight * part).backward()
+            part = matching_loss(interaction, fine, late_scores, drawn, chunk, compute)
+            if part.requires_grad:
+                (scale * spec.match_weight * part).backward()
             matching = matching + part.detach()
+        if spec.distill_weight:
+            distilled = distillation_loss(interaction, fine, scores, late_scores, drawn, rows, compute)
+    (scale * (contrastive + spec.distill_weight * distilled)).backward()
 
     if encoding.trains:
         encoding.second_pass(
             _own_gradient(whole_text, rows, group), _own_gradient(whole_video, rows, group), length
         )
-    sums = torch.stack([contrastive.detach(), matching]).double()
+    sums = torch.stack([contrastive.detach(), late, matching, distilled.detach()]).double()
     group.sum_(sums)
+    weights = (1.0, spec.late_weight, spec.match_weight, spec.distill_weight)
     parts = sums.tolist()
-    return Losses(contrastive=parts[0], matching=parts[1], total=parts[0] + spec.match_weight * parts[1])
+    return Losses(
+        contrastive=parts[0],
+        late=parts[1],
+        matching=parts[2],
+        total=sum(weight * part for weight, part in zip(weights, parts, strict=True)),
+    )
 
 
 class _Encoding:
@@ -165,45 +169,6 @@ class _Encoding:
         if self.model.interaction is None:
             text, video = text.without_tokens(), video.without_tokens()
         return text.float(), video.float()
-
-
-def _matching(
-    model: Retriever,
-    text: Features,
-    video: Features,
-    coarse_scores: Float[Tensor, "b b"],
-    hard: Hard,
-    rows: slice,
-) -> Float[Tensor, ""]:
-    """The share of these rows in the mean matching loss, over both directions and joint and fused scores.
-
-    The joint scores have a loss of their own, so that reporting them alone is fair; the coarse scores
-    enter without a graph, so that the first stage learns from the contrastive loss only.
-    """
-    interaction = model.interaction
-    assert interaction is not None
-    own = torch.arange(len(coarse_scores), device=coarse_scores.device)[rows]
-    count = hard.videos.shape[1]
-    text_rows = torch.cat([own, own.repeat_interleave(count), hard.texts[rows].flatten()])
-    video_rows = torch.cat([own, hard.videos[rows].flatten(), own.repeat_interleave(count)])
-    pairs = torch.stack([text_rows, video_rows], dim=1)
-    joint = score.fine(interaction, text, video, pairs, pairs_per_pass=len(pairs))
-    fused = score.fuse(interaction, coarse_scores[text_rows, video_rows], joint)
-    total = torch.zeros((), device=joint.device)
-    for scores in (joint, fused):
-        of_own, of_videos, of_texts = scores.split([len(own), len(own) * count, len(own) * count])
-        total = total + loss.matching(of_own, of_videos.unflatten(0, (-1, count)), hard.videos_real[rows])
-        total = total + loss.matching(of_own, of_texts.unflatten(0, (-1, count)), hard.texts_real[rows])
-    return total / (4 * len(coarse_scores))
-
-
-def _hard_negatives(
-    scores: Float[Tensor, "b b"], negative: Tensor, spec: LossSpec, generator: torch.Generator
-) -> Hard:
-    noise = loss.gumbel_noise((2, *scores.shape), generator).to(scores.device)
-    videos, videos_real = loss.draw_hard_negatives(scores, negative, spec.hard_negatives, noise[0])
-    texts, texts_real = loss.draw_hard_negatives(scores.T, negative.T, spec.hard_negatives, noise[1])
-    return Hard(videos=videos, videos_real=videos_real, texts=texts, texts_real=texts_real)
 
 
 def _gathered(features: Features, group: Group, *, trains: bool) -> Features:

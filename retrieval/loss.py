@@ -1,10 +1,11 @@
-"""The two losses, as functions of scores: symmetric contrastive, and matching with hard negatives.
+"""The losses, as functions of scores: symmetric contrastive, and sampled softmax over drawn negatives.
 
 A global batch has b texts and b videos; row i of a score matrix is text i, column j video j, and the
 diagonal holds the pairs that belong together. Sums over the rows of one worker add up to the whole loss.
 """
 
 import hashlib
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -41,32 +42,53 @@ def contrastive(
     return (by_text + by_video) / (2 * len(scores))
 
 
-def draw_hard_negatives(
-    scores: Float[Tensor, "b c"],
-    negative: Bool[Tensor, "b c"],
-    count: int,
-    noise: Float[Tensor, "b c"],
-) -> tuple[Int[Tensor, "b n"], Bool[Tensor, "b n"]]:
-    """For each row, columns drawn without replacement with probability softmax(scores) among its negatives.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """Negatives of r rows, n each, with replacement.
 
-    noise: `gumbel_noise`; the n highest of scores + noise are such a draw.
-    Returns the columns, and which of them are real: a row may have fewer negatives than `count`.
+    columns: which.
+    log_odds: the log of how often each is expected among the n, which sampled softmax takes off.
+    there: rows that have negatives at all.
     """
-    perturbed = (scores + noise).masked_fill(~negative, -torch.inf)
-    values, columns = perturbed.topk(min(count, scores.shape[1]), dim=1)
-    return columns, values > -torch.inf
+
+    columns: Int[Tensor, "r n"]
+    log_odds: Float[Tensor, "r n"]
+    there: Bool[Tensor, " r"]
 
 
-def gumbel_noise(shape: tuple[int, ...], generator: torch.Generator) -> Float[Tensor, "..."]:
-    """Standard Gumbel noise on the CPU: the same for any device and any number of workers."""
-    uniform = torch.rand(shape, generator=generator, dtype=torch.float64)
-    return -torch.log(-torch.log(uniform.clamp(1e-12, 1 - 1e-12))).float()
+def draw_negatives(
+    scores: Float[Tensor, "r c"],
+    negative: Bool[Tensor, "r c"],
+    count: int,
+    generator: torch.Generator,
+) -> Drawn:
+    """Columns drawn by softmax(scores) among each row's negatives with probability 1/2, and evenly with 1/2.
+
+    Hard ones alone would never show what else there is; even ones alone would mostly be told apart already.
+    Drawn on the CPU in float64, so that devices and workers draw the same.
+    """
+    scores, negative = scores.detach().double().cpu(), negative.cpu()
+    there = negative.any(dim=1)
+    hard = scores.masked_fill(~negative, -torch.inf).softmax(dim=1)
+    share = 0.5 * (hard.nan_to_num() + negative / negative.sum(dim=1, keepdim=True).clamp(min=1))
+    upper = share.cumsum(dim=1)
+    wanted = torch.rand(len(scores), count, generator=generator, dtype=torch.float64) * upper[:, -1:]
+    # Never past the last negative, however the sum was rounded.
+    last = negative.shape[1] - 1 - negative.flip(1).int().argmax(dim=1, keepdim=True)
+    columns = torch.minimum(torch.searchsorted(upper, wanted, right=True), last)
+    log_odds = (share.gather(1, columns) * count).clamp(min=1e-30).log()
+    return Drawn(columns=columns, log_odds=log_odds.float(), there=there)
 
 
-def matching(
-    own: Float[Tensor, " r"], others: Float[Tensor, "r n"], real: Bool[Tensor, "r n"]
+def sampled_softmax(
+    own: Float[Tensor, " r"], others: Float[Tensor, "r n"], drawn: Drawn
 ) -> Float[Tensor, ""]:
-    """Sum over rows of the cross-entropy of picking the own pair among its hard negatives."""
-    logits = torch.cat([own.unsqueeze(1), others.masked_fill(~real, -torch.inf)], dim=1)
+    """Sum over rows of the cross-entropy of the own pair among all, estimated from its drawn negatives.
+
+    Each negative stands for those that were not drawn: its score less the log of how often it was to be
+    expected (Bengio and Senecal 2008). Without that, a score would be asked for what the draw had already
+    taken into account.
+    """
+    logits = torch.cat([own.unsqueeze(1), others - drawn.log_odds], dim=1)
     target = torch.zeros(len(own), dtype=torch.long, device=own.device)
-    return functional.cross_entropy(logits, target, reduction="sum")
+    return (functional.cross_entropy(logits, target, reduction="none") * drawn.there).sum()

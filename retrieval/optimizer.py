@@ -32,12 +32,11 @@ def freeze(model: Retriever, patterns: tuple[str, ...]) -> int:
 
 
 def build_optimizer(model: Retriever, spec: TrainSpec) -> torch.optim.AdamW:
-    """AdamW over what is not frozen, the towers at their own rate; vectors and scalars do not decay."""
-    rates = {True: spec.encoder_learning_rate, False: spec.learning_rate}
-    grouped: dict[tuple[bool, bool], list[Tensor]] = {}
+    """AdamW over what is not frozen; towers and prior have their own rates, vectors and scalars no decay."""
+    grouped: dict[tuple[float, bool], list[Tensor]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            key = (name.startswith("towers."), parameter.ndim > 1)
+            key = (_rate_of(name, spec), parameter.ndim > 1)
             grouped.setdefault(key, []).append(parameter)
     if not grouped:
         raise RecipeError("freeze: leaves nothing to train")
@@ -45,15 +44,21 @@ def build_optimizer(model: Retriever, spec: TrainSpec) -> torch.optim.AdamW:
         [
             {
                 "params": parameters,
-                "lr": rates[in_towers],
-                "start_lr": rates[in_towers],
+                "lr": rate,
+                "start_lr": rate,
                 "weight_decay": spec.weight_decay if decays else 0.0,
             }
-            for (in_towers, decays), parameters in sorted(grouped.items(), key=lambda item: item[0])
+            for (rate, decays), parameters in sorted(grouped.items(), key=lambda item: item[0])
         ],
         betas=(0.9, 0.98),
         eps=1e-6,
     )
+
+
+def _rate_of(name: str, spec: TrainSpec) -> float:
+    if name.startswith("towers."):
+        return spec.encoder_learning_rate
+    return spec.prior_learning_rate if name == "interaction.log_prior" else spec.learning_rate
 
 
 def rate_factor(step: int, *, total_steps: int, spec: TrainSpec) -> float:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from animate.strict_toml import RecipeError, apply_overrides, from_table, read_toml
 
 Activation = Literal["auto", "gelu", "quick_gelu"]
-Head = Literal["none", "eot", "tokens"]
+Head = Literal["none", "mean", "eot", "tokens", "cross"]
 Precision = Literal["fp32", "bf16", "fp16"]
 #: How names of models begin that are no names of open_clip's own list, and the file that describes such a
 #: model.
@@ -71,10 +71,14 @@ class ModelSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InteractionSpec:
-    """The fine stage: `none` (there is none), `eot` (one text token sees the frames), `tokens` (all do)."""
+    """The fine stage; `retrieval.model.Interaction` says what each head is, `none` is no fine stage."""
 
     head: Head = "tokens"
+    # Of cross-attention (`tokens`, `cross`), and of self-attention among the frame tokens before it
+    # (`tokens`).
     layers: int = 2
+    frame_layers: int = 1
+    # Inside the layers.
     width: int = 256
     heads: int = 4
     # Patch tokens a frame adds: a patch_grid x patch_grid average of its patches; 0 gives frame tokens only.
@@ -82,7 +86,7 @@ class InteractionSpec:
     max_frames: int = 64
 
     def __post_init__(self) -> None:
-        for name in ("layers", "width", "heads", "max_frames"):
+        for name in ("layers", "frame_layers", "width", "heads", "max_frames"):
             _at_least(name, getattr(self, name), 1)
         _at_least("patch_grid", self.patch_grid, 0)
         if self.width % self.heads:
@@ -145,15 +149,22 @@ class FramesSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LossSpec:
-    """Weights of the two losses; every head shares the negatives and the temperature."""
+    """Weights of the losses beside the coarse stage's own; every head shares the negatives."""
 
+    # Contrastive, of late-interaction scores over all pairs of the batch.
+    late_weight: float = 1.0
+    # Sampled softmax, of joint and fused scores over each pair and its drawn negatives.
     match_weight: float = 1.0
-    # Hard negatives drawn for each text (videos) and each video (texts) from the contrastive scores.
-    hard_negatives: int = 3
+    # Drawn for each text (videos) and each video (texts): by the contrastive scores one half, evenly the
+    # other.
+    negatives: int = 4
+    # The coarse stage learns to agree with the fused scores of the drawn pairs; 0 does not.
+    distill_weight: float = 0.0
 
     def __post_init__(self) -> None:
-        _at_least("match_weight", self.match_weight, 0.0)
-        _at_least("hard_negatives", self.hard_negatives, 1)
+        for name in ("late_weight", "match_weight", "distill_weight"):
+            _at_least(name, getattr(self, name), 0.0)
+        _at_least("negatives", self.negatives, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +181,8 @@ class TrainSpec:
     precision: Precision = "fp32"
     learning_rate: float = 1e-4
     encoder_learning_rate: float = 1e-6
+    # Of the weight of the coarse score in the fused one: a single number, which has far to go in few steps.
+    prior_learning_rate: float = 1e-2
     weight_decay: float = 0.05
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup_steps: int = 100
@@ -194,7 +207,13 @@ class TrainSpec:
         _at_least("batch_size", self.batch_size, 2)
         for name in ("micro_batch", "warmup_steps", "checkpoint_every"):
             _at_least(name, getattr(self, name), 0)
-        for name in ("learning_rate", "encoder_learning_rate", "weight_decay", "clip_norm"):
+        for name in (
+            "learning_rate",
+            "encoder_learning_rate",
+            "prior_learning_rate",
+            "weight_decay",
+            "clip_norm",
+        ):
             _at_least(name, getattr(self, name), 0.0)
         if not 0 <= self.ema_decay < 1:
             raise ValueError(f"ema_decay = {self.ema_decay}: must be at least 0 and below 1")

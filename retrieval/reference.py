@@ -41,8 +41,7 @@ class ModelFound:
 def find_model(
     reference: str, overrides: Sequence[str] = (), model: Mapping[str, Any] | None = None
 ) -> ModelFound:
-    """The model that a command names, its recipe with `overrides` set; `CheckpointError` or `RecipeError`
-    else.
+    """The model that a command names, its recipe with `overrides` set; else `CheckpointError`, `RecipeError`.
 
     model: the [model] table of a model found before, in place of the one that the reference gives.
     """

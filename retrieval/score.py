@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from retrieval.model.features import Features
 from retrieval.model.interaction import Interaction
+from retrieval.model.tokens import Read, Watched
 
 Rows = Literal["text", "video"]
 
@@ -47,16 +48,25 @@ def fine(
     pairs: Int[Tensor, "p 2"],
     pairs_per_pass: int = 1024,
 ) -> Float[Tensor, " p"]:
-    """Joint-only scores of p (text row, video row) pairs."""
+    """Joint-only scores of p (text row, video row) pairs; each text is read and each video watched once."""
     if not len(pairs):
         return text.pooled.new_zeros(0, dtype=torch.float32)
-    videos, row = torch.unique(pairs[:, 1], return_inverse=True)
-    watched = interaction.watch(video.take(videos))
+    read, watched, pairs = prepare(interaction, text, video, pairs)
     scores = [
-        interaction(text.take(texts), watched.take(rows)).float()
-        for texts, rows in zip(pairs[:, 0].split(pairs_per_pass), row.split(pairs_per_pass), strict=True)
+        interaction(read.take(some[:, 0]), watched.take(some[:, 1])).float()
+        for some in pairs.split(pairs_per_pass)
     ]
     return torch.cat(scores)
+
+
+def prepare(
+    interaction: Interaction, text: Features, video: Features, pairs: Int[Tensor, "p 2"]
+) -> tuple[Read, Watched, Int[Tensor, "p 2"]]:
+    """The texts and videos that stand in some pairs, prepared, and the pairs by their rows there."""
+    texts, text_rows = torch.unique(pairs[:, 0], return_inverse=True)
+    videos, video_rows = torch.unique(pairs[:, 1], return_inverse=True)
+    prepared = interaction.read(text.take(texts)), interaction.watch(video.take(videos))
+    return *prepared, torch.stack([text_rows, video_rows], dim=1)
 
 
 def fuse(

@@ -203,6 +203,7 @@ def _means(losses: list[Losses]) -> dict[str, float]:
     return {
         "loss": sum(part.total for part in losses) / count,
         "loss_contrastive": sum(part.contrastive for part in losses) / count,
+        "loss_late": sum(part.late for part in losses) / count,
         "loss_matching": sum(part.matching for part in losses) / count,
     }
 

@@ -37,8 +37,8 @@ def build(recipe: TrainRecipe) -> Retriever:
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
         model = build_retriever(recipe.model, recipe.interaction).eval()
-        if model.interaction is not None:  # it starts near 0: make it matter
-            torch.nn.init.normal_(model.interaction.score.weight)
+        if model.interaction is not None and model.interaction.cross is not None:
+            torch.nn.init.normal_(model.interaction.cross.score.weight)  # it starts at 0: make it matter
     return model
 
 

@@ -28,7 +28,7 @@ from tests.judged import build, recipe_of, save_run, write_table
 
 CPU = torch.device("cpu")
 HERE = Compute(device=CPU)
-HEADS = ("none", "eot", "tokens")
+HEADS = ("none", "mean", "eot", "tokens", "cross")
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +110,7 @@ def test_a_gallery_that_is_not_square_gives_a_rank_to_every_query(table, head):
 
 def test_a_fine_stage_that_knows_nothing_is_at_chance_within_its_candidates(table):
     """R@1 of a random order of K candidates is 1/K where the answer is among them, and 0 where it is not."""
-    split, recipe = split_of(table), recipe_of({"name": "table"})
+    split, recipe = split_of(table), recipe_of({"name": "table"}, "cross")
     model = build(recipe)
     encoded = encode_split(model, split, FrameReader.of(recipe.frames), compute=HERE, batch_size=4)
     for k in (1, 4, 10):
@@ -171,6 +171,7 @@ def test_evaluation_computes_in_the_recipes_precision_and_says_so(table, tmp_pat
             module.register_forward_hook(lambda _, __, out: kinds.add(out.dtype))
     result = evaluate(checkpoint, open_dataset(recipe.data), "test", top_k=3, device=CPU)
     assert result["protocol"]["precision"] == precision
+    assert result["model"]["prior_weight"] == pytest.approx(1.0)
     assert kinds == {torch.bfloat16 if precision == "bf16" else torch.float16}
 
 

@@ -1,6 +1,7 @@
 """Gradient caching: loss and gradients are those of one plain pass, for any micro-batch and worker count."""
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 from torch import distributed, multiprocessing
 from torch.nn import functional
 
-from retrieval import loss
+from retrieval import fine_losses, loss
 from retrieval.batch import Batch
 from retrieval.datasets import count_left_out
 from retrieval.gradients import accumulate_gradients
@@ -17,7 +18,7 @@ from retrieval.model import Features, Retriever, assemble
 from retrieval.recipe import InteractionSpec, LossSpec, ModelSpec
 from tests.tiny import TinyTowers, tiny_batch
 
-SPEC = LossSpec(hard_negatives=2, match_weight=0.7)
+SPEC = LossSpec(negatives=3, match_weight=0.7, late_weight=1.3)
 
 
 def build(head: str = "tokens", pooling: str = "transformer") -> Retriever:
@@ -55,23 +56,30 @@ def plain_gradients(model: Retriever, batch: Batch) -> tuple[float, dict[str, to
     masked = scores.masked_fill(~allowed, -torch.inf)
     target = torch.arange(size)
     total = (functional.cross_entropy(masked, target) + functional.cross_entropy(masked.T, target)) / 2
-    if model.interaction is not None:
-        noise = loss.gumbel_noise((2, size, size), torch.Generator().manual_seed(9))
+    interaction = model.interaction
+    if interaction is not None:
+        read, watched = interaction.read(text), interaction.watch(video)
         negative = allowed & ~torch.eye(size, dtype=torch.bool)
-        for direction, by_row in ((0, scores), (1, scores.T)):
-            drawn = (by_row.detach() + noise[direction]).masked_fill(~negative, -torch.inf)
+        late = torch.zeros(size, size)
+        if interaction.late is not None:
+            late = interaction.every_pair(read, watched)
+            masked = late.masked_fill(~allowed, -torch.inf)
+            both = functional.cross_entropy(masked, target) + functional.cross_entropy(masked.T, target)
+            total = total + SPEC.late_weight * both / 2
+        generator = torch.Generator().manual_seed(9)
+        for direction, by_row, own in ((0, scores, negative), (1, scores.T, negative.T)):
+            drawn = loss.draw_negatives(by_row, own, SPEC.negatives, generator)
             for row in range(size):
-                hard = [int(c) for c in drawn[row].topk(SPEC.hard_negatives).indices if negative[row, c]]
-                columns = [row, *hard]
-                rows = [row] * len(columns)
-                pairs = (rows, columns) if direction == 0 else (columns, rows)
-                joint = model.interaction(
-                    text.take(torch.tensor(pairs[0])),
-                    model.interaction.watch(video).take(torch.tensor(pairs[1])),
+                columns = torch.tensor([row, *drawn.columns[row].tolist()])
+                rows = torch.full_like(columns, row)
+                texts, videos = (rows, columns) if direction == 0 else (columns, rows)
+                joint = late.detach()[texts, videos] + interaction.correction(
+                    read.take(texts), watched.take(videos)
                 )
-                prior = scores.detach()[pairs[0], pairs[1]]
-                for logits in (joint, joint + model.interaction.prior_weight() * prior):
-                    picked = functional.cross_entropy(logits[None], torch.tensor([0]))
+                fused = joint + interaction.prior_weight() * scores.detach()[texts, videos]
+                odds = torch.cat([torch.zeros(1), drawn.log_odds[row]])
+                for logits in (joint, fused):
+                    picked = functional.cross_entropy((logits - odds)[None], torch.tensor([0]))
                     total = total + SPEC.match_weight * picked / (4 * size)
     model.zero_grad()
     total.backward()
@@ -104,7 +112,7 @@ def assert_same(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor
         assert not found[name].any(), name
 
 
-@pytest.mark.parametrize("head", ["none", "eot", "tokens"])
+@pytest.mark.parametrize("head", ["none", "mean", "eot", "tokens", "cross"])
 @pytest.mark.parametrize("micro_batch", [0, 1, 3, 8])
 def test_cached_gradients_are_those_of_one_pass(head, micro_batch):
     model, batch = build(head), tiny_batch(8)
@@ -112,6 +120,47 @@ def test_cached_gradients_are_those_of_one_pass(head, micro_batch):
     found_loss, found = cached_gradients(model, batch, micro_batch, Group())
     assert found_loss == pytest.approx(expected_loss, rel=1e-5)
     assert_same(found, expected)
+
+
+def test_late_scores_a_few_rows_at_a_time_have_the_gradients_of_all_at_once(monkeypatch):
+    model, batch = build(), tiny_batch(8)
+    expected_loss, expected = cached_gradients(copy.deepcopy(model), batch, 0, Group())
+    monkeypatch.setattr(fine_losses, "COSINES_AT_ONCE", 8 * 6 * 6 * 3)
+    found_loss, found = cached_gradients(model, batch, 0, Group())
+    assert found_loss == pytest.approx(expected_loss, rel=1e-6)
+    assert_same(found, expected)
+
+
+def test_a_fine_stage_without_anything_to_learn_trains_beside_frozen_towers():
+    model = build("mean")
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name in ("interaction.log_prior", "log_scale"))
+    _, found = cached_gradients(model, tiny_batch(8), 0, Group())
+    assert set(found) == {"interaction.log_prior", "log_scale"}
+    assert found["interaction.log_prior"].abs() > 0
+
+
+def test_distillation_teaches_the_coarse_stage_alone():
+    """The fused scores are the teacher, and do not move towards their pupil."""
+    batch = tiny_batch(8)
+    gradients = {}
+    for weight in (0.0, 2.0):
+        model = build("tokens")
+        accumulate_gradients(
+            model,
+            batch,
+            spec=replace(SPEC, distill_weight=weight),
+            micro_batch=0,
+            precision="fp32",
+            generator=torch.Generator().manual_seed(9),
+            group=Group(),
+        )
+        gradients[weight] = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    changed = {
+        name for name in gradients[0.0] if not torch.allclose(gradients[0.0][name], gradients[2.0][name])
+    }
+    assert any(name.startswith("towers.") for name in changed)
+    assert not any(name.startswith("interaction.") for name in changed)
 
 
 def test_dropout_is_replayed_in_the_second_pass():

@@ -51,38 +51,50 @@ def test_shares_of_rows_add_up_to_the_whole():
     torch.testing.assert_close(sum(parts), whole)
 
 
-def test_hard_negatives_are_negatives_drawn_once_and_short_rows_are_marked():
-    noise = loss.gumbel_noise((5, 5), torch.Generator().manual_seed(0))
-    columns, real = loss.draw_hard_negatives(scores(), negative(), 4, noise)
-    for row in range(5):
-        drawn = columns[row][real[row]].tolist()
-        assert len(set(drawn)) == len(drawn) == min(4, int(negative()[row].sum()))
-        assert all(negative()[row, column] for column in drawn)
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
 
 
-def test_hard_negatives_follow_the_softmax_of_the_scores():
-    """10,000 first draws from one row, against the probabilities they should have."""
-    row = torch.tensor([9.0, 1.0, 0.0, 2.0, 1.5])
-    allowed = torch.tensor([False, True, True, True, True])
-    count = 10_000
-    noise = loss.gumbel_noise((count, 5), torch.Generator().manual_seed(0))
-    columns, _ = loss.draw_hard_negatives(row.expand(count, 5), allowed.expand(count, 5), 1, noise)
-    found = torch.bincount(columns.flatten(), minlength=5) / count
-    expected = row.masked_fill(~allowed, -torch.inf).softmax(0)
+def test_what_is_drawn_are_negatives_and_rows_without_any_are_told():
+    allowed = negative()
+    allowed[3] = False
+    drawn = loss.draw_negatives(scores(), allowed, 50, seeded())
+    assert drawn.there.tolist() == [True, True, True, False, True]
+    for row in (0, 1, 2, 4):
+        assert set(drawn.columns[row].tolist()) == set(allowed[row].nonzero().flatten().tolist())
+
+
+def test_half_is_drawn_by_the_scores_and_half_evenly():
+    """10,000 draws from one row, against the probabilities they should have and are said to have."""
+    row = torch.tensor([[9.0, 1.0, 0.0, 2.0, 1.5]])
+    allowed = torch.tensor([[False, True, True, True, True]])
+    drawn = loss.draw_negatives(row, allowed, 10_000, seeded())
+    expected = 0.5 * row.masked_fill(~allowed, -torch.inf).softmax(1)[0] + 0.5 * allowed[0] / 4
+    found = torch.bincount(drawn.columns.flatten(), minlength=5) / 10_000
     torch.testing.assert_close(found, expected, atol=0.02, rtol=0)
+    said = torch.log(10_000 * expected[drawn.columns])
+    torch.testing.assert_close(drawn.log_odds, said, atol=1e-4, rtol=1e-4)
 
 
 def test_the_same_generator_draws_the_same_negatives():
-    draws = [loss.gumbel_noise((2, 4, 4), torch.Generator().manual_seed(7)) for _ in range(2)]
-    assert torch.equal(*draws)
-    assert draws[0].isfinite().all()
-    assert not torch.equal(draws[0], loss.gumbel_noise((2, 4, 4), torch.Generator().manual_seed(8)))
+    one, other = (loss.draw_negatives(scores(), negative(), 4, seeded(7)) for _ in range(2))
+    assert torch.equal(one.columns, other.columns)
+    assert not torch.equal(one.columns, loss.draw_negatives(scores(), negative(), 4, seeded(8)).columns)
 
 
-def test_matching_is_the_cross_entropy_of_the_own_pair_and_ignores_what_is_not_real():
-    own, others = torch.tensor([1.0, 2.0]), torch.tensor([[0.0, 3.0], [5.0, 9.0]])
-    real = torch.tensor([[True, True], [True, False]])
-    expected = math.log(1 + math.exp(-1) + math.exp(2)) + math.log(1 + math.exp(3))
-    assert loss.matching(own, others, real).item() == pytest.approx(expected, rel=1e-5)
-    none = torch.zeros(2, 2, dtype=torch.bool)
-    assert loss.matching(own, others, none).item() == 0
+@pytest.mark.parametrize("spread", [0.0, 2.0])
+def test_sampled_softmax_estimates_the_softmax_over_all_negatives(spread):
+    """Whatever the negatives were drawn by: taking their odds off leaves what the scores themselves say."""
+    proposal = scores(seed=1) * spread
+    everyone = ~torch.eye(5, dtype=torch.bool)
+    asked = scores(seed=2) / 3
+    drawn = loss.draw_negatives(proposal, everyone, 20_000, seeded())
+    found = loss.sampled_softmax(asked.diagonal(), asked.gather(1, drawn.columns), drawn)
+    whole = torch.nn.functional.cross_entropy(asked, torch.arange(5), reduction="sum")
+    assert found.item() == pytest.approx(whole.item(), rel=0.01)
+
+
+def test_a_row_without_negatives_costs_nothing():
+    nobody = torch.zeros(2, 2, dtype=torch.bool)
+    drawn = loss.draw_negatives(scores(2), nobody, 3, seeded())
+    assert loss.sampled_softmax(torch.tensor([1.0, 2.0]), torch.zeros(2, 3), drawn).item() == 0

@@ -53,42 +53,44 @@ def model() -> Retriever:
     return build()
 
 
-# --- one pass, normalised but not projected tokens
+# --- one pass, tokens in the shared space
 
 
 @torch.no_grad()
-def test_frame_tokens_are_normalised_not_projected_and_of_the_same_pass(model):
+def test_a_frames_token_is_its_vector_of_the_same_pass(model):
     clip, images = model.towers.clip, frames(1, 3)[0]
     passes = []
     handle = clip.visual.conv1.register_forward_hook(lambda *_: passes.append(1))
     features = model.towers.encode_frames(images)
     handle.remove()
     assert passes == [1]
-    assert features.tokens.shape == (3, 1, 64)  # the vision width, not embed_dim
-    # Projecting the class token gives open_clip's own answer: it is the final norm's output.
-    torch.testing.assert_close(features.tokens[:, 0] @ clip.visual.proj, features.pooled)
+    assert features.tokens.shape == (3, 1, model.towers.frame_width)
+    assert torch.equal(features.tokens[:, 0], features.pooled)
     mean, std = open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD
     pixels = (images / 255 - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
     torch.testing.assert_close(features.pooled, clip.encode_image(pixels))
 
 
 @torch.no_grad()
-def test_text_tokens_are_normalised_not_projected_and_of_the_same_pass(model):
+@pytest.mark.parametrize("custom", [False, True], ids=["flat", "text tower apart"])
+def test_words_come_in_the_shared_space_of_the_same_pass(custom):
+    model = build(ModelSpec(config={**copy.deepcopy(CONFIG), "custom_text": custom}, random_weights=True))
     clip, ids = model.towers.clip, model.tokenize(CAPTIONS)
+    tower = clip.text if custom else clip
     passes = []
-    handle = clip.token_embedding.register_forward_hook(lambda *_: passes.append(1))
+    handle = tower.token_embedding.register_forward_hook(lambda *_: passes.append(1))
     features = model.encode_text(ids)
     handle.remove()
     assert passes == [1]
-    assert features.tokens.shape == (3, 16, 48)  # the text width: neither embed_dim nor the vision width
+    # The start of the text has seen nothing, and is left out.
+    assert features.tokens.shape == (3, 15, model.towers.text_width)
     last = features.mask.sum(dim=1) - 1
-    end_tokens = features.tokens[torch.arange(3), last]
-    torch.testing.assert_close(end_tokens @ clip.text_projection, features.pooled)
+    torch.testing.assert_close(features.tokens[torch.arange(3), last], features.pooled)
     torch.testing.assert_close(features.pooled, clip.encode_text(ids))
 
 
 @torch.no_grad()
-def test_patch_tokens_are_averages_over_the_grid():
+def test_patch_tokens_are_averages_over_the_grid_in_the_shared_space():
     model = build(interaction=InteractionSpec(width=32, heads=2, patch_grid=1))
     seen = []
     handle = model.towers.clip.visual.transformer.register_forward_hook(lambda _, __, out: seen.append(out))
@@ -99,8 +101,7 @@ def test_patch_tokens_are_averages_over_the_grid():
     clip.visual(pixels)
     handle.remove()
     normed = clip.visual.ln_post(seen[-1])
-    torch.testing.assert_close(features.tokens[:, 1], normed[:, 1:].mean(dim=1))
-    torch.testing.assert_close(features.tokens[:, 0], normed[:, 0])
+    torch.testing.assert_close(features.tokens[:, 1], normed[:, 1:].mean(dim=1) @ clip.visual.proj)
     assert features.tokens.shape[1] == model.towers.tokens_per_frame == 2
 
 
@@ -130,11 +131,24 @@ def test_other_towers_give_tokens_too(vision):
     )
     features = model.encode_video(frames(2, 3), torch.ones(2, 3, dtype=torch.bool))
     assert features.tokens.shape == (2, 6, model.towers.frame_width)
+    assert model.towers.frame_width == model.towers.text_width == 24
     assert features.tokens.isfinite().all()
     # Training must not make a row depend on its batch (batch norm would).
     model.train()
     alone = model.encode_video(frames(2, 3)[:1], torch.ones(1, 3, dtype=torch.bool))
     torch.testing.assert_close(alone.pooled, features.pooled[:1], rtol=1e-3, atol=1e-4)
+
+
+@torch.no_grad()
+def test_where_pooling_is_the_mean_of_projections_its_patches_average_to_the_vector():
+    """What is projected alone is projected as the tower's pooling does it: here a closed form tells."""
+    vision = {"image_size": 32, "timm_model_name": "convnext_atto", "timm_pool": "avg", "timm_proj": "linear"}
+    config = {"embed_dim": 24, "vision_cfg": vision, "text_cfg": CONFIG["text_cfg"]}
+    spec = ModelSpec(config=config, random_weights=True)
+    model = build(spec, InteractionSpec(width=32, heads=2, patch_grid=1))
+    tokens = model.towers.encode_frames(frames(1, 2)[0]).tokens
+    cosine = functional.cosine_similarity(tokens[:, 0], tokens[:, 1], dim=-1)
+    assert (cosine > 0.5).all()
 
 
 # --- text masks, context length, tokenizers
@@ -147,7 +161,7 @@ def test_the_mask_ends_with_the_end_of_text_though_id_0_is_a_word(model):
     mask = text_mask(ids, end)
     assert mask.sum(dim=1).tolist() == [5, 2, 16]
     assert ids[2, -1] == end  # cut, but ended
-    assert model.encode_text(ids).mask.equal(mask)
+    assert model.encode_text(ids).mask.equal(mask[:, 1:])
 
 
 @torch.no_grad()
@@ -164,8 +178,8 @@ def test_texts_run_at_the_token_limit_as_in_the_whole_context(custom):
     expected = whole.encode_text(padded)
     assert lengths == [5]
     torch.testing.assert_close(found.pooled, expected.pooled)
-    torch.testing.assert_close(found.tokens, expected.tokens[:, :5])
-    assert torch.equal(found.mask, expected.mask[:, :5])
+    torch.testing.assert_close(found.tokens, expected.tokens[:, :4])
+    assert torch.equal(found.mask, expected.mask[:, :4])
 
 
 @torch.no_grad()
@@ -371,64 +385,143 @@ def random_features(rows: int, length: int, width: int, seed: int) -> Features:
     )
 
 
-def interaction(head: str, tokens_per_frame: int = 1) -> Interaction:
+def interaction(head: str, tokens_per_frame: int = 1, width: int = 10) -> Interaction:
+    """As it starts."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        made = Interaction(
+        return Interaction(
             InteractionSpec(head=head, width=16, heads=2, layers=2, max_frames=8),
-            text_width=6,
+            text_width=width,
             frame_width=10,
             tokens_per_frame=tokens_per_frame,
+            temperature=0.1,
         )
+
+
+def learned(head: str, tokens_per_frame: int = 1) -> Interaction:
+    """As if it had learned something."""
+    made = interaction(head, tokens_per_frame)
     with torch.no_grad():
         for parameter in made.parameters():
             parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)) * 0.2)
     return made
 
 
-@pytest.mark.parametrize("head", ["eot", "tokens"])
+def joint(module: Interaction, text: Features, video: Features) -> torch.Tensor:
+    return module(module.read(text), module.watch(video))
+
+
+FINE_HEADS = ["mean", "eot", "tokens", "cross"]
+
+
+@pytest.mark.parametrize("head", FINE_HEADS)
 @torch.no_grad()
 def test_padding_and_company_change_no_score(head):
-    module = interaction(head)
-    text, video = random_features(5, 7, 6, 0), random_features(5, 6, 10, 1)
-    scores = module(text, module.watch(video))
+    module = learned(head)
+    text, video = random_features(5, 7, 10, 0), random_features(5, 6, 10, 1)
+    scores = joint(module, text, video)
     for row in range(5):
         alone_text = text[row : row + 1].trim(int(text.mask[row].sum()))
         alone_video = video[row : row + 1].trim(int(video.mask[row].sum()))
-        torch.testing.assert_close(
-            module(alone_text, module.watch(alone_video)), scores[row : row + 1], rtol=1e-4, atol=1e-5
-        )
+        alone = joint(module, alone_text, alone_video)
+        torch.testing.assert_close(alone, scores[row : row + 1], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("head", ["mean", "eot", "tokens"])
+@torch.no_grad()
+def test_scores_of_every_pair_are_those_of_the_pairs(head):
+    module = learned(head)
+    read, watched = module.read(random_features(4, 7, 10, 0)), module.watch(random_features(5, 6, 10, 1))
+    every = module.every_pair(read, watched)
+    for i in range(4):
+        for j in range(5):
+            one = torch.tensor([i]), torch.tensor([j])
+            alone = module.late.pairs(read.take(one[0]), watched.take(one[1]))
+            torch.testing.assert_close(alone[0], every[i, j], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("head", ["mean", "tokens"])
+@torch.no_grad()
+def test_it_starts_as_the_late_interaction_of_the_bought_tokens(head):
+    """Exactly: mean over words of the best frame's cosine, mean over frames of the best word's, over 0.1."""
+    text, video = random_features(5, 7, 10, 0), random_features(5, 6, 10, 1)
+    found = joint(interaction(head), text, video)
+    for row in range(5):
+        words = functional.normalize(text.tokens[row][text.mask[row]], dim=-1)
+        shown = functional.normalize(video.tokens[row][video.mask[row]], dim=-1)
+        cosines = words @ shown.T
+        expected = (cosines.max(dim=1).values.mean() + cosines.max(dim=0).values.mean()) / 2 / 0.1
+        assert found[row].item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+@torch.no_grad()
+def test_eot_starts_as_the_cosine_with_the_mean_of_the_frames():
+    text, video = random_features(5, 7, 10, 0), random_features(5, 6, 10, 1)
+    found = joint(interaction("eot"), text, video)
+    for row in range(5):
+        end = text.tokens[row][text.mask[row]][-1]
+        mean = functional.normalize(video.tokens[row][video.mask[row]], dim=-1).mean(dim=0)
+        expected = functional.cosine_similarity(end, mean, dim=0) / 0.1
+        assert found[row].item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+@torch.no_grad()
+def test_corrections_start_at_nothing_and_those_of_cross_from_noise():
+    text, video = random_features(5, 7, 10, 0), random_features(5, 6, 10, 1)
+    for head, zero in (("tokens", True), ("cross", False)):
+        module = interaction(head)
+        correction = module.correction(module.read(text), module.watch(video))
+        assert (not correction.any()) == zero
+
+
+def test_mean_has_nothing_to_learn_but_the_prior():
+    assert [name for name, _ in interaction("mean").named_parameters()] == ["log_prior"]
 
 
 @torch.no_grad()
 def test_eot_reads_one_token_and_tokens_reads_all():
-    video, text = random_features(3, 4, 10, 1), random_features(3, 5, 6, 0)
+    video, text = random_features(3, 4, 10, 1), random_features(3, 5, 10, 0)
     full = Features(pooled=text.pooled, tokens=text.tokens, mask=torch.ones(3, 5).bool())
     changed = full.tokens.clone()
     changed[:, 1] = changed[:, 1].flip(-1)
     other = Features(pooled=full.pooled, tokens=changed, mask=full.mask)
-    eot, tokens = interaction("eot"), interaction("tokens")
-    assert torch.equal(eot(full, eot.watch(video)), eot(other, eot.watch(video)))
-    assert not torch.allclose(
-        tokens(full, tokens.watch(video)), tokens(other, tokens.watch(video)), atol=1e-4
-    )
-    count = [sum(p.numel() for p in module.parameters()) for module in (eot, tokens)]
-    assert count[0] == count[1]
+    eot, tokens = learned("eot"), learned("tokens")
+    assert torch.equal(joint(eot, full, video), joint(eot, other, video))
+    assert not torch.allclose(joint(tokens, full, video), joint(tokens, other, video), atol=1e-4)
 
 
 @torch.no_grad()
-def test_time_has_places_and_the_tokens_of_one_frame_share_theirs():
-    module = interaction("tokens", tokens_per_frame=2)
-    text, video = random_features(2, 5, 6, 0), random_features(2, 6, 10, 1)
+def test_only_heads_in_which_frames_see_each_other_or_have_places_tell_their_order():
+    text, video = random_features(2, 5, 10, 0), random_features(2, 6, 10, 1)
+    video = Features(pooled=video.pooled, tokens=video.tokens, mask=torch.ones(2, 6).bool())
+    turned = Features(pooled=video.pooled, tokens=video.tokens.flip(1), mask=video.mask)
+    for head in FINE_HEADS:
+        same = torch.allclose(
+            joint(learned(head), text, video), joint(learned(head), text, turned), atol=1e-4
+        )
+        assert same == (head in ("mean", "eot"))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("head", ["tokens", "cross"])
+def test_time_has_places_and_the_tokens_of_one_frame_share_theirs(head):
+    module = learned(head, tokens_per_frame=2)
+    text, video = random_features(2, 5, 10, 0), random_features(2, 6, 10, 1)
     video = Features(pooled=video.pooled, tokens=video.tokens, mask=torch.ones(2, 6).bool())
     swapped = Features(pooled=video.pooled, tokens=video.tokens[:, [2, 3, 0, 1, 4, 5]], mask=video.mask)
-    assert not torch.allclose(
-        module(text, module.watch(video)), module(text, module.watch(swapped)), atol=1e-4
-    )
-    module.time.zero_()
-    torch.testing.assert_close(module(text, module.watch(video)), module(text, module.watch(swapped)))
+    assert not torch.allclose(joint(module, text, video), joint(module, text, swapped), atol=1e-4)
+    for part in (module.together, module.cross):
+        if part is not None:
+            part.time.zero_()
+    torch.testing.assert_close(joint(module, text, video), joint(module, text, swapped))
     with pytest.raises(ValueError, match="9 frames: this model knows the places of 8"):
         module.watch(random_features(2, 18, 10, 1))
+
+
+def test_tokens_of_two_widths_can_only_be_crossed():
+    with pytest.raises(ValueError, match=r"compares tokens .* but these are 6 and 10 wide"):
+        interaction("tokens", width=6)
+    interaction("cross", width=6)
 
 
 def test_features_are_cut_and_joined_without_loss():

@@ -8,7 +8,7 @@ from retrieval import score
 from retrieval.model import Features, Interaction
 from retrieval.recipe import InteractionSpec
 
-HEADS = ["none", "eot", "tokens"]
+HEADS = ["none", "mean", "eot", "tokens", "cross"]
 
 
 def features(rows: int, width: int, seed: int) -> Features:
@@ -27,16 +27,17 @@ def module(head: str) -> Interaction | None:
         torch.manual_seed(0)
         made = Interaction(
             InteractionSpec(head=head, width=16, heads=2, layers=1, max_frames=6),
-            text_width=5,
-            frame_width=7,
+            text_width=6,
+            frame_width=6,
             tokens_per_frame=1,
+            temperature=0.2,
         )
         for parameter in made.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.3)
     return made
 
 
-TEXT, VIDEO = features(7, 5, 0), features(11, 7, 1)
+TEXT, VIDEO = features(7, 6, 0), features(11, 6, 1)
 
 
 def retrieve(interaction, text, video, temperature, *, top_k, rows="text") -> score.Retrieved:
@@ -53,7 +54,7 @@ def test_coarse_is_cosine_over_temperature():
 
 
 @pytest.mark.parametrize("rows", ["text", "video"])
-@pytest.mark.parametrize("head", ["eot", "tokens"])
+@pytest.mark.parametrize("head", HEADS[1:])
 def test_the_pairs_scored_are_the_pairs_asked_for(head, rows):
     interaction = module(head)
     found = retrieve(interaction, TEXT, VIDEO, 0.5, top_k=None, rows=rows)
@@ -61,7 +62,7 @@ def test_the_pairs_scored_are_the_pairs_asked_for(head, rows):
     with torch.no_grad():
         for i in range(7):
             for j in range(11):
-                joint = interaction(TEXT[i : i + 1], interaction.watch(VIDEO[j : j + 1]))[0]
+                joint = interaction(interaction.read(TEXT[i : i + 1]), interaction.watch(VIDEO[j : j + 1]))[0]
                 place = (i, j) if rows == "text" else (j, i)
                 coarse = found.coarse[place]
                 assert found.joint[place].item() == pytest.approx(joint.item(), abs=1e-4)

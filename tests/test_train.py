@@ -19,6 +19,7 @@ from retrieval.train import NotFinite, OnStep, train
 from tests.tiny import TinyData, TinyTowers
 
 CPU = torch.device("cpu")
+RATES = ("learning_rate", "encoder_learning_rate", "prior_learning_rate")
 
 
 def recipe(**changes: dict) -> TrainRecipe:
@@ -112,7 +113,7 @@ def test_a_run_is_not_written_over_another(tmp_path):
 def test_accumulated_batches_are_averaged(tmp_path):
     """Frozen weights: the logged loss of one accumulated step is the mean of the single steps' losses."""
     frozen = {"freeze": ["*"], "epochs": 1}
-    still = recipe(train=frozen | {"learning_rate": 0.0, "encoder_learning_rate": 0.0, "freeze": []})
+    still = recipe(train=frozen | {**dict.fromkeys(RATES, 0.0), "freeze": []})
     run(still, tmp_path / "single")
     double = dataclasses.replace(still, train=dataclasses.replace(still.train, accumulate=2))
     run(double, tmp_path / "double")

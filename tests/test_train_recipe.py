@@ -47,7 +47,9 @@ def test_an_override_is_read_as_toml_and_checked():
     recipe = load_recipe(RECIPES / "msrvtt.toml", ["interaction.head=eot", "train.freeze=['towers.*']"])
     assert recipe.interaction.head == "eot"
     assert recipe.train.freeze == ("towers.*",)
-    with pytest.raises(RecipeError, match=r"interaction.head = .*: must be one of none, eot, tokens"):
+    with pytest.raises(
+        RecipeError, match=r"interaction.head = .*: must be one of none, mean, eot, tokens, cross"
+    ):
         load_recipe(RECIPES / "msrvtt.toml", ["interaction.head=both"])
 
 
@@ -59,7 +61,7 @@ def test_an_override_is_read_as_toml_and_checked():
         ({"train": {"ema_decay": 1.0}}, r"ema_decay = 1.0: must be at least 0 and below 1"),
         ({"train": {"precision": "fp8"}}, r"must be one of fp32, bf16, fp16"),
         ({"train": {"batch_size": 1}}, r"batch_size = 1: must be at least 2"),
-        ({"loss": {"hard_negatives": 0}}, r"hard_negatives = 0: must be at least 1"),
+        ({"loss": {"negatives": 0}}, r"negatives = 0: must be at least 1"),
         ({"interaction": {"width": 30, "heads": 4}}, r"width = 30: must be a multiple of heads = 4"),
         ({"interaction": {"max_frames": 4}}, r"max_frames = 4: must be at least frames.num_frames = 12"),
         ({"model": {"config": {"embed_dim": 8}}}, r"give either name or the table config"),

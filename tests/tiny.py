@@ -1,4 +1,4 @@
-"""A tiny model and tiny data for the tests: towers of two linear layers, clips of a few random numbers."""
+"""A tiny model and tiny data for the tests: towers of linear layers, clips of a few random numbers."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,8 @@ class TinyTowers(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.embed_dim, self.frame_width, self.text_width, self.tokens_per_frame = 8, 10, 12, 2
+        self.embed_dim = self.frame_width = self.text_width = 8
+        self.tokens_per_frame = 2
         self.dropout = 0.0
         self.frames = nn.Linear(6, 2 * 10)
         self.frames_out = nn.Linear(10, 8)
@@ -29,7 +30,7 @@ class TinyTowers(nn.Module):
         tokens = functional.dropout(tokens, self.dropout)
         return Features(
             pooled=self.frames_out(tokens.mean(1)),
-            tokens=tokens,
+            tokens=self.frames_out(tokens),
             mask=torch.ones(tokens.shape[:2], dtype=torch.bool),
         )
 
@@ -37,7 +38,7 @@ class TinyTowers(nn.Module):
         mask = ids > 0
         tokens = torch.tanh(self.words(ids))
         last = tokens[torch.arange(len(ids)), mask.sum(1) - 1]
-        return Features(pooled=self.text_out(tokens.mean(1) + last), tokens=tokens, mask=mask)
+        return Features(pooled=self.text_out(tokens.mean(1) + last), tokens=self.text_out(tokens), mask=mask)
 
     def tokenize(self, captions: list[str]) -> Tensor:
         rows = [[2 + WORDS.index(word) for word in caption.split()[:5]] + [1] for caption in captions]

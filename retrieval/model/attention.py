@@ -43,6 +43,14 @@ class Attention(nn.Module):
         return values.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
 
+def linear_from_zero(inputs: int, outputs: int) -> nn.Linear:
+    """A layer that gives 0 until it has learned: what it is added to starts unchanged."""
+    layer = nn.Linear(inputs, outputs)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
 def mlp(width: int) -> nn.Module:
     """Norm, four times wider, GELU, back."""
     return nn.Sequential(

@@ -20,9 +20,9 @@ from retrieval.model.features import Features
 class ClipTowers(nn.Module):
     """Frames and texts to `Features` through an open_clip CLIP.
 
-    Tokens are the last block's, under the tower's own final norm but not projected into the shared space,
-    so those of frames and texts have different widths. A frame's tokens are its class token (the mean of
-    its patches where the tower pools by other means) and, with `patch_grid` g, g x g averages of its patches.
+    Tokens come in the shared space, under the tower's own final norm and projection, so that a word and a
+    frame can be compared from the start. A frame's tokens are its pooled vector and, with `patch_grid` g, g x
+    g averages of its patches. A text's are those behind the start of the text, which has seen nothing.
     """
 
     image_mean: Tensor
@@ -64,19 +64,13 @@ class ClipTowers(nn.Module):
             normalize_intermediates=has_own_norm,
             image_output_extra_tokens=is_transformer,
         )
-        patches = output["image_intermediates"][-1]
-        if is_transformer and visual.pool_type == "tok" and visual.attn_pool is None:
-            frame_token = output["image_intermediates_prefix"][-1]
-        else:
-            frame_token = patches.mean(dim=(2, 3)).unsqueeze(1)
-        tokens = [frame_token]
+        pooled = output["image_features"]
+        joined = pooled.unsqueeze(1)
         if self.patch_grid:
-            tokens.append(functional.adaptive_avg_pool2d(patches, self.patch_grid).flatten(2).transpose(1, 2))
-        joined = torch.cat(tokens, dim=1)
-        if not has_own_norm:
-            joined = functional.layer_norm(joined, joined.shape[-1:])
+            patches = functional.adaptive_avg_pool2d(output["image_intermediates"][-1], self.patch_grid)
+            joined = torch.cat([joined, _patches_in(visual, patches.flatten(2).transpose(1, 2))], dim=1)
         return Features(
-            pooled=output["image_features"],
+            pooled=pooled,
             tokens=joined,
             mask=torch.ones(joined.shape[:2], dtype=torch.bool, device=joined.device),
         )
@@ -90,11 +84,14 @@ class ClipTowers(nn.Module):
         mask = text_mask(ids, self._end_of_text)
         if length < self.architecture.context_length:
             pooled, tokens = self._shorter_text(ids)
-            return Features(pooled=pooled, tokens=tokens, mask=mask)
-        output = self.clip.forward_intermediates(
-            text=ids, text_indices=1, normalize=False, normalize_intermediates=True
-        )
-        return Features(pooled=output["text_features"], tokens=output["text_intermediates"][-1], mask=mask)
+        else:
+            output = self.clip.forward_intermediates(
+                text=ids, text_indices=1, normalize=False, normalize_intermediates=True
+            )
+            pooled, tokens = output["text_features"], output["text_intermediates"][-1]
+        first = 1 if isinstance(self._tokenizer, open_clip.SimpleTokenizer) else 0
+        tokens = _projected(_text_tower(self.clip), tokens[:, first:])
+        return Features(pooled=pooled, tokens=tokens, mask=mask[:, first:])
 
     def _shorter_text(self, ids: Int[Tensor, "b l"]) -> tuple[Float[Tensor, "b d"], Float[Tensor, "b l w"]]:
         """What the whole context would give for its first l positions, without the others.
@@ -111,8 +108,7 @@ class ClipTowers(nn.Module):
             _pool_type(tower),
             eos_token_id=getattr(tower, "eos_id", getattr(tower, "text_eos_id", None)),
         )
-        project = tower.text_projection
-        return project(pooled) if isinstance(project, nn.Linear) else pooled @ project, tokens
+        return _projected(tower, pooled), tokens
 
     def tokenize(self, captions: list[str]) -> Int[Tensor, "b l"]:
         """Ids of b captions: cut to the token limit, the end-of-text token kept, and padded."""
@@ -148,6 +144,30 @@ def text_mask(ids: Int[Tensor, "b l"], end_of_text: int) -> Bool[Tensor, "b l"]:
 def _text_tower(clip: Any) -> Any:
     """The module with the text transformer: open_clip keeps it apart, or flat in the model."""
     return getattr(clip, "text", clip)
+
+
+def _projected(tower: Any, values: Float[Tensor, "*b w"]) -> Float[Tensor, "*b d"]:
+    """Through a text tower's projection into the shared space, if it has one."""
+    project = tower.text_projection
+    if project is None:
+        return values
+    return project(values) if isinstance(project, nn.Linear) else values @ project
+
+
+def _patches_in(visual: Any, patches: Float[Tensor, "n g w"]) -> Float[Tensor, "n g d"]:
+    """Patches in the shared space: what the tower's pooling would make of each of them alone."""
+    if isinstance(visual, ModifiedResNet):
+        return visual.attnpool.c_proj(visual.attnpool.v_proj(patches))
+    if not isinstance(visual, VisionTransformer):
+        return visual.head(patches)
+    if visual.attn_pool is not None:
+        pool = visual.attn_pool
+        of_values = pool.attn.v_proj_weight
+        if of_values is None:
+            of_values = pool.attn.in_proj_weight.chunk(3)[2]
+        values = functional.linear(pool.ln_k(patches), of_values, pool.attn.in_proj_bias.chunk(3)[2])
+        patches = visual.ln_post(pool.attn.out_proj(values))
+    return patches if visual.proj is None else patches @ visual.proj
 
 
 def _pool_type(tower: Any) -> str:

@@ -14,7 +14,8 @@ class Features:
     """One vector and n tokens for each of b texts, images or videos.
 
     pooled: for the coarse stage; width d is shared by both modalities; not normalised (`coarse()` does).
-    tokens: for the fine stage; their width w is the tower's own.
+    tokens: for the fine stage; in the shared space too, where the tower has a way into it, so that words and
+        frames can be compared.
     mask: which tokens are real. For text the last real token is the end-of-text token.
     """
 

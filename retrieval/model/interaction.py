@@ -1,120 +1,143 @@
-"""Interaction: the fine stage, in which text tokens look at the frames of one video."""
-
-from dataclasses import dataclass
+"""Interaction: the fine stage, in which the words of a text meet the frames of a video."""
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from torch.nn import functional
 
-from retrieval.model.attention import Attention, mlp
+from retrieval.model.cross import CrossAttention
 from retrieval.model.features import Features
-from retrieval.model.pooling import masked_mean
+from retrieval.model.frames_together import PLACES_STD, FramesTogether
+from retrieval.model.late import MaxSim, TextConditioned
+from retrieval.model.tokens import Read, Watched
 from retrieval.recipe import InteractionSpec
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Watched:
-    """Videos as the words of any text look at them: keys and values of every block, made once a video."""
-
-    keys_values: tuple[Float[Tensor, "v n e"], ...]
-    mask: Bool[Tensor, "v n"]
-
-    def take(self, rows: Int[Tensor, " p"]) -> "Watched":
-        """Those of some rows, repeated where the order repeats them."""
-        return Watched(
-            keys_values=tuple(values.index_select(0, rows) for values in self.keys_values),
-            mask=self.mask.index_select(0, rows),
-        )
+# What places were drawn at before: kept for the head that starts from noise, as it always did.
+NOISE_STD = 0.02
 
 
 class Interaction(nn.Module):
-    """Joint scores of aligned text-video pairs, and the weight of the coarse score as their prior.
+    """Joint scores of text-video pairs, and the weight of the coarse score as their prior.
 
-    With head `tokens` every token of the text attends to the video's tokens; with `eot` only the
-    end-of-text token does. All else is equal between the two, down to the number of parameters.
+    Heads, by what they know at the start and what they can learn:
+
+        mean    late interaction of tokens in the shared space; nothing to learn
+        eot     the text's vector attends to the frames; starts as their mean
+        tokens  frames see each other, then late interaction with learned weights of words and frames, then
+                cross-attention as a correction; starts as `mean`
+        cross   cross-attention alone, from noise
+
+    All but `cross` start from what the encoders know, which needs tokens of one width.
     """
 
     def __init__(
-        self, spec: InteractionSpec, *, text_width: int, frame_width: int, tokens_per_frame: int
+        self,
+        spec: InteractionSpec,
+        *,
+        text_width: int,
+        frame_width: int,
+        tokens_per_frame: int,
+        temperature: float,
     ) -> None:
         super().__init__()
         if spec.head == "none":
             raise ValueError("head = 'none': has no interaction module")
+        if spec.head != "cross" and text_width != frame_width:
+            raise ValueError(
+                f"head = {spec.head!r}: compares tokens of texts and frames, but these are {text_width} and "
+                f"{frame_width} wide; head = 'cross' takes any"
+            )
         self.head = spec.head
-        self.tokens_per_frame = tokens_per_frame
-        self.text_in = nn.Sequential(nn.LayerNorm(text_width), nn.Linear(text_width, spec.width))
-        self.video_in = nn.Sequential(nn.LayerNorm(frame_width), nn.Linear(frame_width, spec.width))
-        self.time = nn.Parameter(torch.randn(spec.max_frames, spec.width) * 0.02)
-        self.slot = nn.Parameter(torch.randn(tokens_per_frame, spec.width) * 0.02)
-        self.blocks = nn.ModuleList(InteractionBlock(spec.width, spec.heads) for _ in range(spec.layers))
-        self.norm = nn.LayerNorm(spec.width)
-        self.score = nn.Linear(spec.width, 1)
-        # Joint scores start near 0, so that the fused order starts as the coarse one.
-        nn.init.normal_(self.score.weight, std=0.02)
-        nn.init.zeros_(self.score.bias)
+        shape = {
+            "width": spec.width,
+            "heads": spec.heads,
+            "max_frames": spec.max_frames,
+            "tokens_per_frame": tokens_per_frame,
+        }
+        self.together: FramesTogether | None = None
+        self.late: MaxSim | TextConditioned | None = None
+        self.cross: CrossAttention | None = None
+        if spec.head == "tokens":
+            self.together = FramesTogether(token_width=frame_width, layers=spec.frame_layers, **shape)
+        if spec.head == "eot":
+            self.late = TextConditioned(width=text_width, temperature=temperature)
+        elif spec.head != "cross":
+            self.late = MaxSim(width=text_width, temperature=temperature, weighted=spec.head == "tokens")
+        if spec.head in ("tokens", "cross"):
+            from_noise = spec.head == "cross"
+            self.cross = CrossAttention(
+                text_width=text_width,
+                frame_width=frame_width,
+                layers=spec.layers,
+                places_std=NOISE_STD if from_noise else PLACES_STD,
+                zero_start=not from_noise,
+                **shape,
+            )
         self.log_prior = nn.Parameter(torch.zeros(()))
+
+    def read(self, text: Features) -> Read:
+        """All of the work on texts that no video has a part in."""
+        length = int(text.mask.sum(dim=1).max())  # columns that are padding in every row take no part
+        tokens, mask = text.tokens[:, :length], text.mask[:, :length]
+        if isinstance(self.late, MaxSim):
+            weights = self.late.word_weights(tokens, mask)
+        else:
+            weights = mask / mask.sum(dim=1, keepdim=True)
+        return Read(
+            unit=_unit(tokens, mask),
+            hidden=tokens[:, :, :0] if self.cross is None else self.cross.read(tokens, mask),
+            mask=mask,
+            weights=weights,
+        )
 
     def watch(self, video: Features) -> Watched:
         """All of the work on videos that no text has a part in."""
-        frames = self.video_in(video.tokens) + self._places(video.tokens.shape[1])
-        looked = [block.look_at(frames) for block in self.blocks if isinstance(block, InteractionBlock)]
-        return Watched(keys_values=tuple(looked), mask=video.mask)
+        tokens, mask = video.tokens, video.mask
+        if self.together is not None:
+            tokens = self.together(tokens, mask)
+        if isinstance(self.late, MaxSim):
+            weights = self.late.frame_weights(tokens, mask)
+        else:
+            weights = mask / mask.sum(dim=1, keepdim=True)
+        return Watched(
+            unit=_unit(tokens, mask),
+            mask=mask,
+            weights=weights,
+            keys_values=() if self.cross is None else self.cross.look_at(tokens),
+        )
 
-    def forward(self, text: Features, video: Watched) -> Float[Tensor, " p"]:
+    def forward(self, text: Read, video: Watched) -> Float[Tensor, " p"]:
         """Joint-only scores of p pairs: row i of `text` with row i of `video`."""
-        words, words_mask = self._words(text)
-        words = self.text_in(words)
-        for block, keys_values in zip(self.blocks, video.keys_values, strict=True):
-            words = block(words, words_mask, keys_values, video.mask)
-        return self.score(self.norm(masked_mean(words, words_mask))).squeeze(-1)
+        correction = self.correction(text, video).float()
+        if self.late is None:
+            return correction
+        with _exactly(text.unit.device):
+            return correction + self.late.pairs(text, video)
+
+    def every_pair(self, text: Read, video: Watched) -> Float[Tensor, "b v"]:
+        """The late part of the joint scores, of every text with every video; 0 for `cross`."""
+        if self.late is None:
+            return text.unit.new_zeros(len(text.mask), len(video.mask))
+        with _exactly(text.unit.device):
+            return self.late.every_pair(text, video)
+
+    def correction(self, text: Read, video: Watched) -> Float[Tensor, " p"]:
+        """The rest of the joint scores, which cross-attention gives; 0 for heads without it."""
+        if self.cross is None:
+            return text.unit.new_zeros(len(text.mask))
+        return self.cross(text, video)
 
     def prior_weight(self) -> Float[Tensor, ""]:
         """How much the coarse score counts in the fused one; above 0, learned, 1 at the start."""
         return self.log_prior.exp()
 
-    def _words(self, text: Features) -> tuple[Float[Tensor, "p l w"], Bool[Tensor, "p l"]]:
-        """The text tokens that take part, without the columns that are padding in every row."""
-        lengths = text.mask.sum(dim=1)
-        if self.head == "eot":
-            last = text.tokens[torch.arange(len(text), device=lengths.device), lengths - 1]
-            return last.unsqueeze(1), text.mask[:, :1]
-        longest = int(lengths.max())
-        return text.tokens[:, :longest], text.mask[:, :longest]
 
-    def _places(self, num_tokens: int) -> Float[Tensor, "n w"]:
-        num_frames = num_tokens // self.tokens_per_frame
-        if num_frames > len(self.time):
-            raise ValueError(
-                f"{num_frames} frames: this model knows the places of {len(self.time)} "
-                "(interaction.max_frames)"
-            )
-        return (self.time[:num_frames, None] + self.slot[None]).flatten(0, 1)
+def _unit(tokens: Float[Tensor, "b n d"], mask: Bool[Tensor, "b n"]) -> Float[Tensor, "b n d"]:
+    """Of length 1. Padding becomes the first token once more: it changes no maximum and needs no mask."""
+    unit = functional.normalize(tokens.float(), dim=-1)
+    return torch.where(mask.unsqueeze(-1), unit, unit[:, :1])
 
 
-class InteractionBlock(nn.Module):
-    """Pre-norm: words look at each other, then at the frames, then an MLP."""
-
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.words_norm = nn.LayerNorm(width)
-        self.words = Attention(width, heads)
-        self.queries_norm = nn.LayerNorm(width)
-        self.frames_norm = nn.LayerNorm(width)
-        self.frames = Attention(width, heads)
-        self.mlp = mlp(width)
-
-    def look_at(self, frames: Float[Tensor, "v n w"]) -> Float[Tensor, "v n e"]:
-        """Keys and values of the frames."""
-        return self.frames.keys_values(self.frames_norm(frames))
-
-    def forward(
-        self,
-        words: Float[Tensor, "p l w"],
-        words_mask: Bool[Tensor, "p l"],
-        frames: Float[Tensor, "p n e"],
-        frames_mask: Bool[Tensor, "p n"],
-    ) -> Float[Tensor, "p l w"]:
-        normed = self.words_norm(words)
-        words = words + self.words(normed, normed, words_mask)
-        words = words + self.frames.attend(self.queries_norm(words), frames, frames_mask)
-        return words + self.mlp(words)
+def _exactly(device: torch.device) -> torch.autocast:
+    """Cosines differ in their third digit and are multiplied by up to 100: half precision is too coarse."""
+    return torch.autocast(device.type, enabled=False)

@@ -5,7 +5,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from retrieval.model.attention import Attention, mlp
+from retrieval.model.attention import Attention, linear_from_zero, mlp
 
 
 class MeanPooling(nn.Module):
@@ -25,9 +25,7 @@ class TransformerPooling(nn.Module):
         super().__init__()
         self.time = nn.Parameter(torch.randn(max_frames, width) * 0.02)
         self.blocks = nn.ModuleList(TemporalBlock(width, heads) for _ in range(layers))
-        self.out = nn.Linear(width, width)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
+        self.out = linear_from_zero(width, width)
 
     def forward(self, frames: Float[Tensor, "b t d"], mask: Bool[Tensor, "b t"]) -> Float[Tensor, "b d"]:
         unit = functional.normalize(frames, dim=-1)

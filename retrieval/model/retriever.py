@@ -67,8 +67,10 @@ class Retriever(nn.Module):
 
     @torch.no_grad()
     def clamp_temperature(self) -> None:
-        """Bring the temperature back above its bound; the loop does so after each step."""
-        self.log_scale.clamp_(max=-math.log(LOWEST_TEMPERATURE))
+        """Bring temperatures back above their bound; the loop does so after each step."""
+        for name, scale in self.named_parameters():
+            if name.endswith("log_scale"):  # of the coarse stage, and of late interaction
+                scale.clamp_(max=-math.log(LOWEST_TEMPERATURE))
 
     def train(self, mode: bool = True) -> "Retriever":
         """As usual, but batch norms keep their statistics: else a result would depend on its micro-batch."""
@@ -113,6 +115,8 @@ def assemble(towers: Towers, model: ModelSpec, interaction: InteractionSpec) -> 
             heads=model.pooling_heads,
             max_frames=interaction.max_frames,
         )
+    start = towers.temperature_start()
+    temperature = model.temperature if start is None else max(start, LOWEST_TEMPERATURE)
     fine_stage = None
     if interaction.head != "none":
         fine_stage = Interaction(
@@ -120,7 +124,6 @@ def assemble(towers: Towers, model: ModelSpec, interaction: InteractionSpec) -> 
             text_width=towers.text_width,
             frame_width=towers.frame_width,
             tokens_per_frame=towers.tokens_per_frame,
+            temperature=temperature,
         )
-    start = towers.temperature_start()
-    temperature = model.temperature if start is None else max(start, LOWEST_TEMPERATURE)
     return Retriever(towers, pooling=pooling, interaction=fine_stage, temperature=temperature)

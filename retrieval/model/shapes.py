@@ -16,11 +16,9 @@ HEAD_WIDTH = 64
 
 
 def config_of_shapes(state: Mapping[str, Tensor], path: Path) -> dict[str, Any]:
-    """The open_clip config whose model has these tensors: a registered one where there is one, else as OpenAI
-    builds.
+    """The open_clip config whose model has these tensors: a registered one, else built as OpenAI builds.
 
-    `RecipeError` for what is no CLIP of OpenAI's layout (a ViT or a ResNet, and a text transformer beside
-    it).
+    `RecipeError` for what is no CLIP of OpenAI's layout: a ViT or a ResNet, and a text transformer beside it.
     """
     try:
         found = _measured(state)

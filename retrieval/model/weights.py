@@ -52,11 +52,10 @@ class Weights:
 
 
 def read_weights(path: Path) -> Weights:
-    """The tensors of a `.pt`, TorchScript or `.safetensors` file; `RecipeError` says what it is if it is no
-    such file.
+    """The tensors of a `.pt`, TorchScript or `.safetensors` file.
 
-    Prefixes and nesting of training programs are taken off. A NaN or an infinity among the weights is
-    refused.
+    Prefixes and nesting of training programs are taken off. `RecipeError` says what a file is that is none of
+    these; weights that are NaN or infinite are refused.
     """
     if path.suffix in _BIG_VISION:
         return Weights(path=path, state={}, activation=None)
@@ -74,8 +73,7 @@ def read_weights(path: Path) -> Weights:
 def put_weights(clip: Any, weights: Weights) -> None:
     """Put the weights of a file into an open_clip model, all of them and no others.
 
-    A grid of image positions of another size is interpolated, and said; a text context of another length is
-    refused.
+    Image positions of another grid are interpolated, and said; texts of another length are refused.
     """
     if weights.path.suffix in _BIG_VISION:
         open_clip.load_checkpoint(clip, str(weights.path), strict=True)

@@ -184,7 +184,8 @@ class _Converter:
         self._to_rgb = VideoReformatter()  # one for all: what it prepares costs as much as two frames
 
     def __call__(self, frame: VideoFrame) -> Image:
-        stored = self._to_rgb.reformat(frame, format="rgb24").to_ndarray()
+        # By default it starts a thread for every core, for each video anew: that takes eight milliseconds.
+        stored = self._to_rgb.reformat(frame, format="rgb24", threads=1).to_ndarray()
         return upright(square_pixels(stored, self._aspect), _matrix(frame))
 
 
