@@ -2,8 +2,12 @@
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import torch
+from torch import Tensor
 
 from animate.build import build
 from animate.recipe import read_recipe
@@ -27,23 +31,41 @@ FILMINGS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RealData:
-    """Training clips by filming, the videos to be found, one query for each, and features of all texts."""
+class Films:
+    """Encoded clips and the captions of each."""
 
-    training: dict[str, FilmFeatures]
+    features: FilmFeatures
     captions: tuple[tuple[str, ...], ...]
-    videos: FilmFeatures
-    queries: tuple[str, ...]
+
+    def rows(self, chosen: Sequence[int]) -> "Films":
+        """Some of them, in this order."""
+        index = torch.tensor(chosen)
+        return Films(
+            features=FilmFeatures(frames=self.features.frames[index], mask=self.features.mask[index]),
+            captions=tuple(self.captions[i] for i in chosen),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RealData:
+    """Photographs by how they are filmed, the videos by MSR-VTT's own parts, and features of all texts."""
+
+    photographs: dict[str, Films]
+    videos: Films
+    parts: tuple[str, ...]
     texts: TextFeatures
     seconds: dict[str, float]
+
+    def part(self, name: str) -> Films:
+        """The videos of one part of the official split, "train" or "validate"."""
+        return self.videos.rows([i for i, part in enumerate(self.parts) if part == name])
 
 
 def load(photographs: Path, videos: Path, cache: Path) -> RealData:
     """Films and encodes what `cache` does not hold yet; `seconds` says what that took when it was done."""
     seconds: dict[str, float] = {}
     reader = FrameReader.of(FramesSpec(num_frames=NUM_FRAMES, size=IMAGE_SIZE))
-    training: dict[str, FilmFeatures] = {}
-    captions: tuple[tuple[str, ...], ...] = ()
+    filmed: dict[str, Films] = {}
     for name, overrides in FILMINGS.items():
         started = time.perf_counter()
         shards = cache / name.replace(" ", "_")
@@ -52,33 +74,48 @@ def load(photographs: Path, videos: Path, cache: Path) -> RealData:
         seconds[f"build {name}"] = time.perf_counter() - started
         clips = open_dataset(DataSpec(shards=(str(shards),))).train
         assert clips is not None
-        captions = _captions(clips)
-        training[name] = _timed(seconds, name, clips, reader, cache)
-    table = cache / "msrvtt.jsonl"
-    lines = (videos / "captions.jsonl").read_text(encoding="utf-8").splitlines()
-    rows = [json.loads(line) for line in lines]
-    table.write_text(
-        "".join(
-            json.dumps({"video": row["video_id"], "captions": row["captions"][:1]}) + "\n" for row in rows
+        filmed[name] = Films(features=_timed(seconds, name, clips, reader, cache), captions=_captions(clips))
+    stills, films = filmed["stills"], filmed["filmed stills"]
+    filmed["both"] = Films(
+        features=FilmFeatures(
+            frames=torch.cat([_padded(stills.features.frames, NUM_FRAMES), films.features.frames]),
+            mask=torch.cat([_padded(stills.features.mask, NUM_FRAMES), films.features.mask]),
         ),
-        encoding="utf-8",
+        captions=stills.captions + films.captions,
     )
+    lines = (videos / "captions.jsonl").read_text(encoding="utf-8").splitlines()
+    listed = {row["video_id"]: row for row in map(json.loads, lines)}
+    table = cache / "msrvtt.jsonl"
+    rows = ({"video": name, "captions": row["captions"]} for name, row in listed.items())
+    table.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     split = open_dataset(
         DataSpec(name="table", held_out_table=str(table), videos=str(videos / "frames"))
     ).test
     assert split is not None
-    queries = tuple(text for _, text in sorted(split.captions))
-    found = _timed(seconds, "videos", split.clips, reader, cache)
+    found = Films(
+        features=_timed(seconds, "videos", split.clips, reader, cache), captions=_captions(split.clips)
+    )
     started = time.perf_counter()
-    texts = text_features([*queries, *(text for own in captions for text in own)], cache)
+    every = [text for films in (*filmed.values(), found) for own in films.captions for text in own]
+    texts = text_features(every, cache)
     seconds["text features"] = time.perf_counter() - started
     first = cache / "seconds.json"
     if not first.is_file():
         first.write_text(json.dumps(seconds), encoding="utf-8")
-    seconds = json.loads(first.read_text(encoding="utf-8"))
     return RealData(
-        training=training, captions=captions, videos=found, queries=queries, texts=texts, seconds=seconds
+        photographs=filmed,
+        videos=found,
+        parts=tuple(listed[name]["split"] for name in split.video_ids),
+        texts=texts,
+        seconds=json.loads(first.read_text(encoding="utf-8")),
     )
+
+
+def _padded(values: Tensor, length: int) -> Tensor:
+    """Clips of fewer frames with empty ones behind them."""
+    whole = values.new_zeros(len(values), length, *values.shape[2:])
+    whole[:, : values.shape[1]] = values
+    return whole
 
 
 def _captions(clips: Clips) -> tuple[tuple[str, ...], ...]:

