@@ -14,12 +14,13 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from animate.strict_toml import RecipeError, differences, from_table, to_table
+from retrieval.durable import sync
 from retrieval.errors import CheckpointError
 from retrieval.model.architecture import Architecture, check_same, resolve
 from retrieval.model.clip import ClipTowers
 from retrieval.model.retriever import Retriever, build_retriever, rebuild_retriever
 from retrieval.recipe import TrainRecipe, recipe_from_table
-from retrieval.runs import INFO, MODEL, TRAINING, checkpoint_folder, find_checkpoint, read_info, sync
+from retrieval.runs import INFO, MODEL, TRAINING, checkpoint_folder, find_checkpoint, read_info
 
 VERSIONED = ("torch", "open_clip_torch", "safetensors", "numpy")
 

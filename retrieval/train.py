@@ -15,6 +15,7 @@ import torch
 from animate.strict_toml import RecipeError, differences, to_table
 from retrieval import checkpoint, runs
 from retrieval.batch import Batch, TrainData
+from retrieval.durable import write_json
 from retrieval.errors import NotFinite
 from retrieval.frozen import FrozenFrames, frozen_frames
 from retrieval.gradients import Losses, accumulate_gradients
@@ -226,7 +227,7 @@ def _not_finite(
     path = out / f"not_finite_step{step}_worker{group.rank}.json"
     keys = [key for batch in seen for key in batch.keys]
     # As text: NaN is not JSON.
-    runs.write_json(path, {"step": step, "keys": keys, **{k: str(v) for k, v in numbers.items()}})
+    write_json(path, {"step": step, "keys": keys, **{k: str(v) for k, v in numbers.items()}})
     return NotFinite(
         f"step {step}: loss {numbers['loss']}, gradient norm {numbers['gradient_norm']}; see {path}"
     )
@@ -254,7 +255,7 @@ def _open_run(out: Path, recipe: TrainRecipe, group: Group, *, resume: bool) -> 
         group.wait()
         if group.rank == 0:
             out.mkdir(parents=True, exist_ok=True)
-            runs.write_json(out / runs.RECIPE, to_table(recipe))
+            write_json(out / runs.RECIPE, to_table(recipe))
         group.wait()
         return 0
     if not (out / runs.RECIPE).is_file():
@@ -338,9 +339,9 @@ def _select(
         # again.
         if before.get("step", step) < step and before.get("value", -math.inf) > metrics[name]:
             return
-        runs.write_json(path, {**selected, "metric": name, "value": metrics[name]})
+        write_json(path, {**selected, "metric": name, "value": metrics[name]})
     elif recipe.eval.select_on == "none":
-        runs.write_json(path, selected)
+        write_json(path, selected)
 
 
 def _prune(out: Path, keep: int) -> None:

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from animate.strict_toml import RecipeError, to_table
 from retrieval import checkpoint, runs
 from retrieval.checkpoint import CheckpointError
+from retrieval.durable import write_json
 from retrieval.model import Retriever
 from retrieval.recipe import TrainRecipe, recipe_from_table
 
@@ -88,7 +89,7 @@ def test_the_selected_checkpoint_comes_before_the_newest(tmp_path):
     for step in (1, 2):
         store(tmp_path, recipe(), step=step)
     assert checkpoint.load_checkpoint(tmp_path).info["step"] == 2
-    runs.write_json(tmp_path / "selected.json", {"checkpoint": "step_00000001"})
+    write_json(tmp_path / "selected.json", {"checkpoint": "step_00000001"})
     assert checkpoint.load_checkpoint(tmp_path).info["step"] == 1
     assert checkpoint.load_checkpoint(runs.checkpoint_folder(tmp_path, 2)).info["step"] == 2
 

@@ -9,6 +9,7 @@ from typing import IO
 import numpy as np
 
 from retrieval.datasets.errors import DataError
+from retrieval.durable import sync
 from retrieval.paths import state_folder
 from retrieval.video import printable
 
@@ -60,11 +61,3 @@ def take_over(source: Path, target: Path, starts: np.ndarray, rows: Sequence[int
         for row in rows:
             file.seek(int(starts[row]))
             out.write(file.read(int(starts[row + 1] - starts[row])))
-
-
-def sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -27,9 +27,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from retrieval.datasets.errors import DataError
+from retrieval.durable import sync
 from retrieval.gallery.codes import build_codes
 from retrieval.gallery.entry import FORMAT, SCHEMA, Entry, LeftOut, Row, Stored
-from retrieval.gallery.place import locked, move_in, sync, take_over
+from retrieval.gallery.place import locked, move_in, take_over
 from retrieval.paths import state_folder
 from retrieval.video import printable
 

@@ -79,15 +79,11 @@ class Interaction(nn.Module):
         """All of the work on texts that no video has a part in."""
         length = int(text.mask.sum(dim=1).max())  # columns that are padding in every row take no part
         tokens, mask = text.tokens[:, :length], text.mask[:, :length]
-        if isinstance(self.late, MaxSim):
-            weights = self.late.word_weights(tokens, mask)
-        else:
-            weights = mask / mask.sum(dim=1, keepdim=True)
         return Read(
             unit=_unit(tokens, mask),
             hidden=tokens[:, :, :0] if self.cross is None else self.cross.read(tokens, mask),
             mask=mask,
-            weights=weights,
+            weights=self.late.word_weights(tokens, mask) if isinstance(self.late, MaxSim) else _evenly(mask),
         )
 
     def watch(self, video: Features) -> Watched:
@@ -95,14 +91,10 @@ class Interaction(nn.Module):
         tokens, mask = video.tokens, video.mask
         if self.together is not None:
             tokens = self.together(tokens, mask)
-        if isinstance(self.late, MaxSim):
-            weights = self.late.frame_weights(tokens, mask)
-        else:
-            weights = mask / mask.sum(dim=1, keepdim=True)
         return Watched(
             unit=_unit(tokens, mask),
             mask=mask,
-            weights=weights,
+            weights=self.late.frame_weights(tokens, mask) if isinstance(self.late, MaxSim) else _evenly(mask),
             keys_values=() if self.cross is None else self.cross.look_at(tokens),
         )
 
@@ -130,6 +122,11 @@ class Interaction(nn.Module):
     def prior_weight(self) -> Float[Tensor, ""]:
         """How much the coarse score counts in the fused one; above 0, learned, 1 at the start."""
         return self.log_prior.exp()
+
+
+def _evenly(mask: Bool[Tensor, "b n"]) -> Float[Tensor, "b n"]:
+    """All real tokens count the same."""
+    return mask / mask.sum(dim=1, keepdim=True)
 
 
 def _unit(tokens: Float[Tensor, "b n d"], mask: Bool[Tensor, "b n"]) -> Float[Tensor, "b n d"]:

@@ -64,14 +64,7 @@ def origin_of(spec: ModelSpec) -> Origin:
 
 
 def _from_config(config: dict[str, Any], spec: ModelSpec) -> Origin:
-    weights = _weights(spec.weights)
-    return Origin(
-        config=config,
-        tokenizer="",
-        preprocess={},
-        weights=weights,
-        activation=_agreed(config, weights, trust_silence=False),
-    )
+    return _plain(config, _weights(spec.weights))
 
 
 def _from_file(path: Path, spec: ModelSpec) -> Origin:
@@ -84,7 +77,11 @@ def _from_file(path: Path, spec: ModelSpec) -> Origin:
             f"name = {spec.name!r}: has the names of transformers, whose settings stand in the config.json "
             "beside it; name the folder of both"
         )
-    config = config_of_shapes(weights.state, path)
+    return _plain(config_of_shapes(weights.state, path), weights)
+
+
+def _plain(config: dict[str, Any], weights: Weights | None) -> Origin:
+    """A config and weights that come with no settings of their own."""
     return Origin(
         config=config,
         tokenizer="",
