@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from animate import tally
+from animate.errors import UserError
 
 log = logging.getLogger(__name__)
 
@@ -40,11 +41,11 @@ ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", 
 OBJECT_STORE_BYTES = 100 * 2**20
 
 
-class ClusterNotFound(ValueError):
+class ClusterNotFound(UserError):
     """No Ray cluster answers at the address that was given."""
 
 
-class NoGpu(ValueError):
+class NoGpu(UserError):
     """Tasks that want a GPU have none."""
 
 

@@ -11,6 +11,8 @@ from typing import Any
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from animate.errors import UserError
+
 if os.name == "posix":
     import fcntl
 
@@ -20,7 +22,7 @@ OURS = "_animate"
 ATTEMPTS = "_tmp"
 
 
-class BuildRefused(ValueError):
+class BuildRefused(UserError):
     """A build that may not start where it was told to; the message says why and what to do instead."""
 
 

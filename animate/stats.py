@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from jaxtyping import UInt8
 
 from animate.codec import encode_png
+from animate.errors import UserError
 from animate.place import Place
 from animate.plan import read_plan
 
@@ -21,7 +22,7 @@ from animate.plan import read_plan
 CLIPS_LOOKED_AT = 2000
 
 
-class NoShards(ValueError):
+class NoShards(UserError):
     """There is nothing to count where the shards should be."""
 
 

@@ -39,18 +39,9 @@ def main() -> None:
     try:
         app()
     except ValueError as error:
-        if not _is_the_users(error):
+        from animate.errors import UserError
+
+        if not isinstance(error, UserError):
             raise
         print(f"animate: {error}", file=sys.stderr)
         sys.exit(2)
-
-
-def _is_the_users(error: ValueError) -> bool:
-    """Whether the message is for whoever typed the command, and not a bug's."""
-    from animate.executor import ClusterNotFound, NoGpu
-    from animate.place import BuildRefused
-    from animate.render import NoDevice
-    from animate.sources import SourceError
-    from animate.strict_toml import RecipeError
-
-    return isinstance(error, BuildRefused | ClusterNotFound | NoDevice | NoGpu | RecipeError | SourceError)

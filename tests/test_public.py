@@ -8,6 +8,7 @@ from cli.animate import app
 PUBLIC_NAMES = [
     "BuildRecipe",
     "BuildReport",
+    "UserError",
     "build",
     "flow",
     "load",

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import UInt8
 
+from animate.errors import UserError
 from animate.recipe import VideoRecipe
 from animate.render.mixing import Job
 from animate.shot import Layer
@@ -24,7 +25,7 @@ from animate.shot import Layer
 __all__ = ["Job", "NoDevice", "check_device", "render", "render_jobs"]
 
 
-class NoDevice(ValueError):
+class NoDevice(UserError):
     """Torch knows no device of that name, or this machine has none."""
 
 

@@ -1,0 +1,196 @@
+"""Laws of the executor: here and on Ray alike, every task is answered or listed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import pytest
+
+from animate import executor
+from animate.executor import Failure, available_cpus, run_tasks
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(function, tasks, workers, **settings) -> tuple[dict, list[Failure]]:
+    answers = {}
+    failures = run_tasks(function, tasks, workers=workers, on_done=answers.__setitem__, **settings)
+    return answers, failures
+
+
+# First those with a Ray of their own: the module's, once started, stays to the end.
+
+
+def test_a_lost_worker_is_replaced(tmp_path):
+    import ray
+
+    def die_once(folder):
+        if not (folder / "died").exists():
+            (folder / "died").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return os.getpid()
+
+    answers, failures = run(die_once, [(tmp_path,)], 1)
+    assert failures == []
+    assert answers[0] != os.getpid()
+    assert not ray.is_initialized()  # a cluster of our own ends with the call
+
+
+def test_our_own_ray_workers_run_at_our_priority_and_import_our_code():
+    def facts():
+        import animate.executor
+
+        return os.nice(0), animate.executor.__file__, os.environ["OMP_NUM_THREADS"]
+
+    handler, environment = signal.getsignal(signal.SIGTERM), dict(os.environ)
+    answers, failures = run(facts, [()], 1)
+    assert failures == []
+    assert answers[0] == (os.nice(0), str(ROOT / "animate" / "executor.py"), "1")
+    assert signal.getsignal(signal.SIGTERM) == handler
+    # Ray sets variables of its own for good.
+    for name in ("OMP_NUM_THREADS", "PYTHONPATH", "RAY_worker_niceness"):
+        assert os.environ.get(name) == environment.get(name)
+
+
+INTERRUPTED = """
+import pathlib, sys, time
+from animate.executor import run_tasks
+
+def work(folder, index):
+    path = pathlib.Path(folder, f"{index}.part")
+    path.touch()
+    try:
+        for _ in range(6000):  # Ray interrupts Python code, not a long sleep
+            time.sleep(0.01)
+    finally:
+        path.unlink()
+
+try:
+    run_tasks(work, [(sys.argv[1], i) for i in range(4)], workers=int(sys.argv[2]), on_done=print)
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+@pytest.mark.parametrize("workers", [0, 2], ids=["here", "ray"])
+def test_ctrl_c_lets_running_tasks_clear_up(workers, tmp_path):
+    command = [sys.executable, "-c", INTERRUPTED, str(tmp_path), str(workers)]
+    with subprocess.Popen(command, cwd=ROOT) as process:
+        try:
+            wait_until(lambda: len(list(tmp_path.iterdir())) == max(1, workers), process)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=40) == 130
+        finally:
+            process.kill()  # nothing if it has ended
+    assert list(tmp_path.iterdir()) == []
+
+
+def wait_until(condition, process, seconds: float = 150.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, "the process ended early"
+        assert time.monotonic() < end, f"still not so after {seconds} s"
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module", params=[0, 2], ids=["here", "ray"])
+def workers(request):
+    """Both executors; one Ray for the whole module, because starting it costs seconds."""
+    if request.param == 0:
+        yield 0
+        return
+    import ray
+
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    yield request.param
+    ray.shutdown()
+
+
+def test_every_task_is_answered_under_its_own_index(workers):
+    def divide(a, b):
+        return a / b
+
+    answers, failures = run(divide, [(i, 2) for i in range(7)], workers)
+    assert answers == {i: i / 2 for i in range(7)}
+    assert failures == []
+
+
+def test_a_task_that_keeps_raising_is_tried_again_within_the_limit_and_listed(workers, tmp_path):
+    def odd_ones_raise(index, folder):
+        with open(f"{folder}/{index}", "a") as file:
+            file.write("x")
+        if index % 2:
+            raise KeyError(f"no luck with {index}")
+        return index
+
+    answers, failures = run(odd_ones_raise, [(i, tmp_path) for i in range(4)], workers, retries=2)
+    assert answers == {0: 0, 2: 2}
+    assert [(failure.task, failure.attempts) for failure in failures] == [(1, 3), (3, 3)]
+    assert failures[0].message == "KeyError: 'no luck with 1'"
+    assert "odd_ones_raise" in failures[0].details
+    assert [len((tmp_path / str(i)).read_text()) for i in range(4)] == [1, 3, 1, 3]
+
+
+def test_a_task_that_raises_once_is_answered_in_the_end(workers, tmp_path):
+    def second_time_lucky(folder):
+        if not (folder / "tried").exists():
+            (folder / "tried").touch()
+            raise OSError("first time")
+        return "done"
+
+    assert run(second_time_lucky, [(tmp_path,)], workers) == ({0: "done"}, [])
+
+
+def test_the_caller_hears_how_far_running_tasks_are(workers):
+    def count_slowly():
+        from animate import tally
+
+        for i in range(30):
+            time.sleep(0.05)
+            tally.count(made=i % 3 > 0)
+
+    heard: list[dict] = []
+    assert run(count_slowly, [(), ()], workers, on_count=heard.append)[1] == []
+    reached = [count for counts in heard for count in counts.values()]
+    assert reached
+    assert all(0 < clips + rejected <= 30 and 0 < rejected < clips for clips, rejected in reached)
+    assert {task for counts in heard for task in counts} <= {0, 1}
+
+
+def test_no_task_starts_after_the_time_limit(workers):
+    assert run(abs, [(1,), (2,)], workers, time_limit=0.0) == ({}, [])
+
+
+def test_an_error_of_the_caller_is_not_taken_for_one_of_the_task(workers):
+    def on_done(index, answer):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run_tasks(abs, [(1,), (2,)], workers=workers, on_done=on_done)
+
+
+def test_workers_compute_on_one_thread(workers):
+    def threads():
+        import cv2
+
+        return cv2.getNumThreads()
+
+    before = cv2.getNumThreads()
+    assert run(threads, [()], workers) == ({0: 1}, [])
+    assert cv2.getNumThreads() == before
+
+
+def test_there_is_at_least_one_cpu_and_no_more_than_the_machine_has():
+    assert 1 <= available_cpus() <= (os.cpu_count() or 1)
+
+
+def test_gpus_are_shared_out_so_that_every_worker_works():
+    assert executor._gpus_a_task({"GPU": 2.0, "CPU": 16.0}, 2) == 1
+    assert executor._gpus_a_task({"GPU": 2.0, "CPU": 16.0}, 3) == 1 / 2
+    assert executor._gpus_a_task({"GPU": 1.0, "CPU": 4.0}, 0) == 1 / 4
+    with pytest.raises(executor.NoGpu):
+        executor._gpus_a_task({"CPU": 16.0}, 2)

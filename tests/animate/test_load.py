@@ -1,0 +1,157 @@
+"""Laws of reading shards back: the same clips from any format and any address, new takes on request."""
+
+import json
+import shutil
+import tarfile
+
+import fsspec
+import numpy as np
+import pytest
+
+import animate
+import animate.film
+from animate.codec import encode_mp4
+from animate.load import find_tars
+from tests.support.shard_sets import build_set, recipe_of
+
+FORMATS = ("mp4", "frames", "virtual")
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory):
+    root = tmp_path_factory.mktemp("sets")
+    return {format: build_set(root / format, format) for format in FORMATS}
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_clip_is_frames_captions_and_what_was_recorded(sets, format):
+    clips = list(animate.load(sets[format]))
+    assert len(clips) == 12
+    for clip in clips:
+        assert sorted(clip) == ["caption", "captions", "frames", "json", "key"]
+        assert clip["frames"].shape == (5, 3, 64, 80) and clip["frames"].dtype == np.uint8
+        assert clip["key"] == clip["json"]["key"]
+        assert clip["caption"] == clip["captions"][0] == clip["json"]["caption"]
+        json.dumps(clip["json"])
+
+
+def test_every_format_gives_the_same_clips_in_the_same_order(sets):
+    records = [[clip["json"] for clip in animate.load(sets[format])] for format in FORMATS]
+    assert records[0] == records[1] == records[2]
+
+
+def test_stored_frames_are_the_rendered_ones_but_for_compression(sets):
+    for format in ("mp4", "frames"):
+        for stored, rendered in zip(animate.load(sets[format]), animate.load(sets["virtual"]), strict=True):
+            assert np.abs(stored["frames"].astype(int) - rendered["frames"]).mean() < 6
+
+
+def test_a_virtual_clip_has_the_frames_that_a_build_hands_to_its_encoder(sets, tmp_path, monkeypatch):
+    handed = []
+
+    def spy(image, frames, video):
+        handed.append(frames)
+        return {"jpg": b"", "mp4": b""}
+
+    monkeypatch.setitem(animate.film.WRITERS, "mp4", spy)
+    build_set(tmp_path, "mp4")
+    for clip, frames in zip(animate.load(sets["virtual"]), handed, strict=True):
+        assert np.array_equal(clip["frames"], frames.transpose(0, 3, 1, 2))
+
+
+def test_new_takes_are_those_of_a_build_with_more_takes(sets, tmp_path):
+    more = build_set(tmp_path, "virtual", "takes=6", "shards.clips_per_shard=100")
+    all_takes = {clip["key"]: clip for clip in animate.load(more)}
+    seen = set()
+    for epoch in range(3):
+        for first, clip in zip(
+            animate.load(sets["virtual"]), animate.load(sets["virtual"], epoch=epoch), strict=True
+        ):
+            expected = all_takes[clip["key"]]
+            assert clip["json"] == expected["json"]
+            assert np.array_equal(clip["frames"], expected["frames"])
+            assert clip["json"]["take"] == first["json"]["take"] + 2 * epoch
+            seen.add(clip["key"])
+    assert seen == set(all_takes)
+
+
+@pytest.mark.parametrize("format", ["mp4", "frames"])
+def test_stored_pixels_are_the_same_in_every_epoch(sets, format):
+    first, later = next(animate.load(sets[format])), next(animate.load(sets[format], epoch=4))
+    assert first["json"] == later["json"] and np.array_equal(first["frames"], later["frames"])
+
+
+def test_new_takes_need_the_plan(sets, tmp_path):
+    shutil.copy(sets["virtual"] / "00000.tar", tmp_path)
+    assert next(animate.load(tmp_path))["key"]
+    with pytest.raises(ValueError, match=r"plan\.json is missing"):
+        next(animate.load(tmp_path, epoch=1))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 12, 20])
+def test_the_shares_of_n_readers_are_all_clips_once(sets, count):
+    shares = [[c["key"] for c in animate.load(sets["frames"], shard=(i, count))] for i in range(count)]
+    everything = [clip["key"] for clip in animate.load(sets["frames"])]
+    assert sorted(key for share in shares for key in share) == sorted(everything)
+    if count > 3:  # fewer tars than readers: no share is more than a clip larger than another
+        assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+@pytest.mark.parametrize("shard", [(1, 1), (-1, 2), (0, 0)])
+def test_a_share_that_is_none_is_refused(sets, shard):
+    with pytest.raises(ValueError, match="shard = "):
+        animate.load(sets["mp4"], shard=shard)
+
+
+def test_shards_are_found_by_folder_pattern_list_and_url(sets):
+    folder = sets["mp4"]
+    names = [str(folder / f"{i:05d}.tar") for i in range(3)]
+    assert find_tars(folder) == find_tars(str(folder)) == find_tars(f"{folder}/") == names
+    assert find_tars(str(folder / "{00000..00002}.tar")) == names
+    assert find_tars([names[2], names[0]]) == [names[2], names[0]]
+    assert [name.removeprefix("file://") for name in find_tars(f"{folder}/*.tar")] == names
+    store = fsspec.filesystem("memory")
+    try:
+        store.put(f"{folder}/", "/loaded/", recursive=True)
+        assert len(find_tars("memory://loaded")) == 3
+        urls = ["memory://loaded", "memory://loaded/{00000..00002}.tar", "memory://loaded/*.tar"]
+        for url in urls:
+            keys = [clip["key"] for clip in animate.load(url)]
+            assert keys == [clip["key"] for clip in animate.load(folder)]
+    finally:
+        store.rm("/loaded", recursive=True)
+
+
+def test_shards_that_are_not_there_are_named(tmp_path):
+    for urls in (tmp_path, tmp_path / "none.tar", f"{tmp_path}/*.tar", [f"{tmp_path}/{{0..1}}.tar"]):
+        with pytest.raises(ValueError, match=str(tmp_path)):
+            animate.load(urls)
+
+
+def test_a_tar_that_breaks_off_is_an_error_and_no_short_epoch(sets, tmp_path):
+    whole = (sets["mp4"] / "00000.tar").read_bytes()
+    (tmp_path / "00000.tar").write_bytes(whole[: len(whole) // 2 + 100])
+    with pytest.raises(ValueError, match=r"00000\.tar"):
+        list(animate.load(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("members", "what"), [(["x.txt"], "no json"), (["x.json", "x.txt"], "neither frames")]
+)
+def test_a_tar_of_something_else_is_refused(tmp_path, members, what):
+    for name in members:
+        (tmp_path / name).write_text("{}")
+    with tarfile.open(tmp_path / "other.tar", "w") as tar:
+        for name in members:
+            tar.add(tmp_path / name, name)
+    with pytest.raises(ValueError, match=what):
+        list(animate.load(tmp_path / "other.tar"))
+
+
+def test_mp4_shards_decode_to_what_their_encoder_made(sets):
+    clip = next(animate.load(sets["virtual"]))
+    video = recipe_of("mp4").video
+    frames = np.ascontiguousarray(clip["frames"].transpose(0, 2, 3, 1))
+    with tarfile.open(sets["mp4"] / "00000.tar") as tar:
+        stored = tar.extractfile(f"{clip['key']}.mp4").read()
+    assert stored == encode_mp4(frames, fps=video.fps, crf=video.crf, preset=video.preset)

@@ -1,0 +1,191 @@
+"""`animate build --retry-failed`, on a server whose images come back."""
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+
+import pyarrow.parquet as pq
+import pytest
+
+from animate.build import build
+from animate.fetch.process import stop_running
+from animate.place import BuildRefused
+from animate.recipe import BuildRecipe, FetchRecipe, read_recipe
+from animate.shard import build_shard
+from animate.stats import stats
+from animate.ustar import read_samples
+from animate.verify import verify
+from tests.support.serving import Quiet, served
+from tests.support.shard_sets import all_files
+
+DEMO = Path(__file__).parents[2] / "animate" / "demo"
+IMAGES = [(DEMO / f"{name}.jpg").read_bytes() for name in ("cat", "coffee", "rocket")]
+ROWS = 11
+
+
+class Handler(Quiet):
+    """`/7.jpg` is an image, or 503 while 7 is down; `/gone` is 404 for ever."""
+
+    down: ClassVar[set[int]] = set()
+
+    def do_GET(self) -> None:
+        name = self.path.strip("/").removesuffix(".jpg")
+        if not name.isdecimal():
+            self.send_error(404)
+        elif int(name) in self.down:
+            self.send_error(503)
+        else:
+            image = IMAGES[int(name) % len(IMAGES)]
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(image)))
+            self.end_headers()
+            self.wfile.write(image)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with served(Handler) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def recipe(server, tmp_path_factory) -> Iterator[BuildRecipe]:
+    """Eleven good rows in shards of four rows, two takes each, and one address that stays dead."""
+    path = tmp_path_factory.mktemp("list") / "list.csv"
+    lines = [f"photo {i},{server}/{i}.jpg" for i in range(ROWS)] + [f"dead,{server}/gone"]
+    path.write_text("caption,url\n" + "".join(f"{line}\n" for line in lines))
+    recipe = read_recipe(
+        None,
+        [
+            "source.name='urls'",
+            f"source.path={json.dumps(str(path))}",
+            "takes=2",
+            "shards.clips_per_shard=8",
+            "video.format='virtual'",
+        ],
+    )
+    fetch = FetchRecipe(allow_private=True, seconds=5, retries=0, threads=4)
+    yield dataclasses.replace(recipe, source=dataclasses.replace(recipe.source, fetch=fetch))
+    stop_running(fetch)
+
+
+def down(monkeypatch, *rows: int) -> None:
+    monkeypatch.setattr(Handler, "down", set(rows))
+
+
+def clips(out: Path) -> dict[str, dict[str, bytes]]:
+    found = {}
+    for tar in sorted(out.glob("*.tar")):
+        with open(tar, "rb") as file:
+            found.update(read_samples(file))
+    return found
+
+
+def last_rows(out: Path) -> dict[str, str]:
+    """Status of each take: of its row in the last shard that has one."""
+    tables = [pq.read_table(path).to_pylist() for path in sorted(out.glob("*.parquet"))]
+    return {row["key"]: row["status"] for rows in tables for row in rows}
+
+
+def test_failed_addresses_are_tried_again_in_further_shards(recipe, tmp_path, monkeypatch):
+    undisturbed, out = tmp_path / "undisturbed", tmp_path / "out"
+    down(monkeypatch)
+    build(recipe, undisturbed, workers=0)
+
+    down(monkeypatch, 1, 2, 5, 9)
+    first = build(recipe, out, workers=0)
+    assert (first.inputs, first.clips, first.rejected) == (24, 14, {"failed_to_download": 10})
+    before = {path.name: path.read_bytes() for path in out.glob("0*")}
+
+    down(monkeypatch, 5)
+    second = build(recipe, out, workers=0, retry_failed=True)
+    assert second.complete
+    assert (second.inputs, second.clips, second.rejected) == (24, 20, {"failed_to_download": 4})
+    assert second.shards_made == 2  # five rows, four a shard
+    assert {name: (out / name).read_bytes() for name in before} == before
+    assert verify(str(out)) == []
+    assert stats(str(out)).statuses == {"success": 20, "failed_to_download": 4}
+
+    down(monkeypatch)
+    third = build(recipe, out, workers=0, retry_failed=True)
+    assert (third.inputs, third.clips, third.rejected) == (24, 22, {"failed_to_download": 2})
+    assert third.shards_made == 1
+    assert verify(str(out)) == []
+    assert clips(out) == clips(undisturbed)
+    assert last_rows(out) == last_rows(undisturbed)
+    assert json.loads((out / "_animate" / "manifest.json").read_text())["totals"]["inputs"] == 24
+    assert (out / "__len__").read_text() == "22"
+    # Without the option the set stays as it is.
+    assert build(recipe, out, workers=0).shards_made == 0
+
+
+def test_a_retry_that_was_cut_off_goes_on(recipe, tmp_path, monkeypatch):
+    quiet, cut_off = tmp_path / "quiet", tmp_path / "cut_off"
+    for out in (quiet, cut_off):
+        down(monkeypatch, 0, 1, 4, 5, 8, 9)
+        build(recipe, out, workers=0)
+    down(monkeypatch)
+    build(recipe, quiet, workers=0, retry_failed=True)
+
+    def only_the_fourth(plan, *arguments):
+        if plan.index > 3:
+            raise KeyboardInterrupt
+        return build_shard(plan, *arguments)
+
+    with pytest.raises(KeyboardInterrupt):
+        build(recipe, cut_off, workers=0, retry_failed=True, make_shard=only_the_fourth)
+    assert not (cut_off / "__len__").exists()
+    report = build(recipe, cut_off, workers=0, retry_failed=True)  # ends the try, and begins no other
+    assert report.complete
+    assert report.shards_made == 1
+    assert all_files(cut_off) == all_files(quiet)
+
+
+@pytest.mark.parametrize("lost", ["00000", "00003"])
+def test_a_shard_that_is_made_again_takes_the_later_tries_with_it(recipe, tmp_path, monkeypatch, lost):
+    undisturbed, out = tmp_path / "undisturbed", tmp_path / "out"
+    down(monkeypatch)
+    build(recipe, undisturbed, workers=0)
+    for rows in ((0, 1, 5, 9, 10), (5, 9)):  # shards 0 to 2, then 3 and 4
+        down(monkeypatch, *rows)
+        build(recipe, out, workers=0, retry_failed=True)
+    down(monkeypatch)
+    build(recipe, out, workers=0, retry_failed=True)  # shard 5
+    assert clips(out) == clips(undisturbed)
+    (out / f"{lost}_stats.json").unlink()  # as `verify --repair` would
+    report = build(recipe, out, workers=0)
+    assert report.complete
+    assert (report.inputs, sum(report.rejected.values()) + report.clips) == (24, 24)
+    assert verify(str(out)) == []
+    report = build(recipe, out, workers=0, retry_failed=True)
+    assert (report.inputs, report.clips, report.rejected) == (24, 22, {"failed_to_download": 2})
+    assert verify(str(out)) == []
+    assert clips(out) == clips(undisturbed)
+
+
+def test_a_retry_on_ray_is_the_same(recipe, tmp_path, monkeypatch):
+    outs = [tmp_path / "here", tmp_path / "ray"]
+    for workers, out in zip((0, 2), outs, strict=True):
+        down(monkeypatch, 3, 6)
+        build(recipe, out, workers=workers)
+        down(monkeypatch)
+        build(recipe, out, workers=workers, retry_failed=True)
+    assert all_files(outs[0]) == all_files(outs[1])
+
+
+def test_only_downloads_can_be_tried_again(tmp_path):
+    recipe = read_recipe(None, ["source.name='demo'", "source.limit=2", "video.format='virtual'"])
+    build(recipe, tmp_path / "out", workers=0)
+    with pytest.raises(BuildRefused, match="downloaded"):
+        build(recipe, tmp_path / "out", workers=0, retry_failed=True)
+
+
+def test_nothing_left_to_try_is_nothing_to_do(recipe, tmp_path, monkeypatch):
+    down(monkeypatch)
+    limited = dataclasses.replace(recipe, source=dataclasses.replace(recipe.source, limit=3))
+    build(limited, tmp_path / "out", workers=0)
+    report = build(limited, tmp_path / "out", workers=0, retry_failed=True)
+    assert report.complete
+    assert report.shards_made == 0
