@@ -1,8 +1,13 @@
 """The one family of errors that are for whoever typed the command, and not for whoever maintains the code."""
 
+from typing import ClassVar
+
 
 class UserError(ValueError):
     """Something asked for that cannot be done: the message names it, its value, and what would do.
 
-    A program prints the message and ends; any other exception is a bug and keeps its traceback.
+    A program prints the message and ends with `exit_code`; any other exception is a bug and keeps its
+    traceback.
     """
+
+    exit_code: ClassVar[int] = 2

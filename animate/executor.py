@@ -261,10 +261,8 @@ def _ray_cluster(workers: int, address: str | None) -> Iterator[None]:
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     with _sigterm_kept():
         if address is not None:
-            modules = [
-                str(path) for path in (_code_root() / "animate", _code_root() / "recipes") if path.is_dir()
-            ]
-            environment = {"py_modules": modules, "env_vars": {**ONE_THREAD}}
+            package = str(Path(__file__).resolve().parent)
+            environment = {"py_modules": [package], "env_vars": {**ONE_THREAD}}
             try:
                 ray.init(address=address, runtime_env=environment, **quiet)
             except ConnectionError as error:

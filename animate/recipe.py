@@ -7,7 +7,6 @@ import dataclasses
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
@@ -315,15 +314,20 @@ def read_preset(name: str) -> ShotRecipe:
 
 def preset_names() -> list[str]:
     """Names of the shot lists that come with the package."""
-    folder = resources.files("recipes") / "shots"
-    return sorted(file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml"))
+    return sorted(file.stem for file in _shot_lists().glob("*.toml"))
 
 
 def _preset_table(name: Any, where: str) -> dict[str, Any]:
     if name not in preset_names():
         raise RecipeError(f"{where} = {name!r}: must be one of {', '.join(preset_names())}")
-    text = (resources.files("recipes") / "shots" / f"{name}.toml").read_text(encoding="utf-8")
-    return tomllib.loads(text)
+    return tomllib.loads((_shot_lists() / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+def _shot_lists() -> Path:
+    """recipes/shots: inside the installed package, and beside the package in a checkout."""
+    package = Path(__file__).parent
+    installed = package / "recipes" / "shots"
+    return installed if installed.is_dir() else package.parent / "recipes" / "shots"
 
 
 def _at_least(name: str, value: float, least: float) -> None:

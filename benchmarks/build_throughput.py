@@ -222,7 +222,7 @@ def _whole_command(photographs: list[Path], folder: Path) -> list[dict[str, Any]
     for workers in (0, 2):
         out = folder / f"command{workers}"
         command = [
-            sys.executable, "-c", "from cli.animate import main; main()", "build",
+            sys.executable, "-c", "from cli.animate.main import main; main()", "build",
             "--src", str(photographs[0].parent), "--out", str(out), "--format", "frames",
             "--workers", str(workers), "--set", f"shards.clips_per_shard={max(1, len(photographs) // 8)}",
         ]  # fmt: skip

@@ -83,7 +83,14 @@ def main() -> None:
             )
             ours = timed(
                 [
-                    *(sys.executable, "-c", "from cli.animate import main; main()", "build", "--src", "cc3m"),
+                    *(
+                        sys.executable,
+                        "-c",
+                        "from cli.animate.main import main; main()",
+                        "build",
+                        "--src",
+                        "cc3m",
+                    ),
                     *("--urls", str(path), "--out", f"{folder}/shards", "--allow-private", "--workers", "0"),
                     *("--set", f"source.fetch.threads={THREADS}"),
                 ]

@@ -70,6 +70,11 @@ def unit(path: Path) -> str:
     return path.relative_to(ROOT).parts[1].removesuffix(".py")
 
 
+def dotted(path: Path) -> str:
+    """`cli/animate/plan.py` as `cli.animate.plan`."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
 def imported(path: Path) -> Iterator[tuple[str, str]]:
     """(module, name) for each import anywhere in the file, but for those that only type checkers read."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -146,10 +151,10 @@ def loaded_after(code: str) -> set[str]:
     return set(json.loads(run.stdout.splitlines()[-1]))
 
 
-@pytest.mark.parametrize("path", files("cli"), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", files("cli"), ids=lambda path: str(path.relative_to(ROOT)))
 def test_help_loads_nothing_heavy(path):
     heavy = {"torch", "ray", "kornia", "cv2", "numpy", "pyarrow", "av", "PIL", "webdataset", "open_clip"}
-    assert loaded_after(f"import cli.{path.stem}") & heavy == set()
+    assert loaded_after(f"import {dotted(path)}") & heavy == set()
 
 
 @pytest.mark.parametrize("format", ["mp4", "frames", "virtual"])
@@ -181,7 +186,7 @@ else:
 def test_the_command_line_refuses_data_that_is_not_there_without_torch(tmp_path):
     code = f"""
 import sys
-from cli.retrieval import main
+from cli.retrieval.main import main
 sys.argv = ["retrieval", "check", "recipes/demo.toml", "--set", "data.shards=['{tmp_path}/none.tar']"]
 try:
     main()

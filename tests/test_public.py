@@ -3,7 +3,7 @@
 import typer.main
 
 import animate
-from cli.animate import app
+from cli.animate.main import app
 
 PUBLIC_NAMES = [
     "BuildRecipe",

@@ -13,7 +13,7 @@ import pytest
 import typer.main
 
 from animate.recipe import BuildRecipe, read_recipe
-from cli.animate import app
+from cli.animate.main import app
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -36,7 +36,7 @@ def folder(tmp_path, monkeypatch) -> Path:
     """A working folder with photographs of the user's, where `animate` and `python` are this project's."""
     programs = tmp_path / "bin"
     programs.mkdir()
-    for name, call in {"python": "", "animate": " -c 'from cli.animate import main; main()'"}.items():
+    for name, call in {"python": "", "animate": " -c 'from cli.animate.main import main; main()'"}.items():
         (programs / name).write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)}{call} "$@"\n')
         (programs / name).chmod(stat.S_IRWXU)
     monkeypatch.setenv("PATH", os.pathsep.join((str(programs), os.environ["PATH"])))

@@ -1,7 +1,9 @@
 """What can be wrong with data, said to whoever named it: the command line ends with these messages."""
 
+from animate import UserError
 
-class DataError(ValueError):
+
+class DataError(UserError):
     """Data that cannot be used as asked: a list that is not the official one, a table without captions, …"""
 
 

@@ -10,10 +10,10 @@ from rich.console import Console
 
 from animate.build import BuildReport, Progress, ShardFailure
 from animate.recipe import BuildRecipe
-from cli import animate as cli
-from cli.animate_options import parse_seconds
-from cli.animate_progress import BuildProgress
-from cli.animate_report import _size
+from cli.animate import main as cli
+from cli.animate.options import parse_seconds
+from cli.animate.progress import BuildProgress
+from cli.animate.report import _size
 
 #: The module; the package's name `build` is its function.
 build_module = importlib.import_module("animate.build")
@@ -199,7 +199,7 @@ def test_sizes_are_decimal(size, text):
 def progress_text(states: list[Progress], *, terminal: bool, monkeypatch) -> str:
     """What the progress shows of builds' states, one every 60 seconds."""
     clock = iter(range(0, 6000, 60))
-    monkeypatch.setattr("cli.animate_progress.time.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("cli.animate.progress.time.monotonic", lambda: float(next(clock)))
     screen = io.StringIO()
     with BuildProgress(Console(file=screen, force_terminal=terminal, width=120)) as progress:
         for state in states:

@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from animate import load
+from animate import UserError, load
 from animate.build import build
 from animate.materialize import materialize
 from animate.render import NoDevice
 from animate.verify import verify
-from cli.animate import _is_the_users
 from tests.support.shard_sets import all_files, build_set, recipe_of
 
 
@@ -38,5 +37,5 @@ def test_a_device_that_is_not_there_is_refused_before_anything_is_planned(tmp_pa
         pytest.skip("this machine has one")
     with pytest.raises(NoDevice, match=device) as refusal:
         build(recipe_of("frames"), tmp_path / "out", workers=0, device=device)
-    assert _is_the_users(refusal.value)
+    assert isinstance(refusal.value, UserError)
     assert not (tmp_path / "out").exists()

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from animate.doctor import LIBRARIES, examine, pillow_flavour
-from cli import animate as cli
+from cli.animate import main as cli
 
 
 def test_a_whole_installation_misses_nothing():

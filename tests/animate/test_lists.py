@@ -18,7 +18,7 @@ from tests.support.serving import served
 
 ROOT = Path(__file__).parents[2]
 FLICKR = ROOT.parent / "shared" / "data" / "flickr8k-native"
-ANIMATE = (sys.executable, "-c", "from cli.animate import main; main()")
+ANIMATE = (sys.executable, "-c", "from cli.animate.main import main; main()")
 SMALL = ("--size", "64", "--frames", "2", "--set", "shards.clips_per_shard=16", "--workers", "0")
 LIMITS = ("--set", "source.fetch.seconds=1.5", "--set", "source.fetch.retries=0")
 

@@ -22,7 +22,7 @@ from animate.recipe import read_recipe
 
 ROOT = Path(__file__).parents[2]
 FLICKR = ROOT.parent / "shared" / "data" / "flickr8k-native"
-ANIMATE = (sys.executable, "-c", "from cli.animate import main; main()")
+ANIMATE = (sys.executable, "-c", "from cli.animate.main import main; main()")
 #: Small clips, many shards: what is tested does not depend on pixels.
 SMALL = ("--size", "64", "--frames", "4", "--takes", "2", "--set", "shards.clips_per_shard=6")
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from cli.retrieval import app, main
+from cli.retrieval.main import app, main
 from retrieval.checkpoint import read_info
 from retrieval.launch import launch
 from tests.support.clips import write_clip

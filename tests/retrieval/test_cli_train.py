@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cli import retrieval
+from cli.retrieval.main import main
 
 DEMO = Path(__file__).parents[2] / "recipes" / "demo.toml"
 
@@ -44,7 +44,7 @@ def call(monkeypatch, folder: Path, *arguments: str) -> int:
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "argv", ["retrieval", *arguments])
     with pytest.raises(SystemExit) as ended:
-        retrieval.main()
+        main()
     return int(ended.value.code or 0)
 
 

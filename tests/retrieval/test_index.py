@@ -12,8 +12,8 @@ import pytest
 import torch
 from rich.console import Console
 
-from cli.retrieval_progress import VideoProgress
-from cli.retrieval_search import clock
+from cli.retrieval.progress import VideoProgress
+from cli.retrieval.search import clock
 from retrieval.checkpoint import load_checkpoint
 from retrieval.compute import Compute
 from retrieval.datasets import DataError, Fitted, FrameReader, open_dataset

@@ -180,7 +180,7 @@ def test_wrong_keys_and_missing_files_are_refused_before_torch_is_loaded(
     """Torch alone takes longer to load than an answer may."""
     path = recipe_file(tmp_path, **tables) if tables else ""
     script = (
-        "import sys\nfrom cli.retrieval import main\n"
+        "import sys\nfrom cli.retrieval.main import main\n"
         "try:\n    main()\nfinally:\n"
         "    slow = {'torch', 'open_clip', 'faiss', 'ray', 'torchvision'} & set(sys.modules)\n"
         "    print('LOADED', *sorted(slow))\n"

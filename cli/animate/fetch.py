@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli.animate_options import AllowPrivate, Recipe, Root, Set, Urls, source_overrides
+from .options import AllowPrivate, Recipe, Root, Set, Urls, source_overrides
 
 
 def fetch(

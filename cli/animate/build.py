@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli.animate_options import (
+from .options import (
     Address,
     AllowPrivate,
     Device,
@@ -21,7 +21,7 @@ from cli.animate_options import (
     parse_seconds,
     source_overrides,
 )
-from cli.animate_report import run_shown
+from .report import run_shown
 
 
 def build(

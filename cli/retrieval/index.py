@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.retrieval_eval import MODEL_HELP
+from .eval import MODEL_HELP
 
 
 def index(
@@ -54,8 +54,9 @@ def index(
         _report(remove_from_gallery(out, patterns, gone=remove_gone), out)
         return
 
-    from cli.retrieval_progress import VideoProgress
     from retrieval.reference import find_model
+
+    from .progress import VideoProgress
 
     found = find_model(model, set_ or ())
 

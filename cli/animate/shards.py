@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from cli.animate_options import Address, Device, Overwrite, TimeLimit, Workers, parse_seconds
-from cli.animate_report import run_shown
+from .options import Address, Device, Overwrite, TimeLimit, Workers, parse_seconds
+from .report import run_shown
 
 
 def verify(

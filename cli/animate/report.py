@@ -15,7 +15,7 @@ def run_shown(run: "Callable[[Callable[[Progress], None]], BuildReport]") -> Non
 
     Ends the program with 1 if the shard set is not complete, with 130 after Ctrl-C.
     """
-    from cli.animate_progress import BuildProgress
+    from .progress import BuildProgress
 
     with BuildProgress() as progress:
         try:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.animate_options import Recipe, Root, Set, Src, Urls, source_overrides
+from .options import Recipe, Root, Set, Src, Urls, source_overrides
 
 if TYPE_CHECKING:
     from animate.estimate import Guess

@@ -1,0 +1,1 @@
+"""`animate`: a file a command; `main.py` gathers them."""

@@ -1,0 +1,27 @@
+"""`animate`: captioned stills in, video-text shards out. Registers the commands and says how a program ends.
+
+Each command lives in a file of its own beside this one and imports what it needs when it is called, so that
+`animate --help` answers at once.
+"""
+
+from ..program import new_app, run
+from .build import build
+from .doctor import doctor
+from .fetch import fetch
+from .plan import plan
+from .preview import preview
+from .shards import materialize, verify
+from .sources import sources
+from .stats import stats
+
+#: Every command, in the order of `--help`; a function's name is the command's.
+COMMANDS = (build, plan, verify, stats, materialize, preview, sources, fetch, doctor)
+
+app = new_app("animate", "Film captioned stills with a virtual camera into sharded video-text data.")
+for command in COMMANDS:
+    app.command()(command)
+
+
+def main() -> None:
+    """Run `animate`; see `run` for the exit codes."""
+    run(app)

@@ -1,0 +1,38 @@
+"""How a program starts and ends, the same for both."""
+
+import signal
+import sys
+
+import typer
+
+
+def new_app(name: str, summary: str) -> typer.Typer:
+    """A program without commands yet; alone, it prints its help."""
+    app = typer.Typer(
+        name=name,
+        help=summary,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    app.callback()(_commands)
+    return app
+
+
+def run(app: typer.Typer) -> None:
+    """Run the command line. Exit codes: 0 done, 1 not all done, 2 cannot be meant, 130 stopped."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch system's stop is as clean as Ctrl-C
+    try:
+        app()
+    except ValueError as error:
+        from animate.errors import UserError
+
+        if not isinstance(error, UserError):
+            raise
+        print(f"{app.info.name}: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+def _commands() -> None:
+    """Keeps the command's name part of the line even while there is one command."""

@@ -1,0 +1,1 @@
+"""`retrieval`: a file a command; `main.py` gathers them."""

@@ -1,1 +1,0 @@
-"""The recipes and shot lists that come with the packages, as data files."""
