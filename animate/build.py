@@ -18,9 +18,11 @@ from pathlib import Path
 
 from animate import executor
 from animate.data import ShardPlan, ShardRecord
-from animate.duplicates import repeated_stills, without_stills
-from animate.place import ATTEMPTS, BuildRefused, Place
-from animate.plan import (
+from animate.recipe import BuildRecipe
+from animate.render import check_device
+from animate.shard import build_shard
+from animate.shards.place import ATTEMPTS, BuildRefused, Place
+from animate.shards.plan import (
     LENGTH,
     MANIFEST,
     SHARD_SUFFIXES,
@@ -31,12 +33,10 @@ from animate.plan import (
     open_plan,
     totals,
 )
-from animate.recipe import BuildRecipe
-from animate.render import check_device
-from animate.retry import plan_again, without_overtaken
-from animate.shard import build_shard
+from animate.shards.repeated_stills import repeated_stills, without_stills
+from animate.shards.retry import plan_again, without_overtaken
+from animate.shards.write import read_stats
 from animate.sources import open_source
-from animate.writers import read_stats
 
 log = logging.getLogger(__name__)
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from animate.data import Clip, Part, Rejected, Sample
-from animate.plan import cut
 from animate.recipe import BuildRecipe, Format
 from animate.shard import film_groups
+from animate.shards.plan import cut
+from animate.shards.write import flat_json
 from animate.sources import open_source, read_part
-from animate.writers import flat_json
 
 #: Probed samples, and the runs of neighbours that they come in, spread evenly over the corpus.
 PROBES, RUNS = 50, 5

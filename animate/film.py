@@ -17,12 +17,12 @@ from jaxtyping import UInt8
 from animate.camera import View, source_scale, union_area, view_areas, view_corners
 from animate.codec import UndecodableImage, decode_still, still_size
 from animate.data import Clip, Rejected, Sample, Take, take_rng
+from animate.formats import WRITERS
 from animate.recipe import BuildRecipe, SourceRecipe, VideoRecipe
 from animate.render import Job, render_jobs
 from animate.render.prefilter import level_of
 from animate.saliency import salient_point
 from animate.shot import Film, Layer, StillTooSmall, describe, draw_film
-from animate.writers import WRITERS
 
 Frames = UInt8[np.ndarray, "t h w 3"]
 

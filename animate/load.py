@@ -11,13 +11,13 @@ from jaxtyping import UInt8
 
 from animate.data import Rejected, Sample, Take
 from animate.film import Still, film, replay, replay_source
-from animate.place import Place
-from animate.plan import read_plan
+from animate.formats import stored_frames
 from animate.recipe import BuildRecipe
+from animate.shards.place import Place
+from animate.shards.plan import read_plan
+from animate.shards.ustar import read_samples
 from animate.sources.paths import expand_braces, is_url
 from animate.strict_toml import from_table
-from animate.ustar import read_samples
-from animate.writers import stored_frames
 
 
 class LoadedClip(TypedDict):

@@ -14,13 +14,14 @@ from animate.build import BuildReport, Progress, open_shard_set, run_plan
 from animate.codec import UndecodableImage
 from animate.data import Clip, Rejected, ShardPlan, ShardRecord
 from animate.film import replay
-from animate.place import BuildRefused, Place
-from animate.plan import MANIFEST, PLAN, Plan, open_plan, read_plan
+from animate.formats import WRITERS
 from animate.recipe import BuildRecipe, Format
 from animate.render import check_device
-from animate.stored import rejection, stored_rows
+from animate.shards.place import BuildRefused, Place
+from animate.shards.plan import MANIFEST, PLAN, Plan, open_plan, read_plan
+from animate.shards.read import rejection, stored_rows
+from animate.shards.write import ShardWriter
 from animate.strict_toml import from_table
-from animate.writers import WRITERS, ShardWriter
 
 
 def materialize(

@@ -9,8 +9,8 @@ from animate.data import Clip, Rejected, Sample, ShardPlan, ShardRecord, Take
 from animate.film import Scene, Still, develop, reject, stage
 from animate.recipe import BuildRecipe
 from animate.render import render_jobs
+from animate.shards.write import ShardWriter
 from animate.sources import read_part
-from animate.writers import ShardWriter
 
 #: Clips that a GPU renders at once; the CPU takes one after the other, which keeps memory small.
 GPU_BATCH = 32

@@ -125,8 +125,8 @@ class _Ours:
         self.overrides = (*_preset(preset), f'video.format="{form}"', "shards.clips_per_shard=100000")
 
     def __call__(self, photographs: Sequence[Path], tar: Path) -> None:
-        from animate.plan import cut
         from animate.shard import build_shard
+        from animate.shards.plan import cut
         from animate.sources import open_source
 
         recipe = recipe_for(photographs[0].parent, *self.overrides, f"source.limit={len(photographs)}")

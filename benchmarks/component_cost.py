@@ -26,11 +26,11 @@ from animate.camera import View
 from animate.codec import decode_jpeg
 from animate.components import COMPONENTS
 from animate.data import Take, take_rng
+from animate.formats import WRITERS
 from animate.recipe import EditRecipe, ShotKind, ShotRecipe, VideoRecipe
 from animate.render import render
 from animate.saliency import salient_point
 from animate.shot import Layer, draw_film
-from animate.writers import WRITERS
 from benchmarks import measure
 from benchmarks.measure import Spread
 

@@ -18,8 +18,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from animate.plan import cut
 from animate.shard import build_shard
+from animate.shards.plan import cut
 from animate.sources import open_source
 from benchmarks import measure
 from benchmarks.corpus import lay_out, recipe_for

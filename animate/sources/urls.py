@@ -14,11 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from animate.data import Part, Rejected, Sample
-from animate.fetch.part import TRIPLE, checked_rows, image_places, outcome, scratch_folder, write_job
-from animate.fetch.process import DownloadFailed, running, stop_running
 from animate.recipe import FetchRecipe, SourceRecipe
 from animate.sources.captions import caption_texts
 from animate.sources.columns import CAPTION_NAMES, URL_NAMES, carried, first_named
+from animate.sources.download.part import (
+    TRIPLE,
+    checked_rows,
+    image_places,
+    outcome,
+    scratch_folder,
+    write_job,
+)
+from animate.sources.download.process import DownloadFailed, running, stop_running
 from animate.sources.errors import SourceError
 from animate.sources.listing import LISTING, Listed, Row, freeze_rows, listed_rows
 from animate.sources.paths import find_files, identity

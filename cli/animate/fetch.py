@@ -22,8 +22,8 @@ def fetch(
     allow_private: AllowPrivate = False,
 ) -> None:
     """Download the images of a list into img2dataset's tars; run again to go on after any interruption."""
-    from animate.fetch.fetch import FAILED
-    from animate.fetch.fetch import fetch as run_fetch
+    from animate.fetch import FAILED
+    from animate.fetch import fetch as run_fetch
     from animate.recipe import read_recipe
 
     private = ["source.fetch.allow_private=true"] if allow_private else []

@@ -17,7 +17,7 @@ def verify(
     workers: Annotated[int, typer.Option(min=0, help="Ray workers; 0 works in this process.")] = 0,
 ) -> None:
     """Read every shard again and list whatever is wrong with it."""
-    from animate import verify as verification
+    from animate.shards import verify as verification
 
     faults = (verification.repair if repair else verification.verify)(shards, workers=workers)
     for fault in faults:

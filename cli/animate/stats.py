@@ -14,7 +14,7 @@ def stats(
 
     import numpy as np
 
-    from animate import stats as counting
+    from animate.shards import stats as counting
     from animate.strict_toml import RecipeError
 
     try:

@@ -10,9 +10,9 @@ import pytest
 from animate import sources
 from animate.build import BuildReport, build, open_shard_set
 from animate.data import Part, ShardPlan, ShardRecord
-from animate.place import BuildRefused, Place
-from animate.plan import Plan, cut, read_plan
 from animate.recipe import BuildRecipe, EditRecipe, ShardsRecipe, SourceRecipe, VideoRecipe
+from animate.shards.place import BuildRefused, Place
+from animate.shards.plan import Plan, cut, read_plan
 
 #: The module; the package's name `build` is its function.
 build_module = importlib.import_module("animate.build")

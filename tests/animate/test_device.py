@@ -8,7 +8,7 @@ from animate import UserError, load
 from animate.build import build
 from animate.materialize import materialize
 from animate.render import NoDevice
-from animate.verify import verify
+from animate.shards.verify import verify
 from tests.support.shard_sets import all_files, build_set, recipe_of
 
 

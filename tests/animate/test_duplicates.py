@@ -8,12 +8,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from animate.build import build
-from animate.duplicates import repeated_stills, without_stills
-from animate.place import Place
-from animate.plan import read_plan
 from animate.recipe import BuildRecipe, FilterRecipe, SourceRecipe, read_recipe
+from animate.shards.place import Place
+from animate.shards.plan import read_plan
+from animate.shards.repeated_stills import repeated_stills, without_stills
+from animate.shards.verify import verify
 from animate.sources import SourceError, open_source
-from animate.verify import verify
 from tests.support.shard_sets import all_files
 
 DEMO = Path(__file__).parents[2] / "animate" / "demo"

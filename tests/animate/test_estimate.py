@@ -10,7 +10,7 @@ from animate.build import build
 from animate.codec import decode_still
 from animate.estimate import Guess, estimate, mean, share
 from animate.recipe import SourceRecipe, read_recipe
-from animate.stats import NoShards, plot, stats
+from animate.shards.stats import NoShards, plot, stats
 
 SMALL = ["video.size=64", "video.num_frames=4", "takes=2", "source.name=demo"]
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from animate.data import Rejected, Sample
+from animate.fetch import fetch as run_fetch
 from animate.fetch import process
-from animate.fetch.fetch import fetch as run_fetch
-from animate.fetch.guard import GuardedOpener, Refused, is_public
-from animate.fetch.process import stop_running
 from animate.recipe import FetchRecipe, SourceRecipe
 from animate.sources import SourceError, open_source, read_part
+from animate.sources.download.guard import GuardedOpener, Refused, is_public
+from animate.sources.download.process import stop_running
 from tests.support.serving import Quiet, served
 
 DEMO = Path(__file__).parents[2] / "animate" / "demo"
@@ -151,7 +151,7 @@ def test_a_private_address_is_refused_and_so_is_a_redirect_to_one(server, monkey
     with pytest.raises(Refused, match=r"\[blocked_address\].*127\.0\.0\.1"):
         get(f"{server}/ok.jpg", allow_private=False)
     # As if the server stood on the internet: only its own address counts as public.
-    monkeypatch.setattr("animate.fetch.guard.is_public", lambda address: address == "127.0.0.1")
+    monkeypatch.setattr("animate.sources.download.guard.is_public", lambda address: address == "127.0.0.1")
     assert get(f"{server}/ok.jpg", allow_private=False) == IMAGE
     with pytest.raises(Refused, match=r"\[blocked_address\] 10\.0\.0\.1"):
         get(f"{server}/to_private", allow_private=False)
@@ -276,7 +276,7 @@ def test_fetching_alone_checks_goes_on_and_tries_again(server, fetch, tmp_path, 
     names = ["1.jpg", "410", "noai", "2.jpg", "500"]
     path.write_text("caption,url\n" + "".join(f"c {name},{server}/{name}\n" for name in names))
     source = SourceRecipe(name="urls", path=str(path), fetch=fetch)
-    monkeypatch.setattr("animate.fetch.fetch.KEYS_A_PART", 2)
+    monkeypatch.setattr("animate.fetch.KEYS_A_PART", 2)
     report = run_fetch(source, str(out))
     assert report.statuses == {"success": 2, "failed_to_download": 2, "opted_out": 1}
     assert report.parts == 3

@@ -8,8 +8,8 @@ from animate import materialize as module
 from animate.build import build
 from animate.codec import encode_jpeg
 from animate.materialize import materialize
-from animate.place import BuildRefused, Place
-from animate.verify import verify
+from animate.shards.place import BuildRefused, Place
+from animate.shards.verify import verify
 from tests.support.shard_sets import all_files, build_set, recipe_of
 
 

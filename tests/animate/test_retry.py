@@ -10,13 +10,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from animate.build import build
-from animate.fetch.process import stop_running
-from animate.place import BuildRefused
 from animate.recipe import BuildRecipe, FetchRecipe, read_recipe
 from animate.shard import build_shard
-from animate.stats import stats
-from animate.ustar import read_samples
-from animate.verify import verify
+from animate.shards.place import BuildRefused
+from animate.shards.stats import stats
+from animate.shards.ustar import read_samples
+from animate.shards.verify import verify
+from animate.sources.download.process import stop_running
 from tests.support.serving import Quiet, served
 from tests.support.shard_sets import all_files
 

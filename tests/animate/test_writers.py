@@ -16,11 +16,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from animate import ustar, writers
 from animate.codec import decode_jpeg, decode_mp4
 from animate.data import Clip, Rejected, Take
+from animate.formats import WRITERS
 from animate.recipe import VideoRecipe
-from animate.writers import COLUMNS, WRITERS, ShardWriter, flat_json, read_stats
+from animate.shards import ustar
+from animate.shards import write as writing
+from animate.shards.write import COLUMNS, ShardWriter, flat_json, read_stats
 
 FILES = ("00007.tar", "00007.parquet", "00007_stats.json")
 
@@ -224,7 +226,7 @@ def test_cut_off_while_files_appear_no_marker_vouches_for_a_mixture(tmp_path, mo
             raise KeyboardInterrupt
         rename(source, target)
 
-    monkeypatch.setattr(writers.os, "replace", cut_off)
+    monkeypatch.setattr(writing.os, "replace", cut_off)
     with pytest.raises(KeyboardInterrupt):
         write(tmp_path, clip("new"))
     assert read_stats(tmp_path, "00007") is None

@@ -44,11 +44,11 @@ class DownloadProcess:
     def __init__(self, fetch: FetchRecipe):
         self.fetch = fetch
         self._log = tempfile.TemporaryFile()  # noqa: SIM115
-        package = str(Path(__file__).parents[2])
+        package = str(Path(__file__).parents[3])
         paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
         config = dataclasses.asdict(fetch)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "animate.fetch.downloader", json.dumps(config)],
+            [sys.executable, "-m", "animate.sources.download.downloader", json.dumps(config)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

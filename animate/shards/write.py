@@ -10,29 +10,22 @@ import hashlib
 import itertools
 import json
 import os
-import re
 import secrets
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from jaxtyping import UInt8
 
-from animate import tally, ustar
-from animate.codec import decode_jpeg, decode_mp4, encode_jpeg, encode_mp4
+from animate import tally
 from animate.data import Clip, Rejected, ShardRecord, Take
-from animate.place import ATTEMPTS, Place
-from animate.recipe import Format, VideoRecipe
-
-Frame = UInt8[np.ndarray, "h w 3"]
-Frames = UInt8[np.ndarray, "t h w 3"]
+from animate.shards import ustar
+from animate.shards.place import ATTEMPTS, Place
 
 #: Suffixes of a shard's files, in the order in which they appear. The last is the marker.
 TAR, PARQUET, STATS = ".tar", ".parquet", "_stats.json"
@@ -62,59 +55,6 @@ COLUMNS: Mapping[str, pa.DataType] = {
 
 #: JSON values that no column holds though they are text: a whole film, replayable.
 _NOT_COLUMNS = frozenset({"shot"})
-
-_FRAME = re.compile(r"\d+\.jpg")
-
-
-def _mp4_members(image: bytes, frames: Frames | None, video: VideoRecipe) -> dict[str, bytes]:
-    """The clip, and its middle frame as poster: clips may begin in black."""
-    assert frames is not None
-    return {
-        "jpg": encode_jpeg(frames[len(frames) // 2], video.jpeg_quality),
-        "mp4": encode_mp4(frames, fps=video.fps, crf=video.crf, preset=video.preset),
-    }
-
-
-def _frames_members(image: bytes, frames: Frames | None, video: VideoRecipe) -> dict[str, bytes]:
-    assert frames is not None
-    members: dict[str, bytes] = {}
-    encoded = b""
-    for number, frame in enumerate(frames):
-        if number == 0 or not _equal(frame, frames[number - 1]):
-            encoded = encode_jpeg(frame, video.jpeg_quality)
-        members[frame_suffix(number, len(frames))] = encoded
-    return members
-
-
-def _equal(frame: Frame, other: Frame) -> bool:
-    """Whether two frames are the same; two that differ mostly do so in a few rows already."""
-    return np.array_equal(frame[::32], other[::32]) and np.array_equal(frame, other)
-
-
-def _virtual_members(image: bytes, frames: Frames | None, video: VideoRecipe) -> dict[str, bytes]:
-    """The still's own bytes, whatever image format they are: readers look at them, not at the name."""
-    return {"jpg": image}
-
-
-#: Format -> (bytes of the still, frames or None for virtual, how to store them) to media members by suffix.
-WRITERS: dict[Format, Callable[[bytes, Frames | None, VideoRecipe], dict[str, bytes]]] = {
-    "mp4": _mp4_members,
-    "frames": _frames_members,
-    "virtual": _virtual_members,
-}
-
-
-def frame_suffix(number: int, num_frames: int) -> str:
-    """Suffix of a frame's member, with as many digits as keep the members in order: `00.jpg`, `01.jpg`, …"""
-    return f"{number:0{max(2, len(str(num_frames - 1)))}d}.jpg"
-
-
-def stored_frames(members: Mapping[str, bytes]) -> Frames | None:
-    """The frames that a clip's members hold; None for a virtual clip. `ValueError` if they do not decode."""
-    if "mp4" in members:
-        return decode_mp4(members["mp4"])
-    names = sorted(suffix for suffix in members if _FRAME.fullmatch(suffix))
-    return np.stack([decode_jpeg(members[name]) for name in names]) if names else None
 
 
 def flat_json(record: Mapping[str, Any]) -> bytes:

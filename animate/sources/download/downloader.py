@@ -1,8 +1,8 @@
 """The process that downloads: img2dataset's Downloader behind the guarded opener, one job a line.
 
-Run as `python -m animate.fetch.downloader CONFIG`. img2dataset takes 6 seconds and 700 MB to import (torch
-among them), so it lives here, once for many jobs, and the filming process stays small; and what hangs in it
-can be killed. It ends when its standard input does.
+Run as `python -m animate.sources.download.downloader CONFIG`. img2dataset takes 6 seconds and 700 MB to
+import (torch among them), so it lives here, once for many jobs, and the filming process stays small; and what
+hangs in it can be killed. It ends when its standard input does.
 """
 
 import json
@@ -22,7 +22,7 @@ def main(config: dict) -> None:
     from img2dataset.resizer import Resizer
     from img2dataset.writer import WebDatasetSampleWriter
 
-    from animate.fetch.guard import GuardedOpener
+    from animate.sources.download.guard import GuardedOpener
 
     urllib.request.install_opener(
         GuardedOpener(

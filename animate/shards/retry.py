@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from animate.data import Part, ShardPlan
-from animate.place import OURS, BuildRefused, Place
-from animate.plan import SHARD_SUFFIXES, Plan, cut, frozen_folder, write_plan
+from animate.shards.place import OURS, BuildRefused, Place
+from animate.shards.plan import SHARD_SUFFIXES, Plan, cut, frozen_folder, write_plan
 
 #: Statuses that another try may mend; an opt-out or a blocked address it does not.
 MENDABLE = ("failed_to_download", "download_timed_out")

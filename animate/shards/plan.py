@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from animate.data import Part, ShardPlan, ShardRecord
-from animate.place import ATTEMPTS, OURS, BuildRefused, Place
+from animate.shards.place import ATTEMPTS, OURS, BuildRefused, Place
 from animate.strict_toml import differences
 
 PLAN = f"{OURS}/plan.json"

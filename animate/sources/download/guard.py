@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from animate.fetch.robots import Robots
+from animate.sources.download.robots import Robots
 
 _CHUNK = 1 << 16
 #: Where IPv4 addresses are written inside IPv6 ones by translators.

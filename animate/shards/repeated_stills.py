@@ -12,11 +12,11 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from animate.data import Clip, ShardRecord
-from animate.place import Place
-from animate.plan import Plan
+from animate.shards.place import Place
+from animate.shards.plan import Plan
+from animate.shards.read import rejection, stored_rows
+from animate.shards.write import PARQUET, SUCCESS, ShardWriter
 from animate.sources.keys import SeenKeys
-from animate.stored import rejection, stored_rows
-from animate.writers import PARQUET, SUCCESS, ShardWriter
 
 STATUS = "duplicate_image"
 

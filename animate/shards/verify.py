@@ -19,13 +19,14 @@ from animate import executor
 from animate.codec import declared_frames, decode_jpeg, decode_still
 from animate.data import ShardPlan, ShardRecord
 from animate.film import replay_source
-from animate.place import ATTEMPTS, BuildRefused, Place
-from animate.plan import LENGTH, MANIFEST, PLAN, SHARD_SUFFIXES, Plan, read_plan, totals
+from animate.formats import media_suffixes, stored_frames
 from animate.recipe import BuildRecipe, VideoRecipe
+from animate.shards.place import ATTEMPTS, BuildRefused, Place
+from animate.shards.plan import LENGTH, MANIFEST, PLAN, SHARD_SUFFIXES, Plan, read_plan, totals
+from animate.shards.ustar import read_samples
+from animate.shards.write import COLUMNS, PARQUET, STATS, SUCCESS, TAR
 from animate.shot import Film
 from animate.strict_toml import from_table
-from animate.ustar import read_samples
-from animate.writers import COLUMNS, PARQUET, STATS, SUCCESS, TAR, frame_suffix, stored_frames
 
 #: What a JSON value may be: flat, so that table readers take it.
 _FLAT = (str, int, float, bool, list)
@@ -186,7 +187,7 @@ class _Shard:
 
     def _clip_faults(self, key: str, members: Mapping[str, bytes]) -> Iterator[str]:
         video = self.recipe.video
-        expected = ["json", "txt", *_media(video)]
+        expected = ["json", "txt", *media_suffixes(video)]
         if sorted(members) != sorted(expected):
             yield f"members are {', '.join(sorted(members))} and not {', '.join(sorted(expected))}"
             return
@@ -294,12 +295,6 @@ def _merge_types(known: dict[str, str], types: Mapping[str, str]) -> Iterator[st
             known[name] = kind
         elif kind not in (known[name], _MISSING):
             yield f"json {name!r} is {kind}, and {known[name]} before"
-
-
-def _media(video: VideoRecipe) -> list[str]:
-    if video.format == "frames":
-        return [frame_suffix(number, video.num_frames) for number in range(video.num_frames)]
-    return ["jpg", "mp4"] if video.format == "mp4" else ["jpg"]
 
 
 def _media_faults(

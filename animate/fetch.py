@@ -18,11 +18,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from animate.fetch.part import KEYS_A_PART, TRIPLE, checked_rows, image_places, outcome, write_job
-from animate.fetch.process import DownloadFailed, running, stop_running
 from animate.recipe import SourceRecipe
-from animate.retry import MENDABLE
+from animate.shards.retry import MENDABLE
 from animate.sources import SourceError, open_source
+from animate.sources.download.part import KEYS_A_PART, TRIPLE, checked_rows, image_places, outcome, write_job
+from animate.sources.download.process import DownloadFailed, running, stop_running
 
 FAILED = "failed.parquet"
 IDENTITY = "_fetch.json"

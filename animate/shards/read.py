@@ -7,10 +7,10 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from animate.data import Clip, Rejected, Take
-from animate.place import Place
+from animate.shards.place import Place
+from animate.shards.ustar import read_samples
+from animate.shards.write import COLUMNS, PARQUET, SUCCESS, TAR
 from animate.sources.columns import CLIP_NAMES
-from animate.ustar import read_samples
-from animate.writers import COLUMNS, PARQUET, SUCCESS, TAR
 
 
 def stored_rows(place: Place, name: str) -> Iterator[tuple[Take, Clip | Rejected]]:

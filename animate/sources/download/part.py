@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from animate.fetch.process import DownloadFailed, Job
+from animate.sources.download.process import DownloadFailed, Job
 from animate.sources.tars import BrokenTar, scan
 
 #: img2dataset numbers the rows of part n from n times this (a power of ten): the most that a part may have.

@@ -15,8 +15,8 @@ from jaxtyping import UInt8
 
 from animate.codec import encode_png
 from animate.errors import UserError
-from animate.place import Place
-from animate.plan import read_plan
+from animate.shards.place import Place
+from animate.shards.plan import read_plan
 
 #: Of so many clips, evenly over the shards, the camera is looked at: it stands in the tars alone.
 CLIPS_LOOKED_AT = 2000

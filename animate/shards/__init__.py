@@ -1,0 +1,1 @@
+"""A shard set on disk or behind an address: all that knows its files, how they are written and read again."""
