@@ -1,19 +1,21 @@
 """Film captioned stills with a virtual camera into sharded video-text data."""
 
-from animate.build import BuildReport, build
+from animate.build import BuildReport, build_shards
 from animate.errors import UserError
+from animate.executor import Workforce
 from animate.film import replay
 from animate.flow import flow
-from animate.load import load, recipe_beside, retake
+from animate.load import load_clips, recipe_beside, retake
 from animate.recipe import BuildRecipe, read_recipe
 
 __all__ = [
     "BuildRecipe",
     "BuildReport",
     "UserError",
-    "build",
+    "Workforce",
+    "build_shards",
     "flow",
-    "load",
+    "load_clips",
     "read_recipe",
     "recipe_beside",
     "replay",

@@ -1,14 +1,12 @@
 """Plan, run, resume, merge: the whole build, from a recipe to a shard set with its manifest.
 
-`build` plans from a corpus. `run_plan` makes the shards of any plan, and is all that resuming takes: what is
-finished is what the markers say.
+`build_shards` plans from a corpus. `run_build` makes the shards of any plan, and is all that resuming takes:
+what is finished is what the markers say.
 """
 
 import contextlib
 import dataclasses
-import functools
 import importlib.metadata
-import logging
 import os
 import platform
 import time
@@ -18,27 +16,17 @@ from pathlib import Path
 
 from animate import executor
 from animate.data import ShardPlan, ShardRecord
+from animate.executor import AUTOMATIC, Workforce
 from animate.recipe import BuildRecipe
+from animate.record import Columns
 from animate.render import check_device
-from animate.shard import build_shard
-from animate.shards.place import ATTEMPTS, BuildRefused, Place
-from animate.shards.plan import (
-    LENGTH,
-    MANIFEST,
-    SHARD_SUFFIXES,
-    Plan,
-    check_ours,
-    cut,
-    frozen_folder,
-    open_plan,
-    totals,
-)
+from animate.shard import Assignment, build_shard
+from animate.shards.place import ATTEMPTS, LENGTH, MANIFEST, OURS, SHARD_SUFFIXES, BuildRefused, Place
+from animate.shards.plan import Plan, check_ours, counts_fault, cut, open_plan, totals
+from animate.shards.read import read_marker
 from animate.shards.repeated_stills import repeated_stills, without_stills
 from animate.shards.retry import plan_again, without_overtaken
-from animate.shards.write import read_stats
 from animate.sources import open_source
-
-log = logging.getLogger(__name__)
 
 #: Fewer samples than this are filmed before a Ray cluster has started.
 TOO_FEW_FOR_RAY = 500
@@ -54,8 +42,7 @@ LIBRARIES = (
     "simplejpeg",
 )
 
-#: Makes one shard: (what, under which recipe, where, folder with the frozen files of the plan) to its record.
-#: Runs on any worker.
+#: Makes one shard, on any worker; the second argument hears how many clips and rejections it has so far.
 MakeShard = Callable[..., ShardRecord]
 
 
@@ -72,6 +59,9 @@ class Progress:
     inputs: int
     clips: int
     rejected: int
+
+
+OnProgress = Callable[[Progress], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,64 +104,85 @@ class BuildReport:
         return self.clips_made / self.seconds if self.seconds > 0 else 0.0
 
 
-def build(
+def build_shards(
     recipe: BuildRecipe,
     out: str | Path,
+    workforce: Workforce = AUTOMATIC,
     *,
-    workers: int | None = None,
-    address: str | None = None,
     overwrite: bool = False,
     retry_failed: bool = False,
-    time_limit: float | None = None,
-    device: str = "cpu",
-    on_progress: Callable[[Progress], None] | None = None,
+    on_progress: OnProgress | None = None,
     make_shard: MakeShard = build_shard,
 ) -> BuildReport:
     """Make `out` (a folder or an fsspec URL) hold the shards of `recipe`; the report says how far that went.
 
-    Goes on where an earlier run into `out` stopped. `workers` = 0 works in this process, n on n Ray workers;
-    None takes what suits the machine and the amount of work. The clips do not depend on any of the settings
-    after `out`. After `time_limit` seconds no shard is started. With `retry_failed`, a finished set gets
-    further shards from the addresses that gave no image; one that is not finished is finished first.
-    `device` is "cpu" or whatever torch takes ("cuda"): frames differ from the CPU's by rounding.
+    Goes on where an earlier run into `out` stopped; `overwrite` deletes what that made. The clips do not
+    depend on any of the settings after `out`. With `retry_failed`, a finished set gets further shards from
+    the addresses that gave no image; one that is not finished is finished first.
 
     Raises `BuildRefused` if `out` holds something else, `SourceError` if the corpus cannot be read,
     `NoDevice` or `NoGpu` if the device is not there.
     """
-    started = time.monotonic()
-    recipe = _anywhere(recipe)
-    check_device(device, here=address is None)
-    if device != "cpu":
-        make_shard = functools.partial(make_shard, device=device)
+    recipe = _found_from_anywhere(recipe)
     source = open_source(recipe.source)
-    samples_per_shard = _samples_per_shard(recipe)
+    rows_per_shard = samples_per_shard(recipe)
 
-    def freeze(folder: Path) -> Iterator[ShardPlan]:
-        shards = cut(source.freeze(folder, samples_per_shard), samples_per_shard)
-        first = next(shards, None)
-        if first is None:
+    def freeze(folder: Path) -> tuple[Sequence[ShardPlan], Columns]:
+        frozen = source.freeze(folder, rows_per_shard)
+        shards = tuple(cut(frozen.parts, rows_per_shard))
+        if not shards:
             raise BuildRefused(f"source {recipe.source.name!r} at {recipe.source.path!r}: holds no samples")
-        yield first
-        yield from shards
+        return shards, frozen.columns
 
-    with open_shard_set(out) as place:
+    def make_plan(place: Place) -> Plan:
         plan = open_plan(place, recipe.content(), source.fingerprint(), freeze, overwrite=overwrite)
         finished = _finished(plan, place, recipe.takes)
         plan = without_overtaken(plan, finished, place)
         if retry_failed and len(finished) == len(plan.shards):
-            plan = plan_again(plan, place, _location(place), samples_per_shard, recipe.takes)
-        return run_plan(
-            plan,
-            place,
-            recipe,
-            make_shard,
-            workers=workers,
-            address=address,
-            time_limit=time_limit,
-            started=started,
-            on_gpus=device.startswith("cuda"),
+            plan = plan_again(plan, place, rows_per_shard, recipe.takes)
+        return plan
+
+    return run_build(out, recipe, make_plan, make_shard, workforce=workforce, on_progress=on_progress)
+
+
+def run_build(
+    out: str | Path,
+    recipe: BuildRecipe,
+    make_plan: Callable[[Place], Plan],
+    make_shard: MakeShard,
+    *,
+    workforce: Workforce,
+    on_progress: OnProgress | None,
+) -> BuildReport:
+    """Plan, make the shards that have no marker yet, merge: so is every shard set made."""
+    started = time.monotonic()
+    check_device(workforce.device, here=workforce.address is None)
+    with open_shard_set(out) as place:
+        build = _Build(
+            plan=make_plan(place),
+            place=place,
+            recipe=recipe,
+            workforce=workforce.after(time.monotonic() - started),
             on_progress=on_progress,
         )
+        earlier = set(build.records)
+        build.make(make_shard)
+        build.merge()
+    made = [record for name, record in build.records.items() if name not in earlier]
+    counts = totals(build.plan, build.records)
+    return BuildReport(
+        out=place.location,
+        shards_planned=len(build.plan.shards),
+        shards_finished=len(build.records),
+        shards_made=len(made),
+        inputs=counts["inputs"],
+        clips=counts["clips"],
+        clips_made=sum(record.clips for record in made),
+        rejected=counts["rejected"],
+        size_bytes=counts["bytes"],
+        seconds=time.monotonic() - started,
+        failures=tuple(build.failures),
+    )
 
 
 @contextlib.contextmanager
@@ -187,101 +198,114 @@ def open_shard_set(out: str | Path) -> Iterator[Place]:
             place.remove(ATTEMPTS)
 
 
-def run_plan(
-    plan: Plan,
-    place: Place,
-    recipe: BuildRecipe,
-    make_shard: MakeShard,
-    *,
-    workers: int | None = None,
-    address: str | None = None,
-    time_limit: float | None = None,
-    started: float | None = None,
-    on_gpus: bool = False,
-    on_progress: Callable[[Progress], None] | None = None,
-) -> BuildReport:
-    """Make the shards of `plan` that have no marker yet, then merge; see `build` for the settings.
+def samples_per_shard(recipe: BuildRecipe) -> int:
+    """As many as give no more than `clips_per_shard` clips, in whole montage groups: these are cut by row."""
+    group = recipe.shot.edit.stills
+    return max(1, recipe.shards.clips_per_shard // recipe.takes // group) * group
 
-    `started` (monotonic seconds) is when the clock of `time_limit` began; now if None.
-    """
-    started = time.monotonic() if started is None else started
-    records = _finished(plan, place, recipe.takes)
-    todo = [shard for shard in plan.shards if shard.name not in records]
-    earlier = set(records)
 
-    in_hand: dict[int, tuple[int, int]] = {}
+class _Build:
+    """A planned set while its shards are made: `records` of those that are finished, `failures` so far."""
 
-    def tell() -> None:
-        if on_progress is not None:
-            on_progress(_progress(plan, records, in_hand, recipe.takes))
+    def __init__(
+        self,
+        *,
+        plan: Plan,
+        place: Place,
+        recipe: BuildRecipe,
+        workforce: Workforce,
+        on_progress: OnProgress | None,
+    ) -> None:
+        self.plan, self.place, self.recipe, self.workforce = plan, place, recipe, workforce
+        self.on_progress = on_progress
+        self.records = _finished(plan, place, recipe.takes)
+        self.failures: list[ShardFailure] = []
+        #: (clips, rejected) so far of shards that are being made.
+        self.in_hand: dict[int, tuple[int, int]] = {}
 
-    def on_count(running: Mapping[int, tuple[int, int]]) -> None:
-        in_hand.clear()
-        in_hand.update(running)
-        tell()
-
-    def on_done(index: int, record: ShardRecord) -> None:
-        records[record.name] = _checked(record, todo[index], recipe.takes)
-        in_hand.pop(index, None)
-        tell()
-
-    tell()
-    failures: list[ShardFailure] = []
-    if todo:
+    def make(self, make_shard: MakeShard) -> None:
+        """Makes every shard that is not finished."""
+        self._tell()
+        todo = [shard for shard in self.plan.shards if shard.name not in self.records]
+        if not todo:
+            return
         for name in (MANIFEST, LENGTH):  # of a set that has lost a shard since: they come last again
-            place.remove(name)
+            self.place.remove(name)
+
+        def on_done(index: int, record: ShardRecord) -> None:
+            self.records[record.name] = _checked(record, todo[index], self.recipe.takes)
+            self.in_hand.pop(index, None)
+            self._tell()
+
+        def on_report(running: Mapping[int, tuple[int, int]]) -> None:
+            self.in_hand = dict(running)
+            self._tell()
+
+        tasks = [(self._assignment(shard),) for shard in todo]
+        samples = sum(TOO_FEW_FOR_RAY if x.stop is None else x.stop - x.start for x in todo)
         failed = executor.run_tasks(
-            _make_on_worker,
-            [(make_shard, shard, recipe, _location(place), plan.frozen) for shard in todo],
-            workers=_workers(todo, workers, address),
-            address=address,
-            time_limit=None if time_limit is None else time_limit - (time.monotonic() - started),
-            on_gpus=on_gpus,
+            make_shard,
+            tasks,
+            self.workforce.sized(len(todo), small=samples < TOO_FEW_FOR_RAY),
             on_done=on_done,
-            on_count=on_count if on_progress is not None else None,
+            on_report=on_report if self.on_progress is not None else None,
         )
-        failures = _named(failed, [shard.name for shard in todo])
-    if len(records) == len(plan.shards) and MANIFEST.rpartition("/")[2] not in place.names("_animate"):
-        if recipe.source.filters.duplicates == "sha256":
-            failures += _drop_duplicates(plan, place, records, workers, address)
-        if not failures:
-            _merge(plan, place, records)
-    made = [record for name, record in records.items() if name not in earlier]
-    counts = totals(plan, records)
-    return BuildReport(
-        out=_location(place),
-        shards_planned=len(plan.shards),
-        shards_finished=len(records),
-        shards_made=len(made),
-        inputs=counts["inputs"],
-        clips=counts["clips"],
-        clips_made=sum(record.clips for record in made),
-        rejected=counts["rejected"],
-        size_bytes=counts["bytes"],
-        seconds=time.monotonic() - started,
-        failures=tuple(failures),
-    )
+        self.failures += _named(failed, [shard.name for shard in todo])
 
+    def merge(self) -> None:
+        """Writes `__len__` and the manifest, if every shard is finished and the set has none yet."""
+        finished = len(self.records) == len(self.plan.shards)
+        if not finished or Path(MANIFEST).name in self.place.names(OURS):
+            return
+        if self.recipe.source.filters.duplicates == "sha256":
+            self._drop_repeated_stills()
+        if not self.failures:
+            _write_manifest(self.plan, self.place, self.records)
 
-def _drop_duplicates(
-    plan: Plan, place: Place, records: dict[str, ShardRecord], workers: int | None, address: str | None
-) -> list[ShardFailure]:
-    """Shards with a still that the set has already are written anew, and `records` says so; those that
-    could not be are no longer in it."""
-    tasks = [(_location(place), name, stills) for name, stills in repeated_stills(plan, place)]
-    if not tasks:
-        return []
-    left = {name for _, name, _ in tasks}
+    def _drop_repeated_stills(self) -> None:
+        """Shards with a still that the set has already are written anew; those that cannot be are out."""
+        location, columns = self.place.location, self.plan.columns
+        tasks = [(location, name, columns, stills) for name, stills in repeated_stills(self.plan, self.place)]
+        left = {name for _, name, _, _ in tasks}
 
-    def on_done(index: int, record: ShardRecord) -> None:
-        records[record.name] = record
-        left.remove(record.name)
+        def on_done(index: int, record: ShardRecord) -> None:
+            self.records[record.name] = record
+            left.remove(record.name)
 
-    width = workers if workers is not None else 0  # copying: not worth a cluster of its own
-    failed = executor.run_tasks(without_stills, tasks, workers=width, address=address, on_done=on_done)
-    for name in left:
-        del records[name]
-    return _named(failed, [name for _, name, _ in tasks])
+        # Copying is not worth a cluster of its own, and what is begun here is ended.
+        copying = dataclasses.replace(self.workforce.sized(len(tasks), small=True), time_limit=None)
+        failed = executor.run_tasks(without_stills, tasks, copying, on_done=on_done)
+        for name in left:
+            del self.records[name]
+        self.failures += _named(failed, [name for _, name, _, _ in tasks])
+
+    def _assignment(self, shard: ShardPlan) -> Assignment:
+        return Assignment(
+            shard=shard,
+            recipe=self.recipe,
+            out=self.place.location,
+            frozen=self.plan.frozen,
+            columns=self.plan.columns,
+            device=self.workforce.device,
+        )
+
+    def _tell(self) -> None:
+        if self.on_progress is None:
+            return
+        made, rows = self.records.values(), self.plan.rows
+        clips = sum(record.clips for record in made) + sum(clips for clips, _ in self.in_hand.values())
+        rejected = sum(record.inputs - record.clips for record in made)
+        rejected += sum(lost for _, lost in self.in_hand.values())
+        self.on_progress(
+            Progress(
+                shards_planned=len(self.plan.shards),
+                shards_finished=len(self.records),
+                inputs_planned=None if rows is None else rows * self.recipe.takes,
+                inputs=clips + rejected,
+                clips=clips,
+                rejected=rejected,
+            )
+        )
 
 
 def _named(failures: Sequence[executor.Failure], shards: Sequence[str]) -> list[ShardFailure]:
@@ -296,19 +320,7 @@ def _named(failures: Sequence[executor.Failure], shards: Sequence[str]) -> list[
     ]
 
 
-def _make_on_worker(
-    make_shard: MakeShard, shard: ShardPlan, recipe: BuildRecipe, out: str, frozen: str
-) -> ShardRecord:
-    return make_shard(shard, recipe, out, str(frozen_folder(out, frozen)))
-
-
-def _samples_per_shard(recipe: BuildRecipe) -> int:
-    """As many as give no more than `clips_per_shard` clips, in whole montage groups: these are cut by row."""
-    group = recipe.shot.edit.stills
-    return max(1, recipe.shards.clips_per_shard // recipe.takes // group) * group
-
-
-def _anywhere(recipe: BuildRecipe) -> BuildRecipe:
+def _found_from_anywhere(recipe: BuildRecipe) -> BuildRecipe:
     """The same recipe, with the corpus named so that it is found from any working directory."""
     path = recipe.source.path
     if not path or "://" in path or path.startswith("pipe:"):
@@ -316,60 +328,22 @@ def _anywhere(recipe: BuildRecipe) -> BuildRecipe:
     return dataclasses.replace(recipe, source=dataclasses.replace(recipe.source, path=os.path.abspath(path)))
 
 
-def _location(place: Place) -> str:
-    return place.root if place.local is not None else place.filesystem.unstrip_protocol(place.root)
-
-
-def _workers(todo: list[ShardPlan], workers: int | None, address: str | None) -> int:
-    """How many Ray workers to use; 0 for this process (or, with an address, for all that the cluster has)."""
-    if workers is not None:
-        return workers
-    if address is not None:
-        return 0
-    useful = min(executor.available_cpus(), len(todo))
-    samples = sum(TOO_FEW_FOR_RAY if shard.stop is None else shard.stop - shard.start for shard in todo)
-    return useful if useful > 1 and samples >= TOO_FEW_FOR_RAY else 0
-
-
 def _finished(plan: Plan, place: Place, takes: int) -> dict[str, ShardRecord]:
     """The records of the shards whose three files are there."""
     names = place.names()
     whole = [shard for shard in plan.shards if all(shard.name + suffix in names for suffix in SHARD_SUFFIXES)]
-    read = ((shard, read_stats(_location(place), shard.name)) for shard in whole)
+    read = ((shard, read_marker(place, shard.name)) for shard in whole)
     return {shard.name: _checked(record, shard, takes) for shard, record in read if record is not None}
 
 
 def _checked(record: ShardRecord, shard: ShardPlan, takes: int) -> ShardRecord:
     assert record.name == shard.name, f"shard {shard.name} answers as {record.name}"
-    lost = record.inputs - record.clips - sum(record.rejected.values())
-    assert lost == 0, f"shard {shard.name}: {lost} of {record.inputs} inputs are neither clip nor rejected"
-    if shard.stop is not None:
-        planned = (shard.stop - shard.start) * takes
-        assert record.inputs == planned, f"shard {shard.name}: {record.inputs} inputs of {planned} planned"
+    wrong = counts_fault(record, shard, takes)
+    assert not wrong, f"shard {shard.name}: {wrong}"
     return record
 
 
-def _progress(
-    plan: Plan,
-    records: Mapping[str, ShardRecord],
-    in_hand: Mapping[int, tuple[int, int]],
-    takes: int,
-) -> Progress:
-    """`in_hand` is (clips, rejected) of each shard that is being made."""
-    clips = sum(record.clips for record in records.values()) + sum(made for made, _ in in_hand.values())
-    rejected = sum(record.inputs - record.clips for record in records.values())
-    rejected += sum(lost for _, lost in in_hand.values())
-    return Progress(
-        shards_planned=len(plan.shards),
-        shards_finished=len(records),
-        inputs_planned=None if plan.rows is None else plan.rows * takes,
-        inputs=clips + rejected,
-        clips=clips,
-        rejected=rejected,
-    )
-
-
-def _merge(plan: Plan, place: Place, records: Mapping[str, ShardRecord]) -> None:
+def _write_manifest(plan: Plan, place: Place, records: Mapping[str, ShardRecord]) -> None:
     """`__len__`, then the manifest, the last file of a build. No clock: equal builds, equal files."""
     counts = totals(plan, records)
     place.write_text(LENGTH, str(counts["clips"]))

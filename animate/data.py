@@ -3,9 +3,11 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Protocol, Self
 
 import numpy as np
+
+from animate.record import KEPT, ClipRecord, Columns
 
 Scalar = str | int | float | bool | None
 
@@ -45,7 +47,7 @@ class Sample:
 
     `key` is tar-safe already (see `sources.safe_key`), `image` the untouched file bytes. `captions` holds at
     least one non-blank caption. `meta` holds what else the source carried: the same keys in every sample
-    of a corpus part, scalars only.
+    of a corpus, each value of its column's type or None.
     """
 
     key: str
@@ -54,19 +56,42 @@ class Sample:
     meta: Mapping[str, Scalar] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rejected:
-    """An input that gave no clip: `status` is one of `STATUSES`, `message` says what was found."""
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with an input: `status` is one of `STATUSES`, `message` says what was found."""
 
-    key: str
     status: str
     message: str
-    captions: tuple[str, ...] = ()
-    meta: Mapping[str, Scalar] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.status not in STATUSES:
             raise ValueError(f"status {self.status!r}: must be one of {', '.join(STATUSES)}")
+
+
+class Input(Protocol):
+    """What is known of an input before its image is read: a sample, a row of a listing."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def captions(self) -> tuple[str, ...] | None: ...
+    @property
+    def meta(self) -> Mapping[str, Scalar]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """An input that gave no clip, and its `fault`; the rest is as in a `Sample`."""
+
+    key: str
+    fault: Fault
+    captions: tuple[str, ...] = ()
+    meta: Mapping[str, Scalar] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, input: Input, fault: Fault) -> Self:
+        """The rejection of `input`, carrying what it did."""
+        return cls(key=input.key, fault=fault, captions=input.captions or (), meta=input.meta)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,13 +111,19 @@ class Take:
 class Clip:
     """One finished output sample.
 
-    `members` maps suffix (`"mp4"`, `"00.jpg"`, …) to bytes in the order they stand in the tar. `record` is
-    the sample's flat JSON, of which the shard's parquet row is a projection.
+    `members` maps the suffix of each media member (`"mp4"`, `"00.jpg"`, …) to its bytes. `record` and
+    `carried`, what the corpus gave along, are its JSON.
     """
 
-    take: Take
     members: Mapping[str, bytes]
-    record: Mapping[str, Any]
+    record: ClipRecord
+    carried: Mapping[str, Scalar]
+
+    def rejected(self, fault: Fault) -> Rejected:
+        """The rejection of the clip's input, for what is found only now."""
+        record = self.record
+        meta = {**self.carried, **{name: getattr(record, name) for name in KEPT}}
+        return Rejected(key=record.source_key, fault=fault, captions=(record.caption,), meta=meta)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +137,17 @@ class Part:
     reader: str
     path: str
     rows: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frozen:
+    """A corpus as it is written down when a build is planned: its parts in order, and what it carries.
+
+    `columns` is fixed here for every shard of the set.
+    """
+
+    parts: tuple[Part, ...]
+    columns: Columns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

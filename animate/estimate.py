@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from animate.build import samples_per_shard
 from animate.data import Clip, Part, Rejected, Sample
 from animate.recipe import BuildRecipe, Format
+from animate.record import Columns, flat_json
 from animate.shard import film_groups
 from animate.shards.plan import cut
-from animate.shards.write import flat_json
 from animate.sources import open_source, read_part
 
 #: Probed samples, and the runs of neighbours that they come in, spread evenly over the corpus.
@@ -68,28 +69,26 @@ class Estimate:
 def estimate(recipe: BuildRecipe) -> Estimate:
     """Reads the corpus' list and films `PROBES` of its samples in every format, into memory."""
     source = open_source(recipe.source)
-    group = recipe.shot.edit.stills
-    rows_a_shard = max(1, recipe.shards.clips_per_shard // recipe.takes // group) * group
+    rows_a_shard = samples_per_shard(recipe)
     with tempfile.TemporaryDirectory() as folder:
-        shards = list(cut(source.freeze(Path(folder), rows_a_shard), rows_a_shard))
+        frozen = source.freeze(Path(folder), rows_a_shard)
+        shards = list(cut(frozen.parts, rows_a_shard))
         parts = list(dict.fromkeys(shard.part for shard in shards))
         counts = [part.rows for part in parts]
         rows = None if None in counts else sum(count or 0 for count in counts)
         runs, seconds = [], []
         for part, start, stop in _runs(parts):
             began = time.perf_counter()
-            run = list(read_part(part, start, stop, recipe.source, Path(folder)))
+            run = list(read_part(part, start, stop, recipe.source, Path(folder), frozen.columns))
             runs.append(run)
             seconds.append((time.perf_counter() - began, len(run)))
     samples = [item for run in runs for item in run]
-    made, sizes, filming = _film_all(samples, recipe)
+    made, sizes, filming = _film_all(samples, recipe, frozen.columns)
     statuses = Counter(status for status in made if status)
     reading = [spent / count for spent, count in seconds if count]
     downloads = None
     if parts and parts[0].reader == "urls":
-        tried = [
-            item for item in samples if not isinstance(item, Rejected) or item.status in DOWNLOAD_STATUSES
-        ]
+        tried = [item for item in samples if _was_asked_for(item)]
         downloads = share([isinstance(item, Rejected) for item in tried])
     took = mean(filming)
     read = mean(reading)
@@ -118,8 +117,12 @@ DOWNLOAD_STATUSES = (
 )
 
 
+def _was_asked_for(row: Sample | Rejected) -> bool:
+    return isinstance(row, Sample) or row.fault.status in DOWNLOAD_STATUSES
+
+
 def mean(values: Sequence[float]) -> Guess:
-    """The mean and its 95 % interval by the normal rule; no value at all is nought with endless doubt."""
+    """The mean and its 95 % interval by the normal rule; of no value at all, 0 with infinite doubt."""
     if not values:
         return Guess(value=0.0, doubt=math.inf)
     middle = sum(values) / len(values)
@@ -172,7 +175,7 @@ def _runs(parts: Sequence[Part]) -> list[tuple[Part, int, int]]:
 
 
 def _film_all(
-    samples: Sequence[Sample | Rejected], recipe: BuildRecipe
+    samples: Sequence[Sample | Rejected], recipe: BuildRecipe, columns: Columns
 ) -> tuple[list[str], dict[str, list[float]], list[float]]:
     """Status of each take (empty for a clip), bytes of each clip by format, seconds of each take in the
     recipe's own format. Montages are judged by their first still alone."""
@@ -190,15 +193,15 @@ def _film_all(
             spent = (time.perf_counter() - began) / len(outcomes)
             for outcome in outcomes:
                 if isinstance(outcome, Clip):
-                    sizes[name].append(_tar_bytes(outcome))
+                    sizes[name].append(_tar_bytes(outcome, columns))
                 if name == recipe.video.format:
-                    made.append("" if isinstance(outcome, Clip) else outcome[1].status)
+                    made.append("" if isinstance(outcome, Clip) else outcome[1].fault.status)
                     seconds.append(spent)
     return made, sizes, seconds
 
 
-def _tar_bytes(clip: Clip) -> int:
+def _tar_bytes(clip: Clip, columns: Columns) -> int:
     """What a clip takes in its shard: a header and whole blocks for each member, the json and the txt too."""
     lengths = [len(content) for content in clip.members.values()]
-    lengths += [len(flat_json(clip.record)), len(str(clip.record["caption"]).encode())]
+    lengths += [len(flat_json(clip.record, clip.carried, columns)), len(clip.record.caption.encode())]
     return sum(_BLOCK + -(-length // _BLOCK) * _BLOCK for length in lengths)

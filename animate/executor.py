@@ -1,19 +1,20 @@
 """Run tasks here or on Ray: the only file that imports ray.
 
 A task is a tuple of arguments for one function; its answer is a small value (a `ShardRecord`): bytes
-are written where they were made and never travel. Three kinds of failure stay apart. Bad data never
-gets here (it is part of the answer). A bug is an exception: the task is tried again at the end of the
-queue, within a limit, and then listed. A lost worker or machine is Ray's own retry.
+are written where they were made and never travel. On the way it may report how far it is.
+
+Three kinds of failure stay apart. Bad data never gets here (it is part of the answer). A bug is an exception:
+the task is tried again at the end of the queue, within a limit, and then listed. A lost worker or machine is
+Ray's own retry.
 """
 
 import contextlib
-import ctypes
+import dataclasses
 import logging
 import math
 import os
 import signal
 import site
-import sys
 import threading
 import time
 import traceback
@@ -23,20 +24,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from animate import tally
 from animate.errors import UserError
+from animate.threads import ONE_THREAD, available_cpus, own_threads_restored, prepare_process
 
 log = logging.getLogger(__name__)
 
-#: Told how far running tasks are: their index to (clips, rejected) so far.
-OnCount = Callable[[Mapping[int, tuple[int, int]]], None]
+#: Told how far running tasks are: their index to what each reported last.
+OnReport = Callable[[Mapping[int, Any]], None]
 
+#: What a task may call as often as it likes to say how far it is.
+Report = Callable[..., None]
+
+#: Reports of a task go on at most so often.
+SECONDS_BETWEEN = 0.5
 #: How often Ray starts a task again after its worker or its machine was lost.
 LOST_WORKER_RETRIES = 5
 #: Seconds that running tasks get to clear up after Ctrl-C before their processes are ended.
 GRACE_SECONDS = 10.0
-#: Native libraries on one thread: the parallelism is over shards. OpenCV ignores these: `prepare_process`.
-ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
 #: Plasma holds only task arguments and small records.
 OBJECT_STORE_BYTES = 100 * 2**20
 
@@ -47,6 +51,45 @@ class ClusterNotFound(UserError):
 
 class NoGpu(UserError):
     """Tasks that want a GPU have none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workforce:
+    """Who works, and for how long; nothing of it decides what is made.
+
+    `workers` = 0 is this process, n that many Ray workers; None is what suits the machine and the amount of
+    work. With `address` they join a running Ray cluster, where 0 and None mean as many as it has CPUs.
+    `device` renders frames: "cpu", or whatever torch takes ("cuda"), whose frames differ by rounding.
+    After `time_limit` seconds no task is started.
+    """
+
+    workers: int | None = None
+    address: str | None = None
+    device: str = "cpu"
+    time_limit: float | None = None
+
+    @property
+    def on_gpus(self) -> bool:
+        return self.device.startswith("cuda")
+
+    def after(self, seconds: float) -> "Workforce":
+        """The same, when `seconds` of its time are over."""
+        if self.time_limit is None:
+            return self
+        return dataclasses.replace(self, time_limit=self.time_limit - seconds)
+
+    def sized(self, num_tasks: int, *, small: bool) -> "Workforce":
+        """The same with a number of workers; `small` work is done before a cluster has started."""
+        if self.workers is not None or self.address is not None:
+            return dataclasses.replace(self, workers=self.workers or 0)
+        useful = min(available_cpus(), num_tasks)
+        return dataclasses.replace(self, workers=0 if small or useful < 2 else useful)
+
+
+#: This process, without limits.
+HERE = Workforce(workers=0)
+#: Whatever suits the machine and the amount of work.
+AUTOMATIC = Workforce()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,54 +108,37 @@ class Failure:
 def run_tasks(
     function: Callable[..., Any],
     tasks: Sequence[tuple[Any, ...]],
+    workforce: Workforce = HERE,
     *,
-    workers: int,
     on_done: Callable[[int, Any], None],
-    on_count: OnCount | None = None,
-    address: str | None = None,
+    on_report: OnReport | None = None,
     retries: int = 2,
-    time_limit: float | None = None,
-    on_gpus: bool = False,
 ) -> list[Failure]:
     """Call `function(*task)` for every task and `on_done(index, answer)` as each ends; return the failures.
 
-    `workers` = 0 runs in this process, one task after the other. Otherwise that many tasks are in flight
-    on Ray: on a cluster of this machine that lives as long as the call or, with `address`, on a running
-    one, where 0 means as many as the cluster has CPUs. A task that raises is tried `retries` times more.
-    After `time_limit` seconds no task starts; those that run are finished. Ctrl-C stops the running tasks,
-    lets them clear up, and goes on as KeyboardInterrupt. `on_count` hears now and then how far
-    the running tasks are. `on_gpus` gives every task on Ray a GPU, or its share of one where there are
-    more workers than GPUs; raises `NoGpu` if the cluster has none.
+    In this process one task runs after the other. On Ray as many are in flight as there are workers: on a
+    cluster of this machine that lives as long as the call or, with an address, on a running one. Where
+    frames are rendered on GPUs every task on Ray has one, or its share of one where there are more workers
+    than GPUs; raises `NoGpu` if the cluster has none. A task that raises is tried `retries` times more.
+    When the time is up, tasks that run are finished. Ctrl-C stops the running tasks, lets them clear up, and
+    goes on as KeyboardInterrupt.
+
+    With `on_report`, `function` gets one more argument, a `Report`; now and then `on_report` hears what the
+    running tasks reported last.
     """
+    workers = workforce.workers or 0
+    limit = workforce.time_limit
     queue = _Queue(
-        tasks=deque((index, 1) for index in range(len(tasks))), retries=retries, ends=_end(time_limit)
+        tasks=deque((index, 1) for index in range(len(tasks))),
+        retries=retries,
+        ends=math.inf if limit is None else time.monotonic() + limit,
     )
-    if workers == 0 and address is None:
-        _run_here(function, tasks, queue, on_done, on_count)
+    if workers == 0 and workforce.address is None:
+        _run_here(function, tasks, queue, on_done, on_report)
     else:
-        with _ray_cluster(workers, address):
-            _run_on_ray(function, tasks, queue, on_done, on_count, workers, on_gpus)
+        with _ray_cluster(workers, workforce.address):
+            _run_on_ray(function, tasks, queue, on_done, on_report, workers, workforce.on_gpus)
     return sorted(queue.failures, key=lambda failure: failure.task)
-
-
-def available_cpus() -> int:
-    """CPUs that this process may use: the machine's, less what affinity or a container's quota takes away."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with contextlib.suppress(OSError, ValueError):
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        if quota != "max":
-            count = min(count, max(1, math.ceil(int(quota) / int(period))))
-    return count
-
-
-def prepare_process() -> None:
-    """Make this process a good worker: one thread for OpenCV and torch, freed memory kept for reuse."""
-    import cv2
-
-    cv2.setNumThreads(1)
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(1)
-    _keep_freed_memory()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -136,23 +162,18 @@ class _Queue:
             self.failures.append(Failure(task=index, attempts=attempt, message=message, details=details))
 
 
-def _end(time_limit: float | None) -> float:
-    return math.inf if time_limit is None else time.monotonic() + time_limit
-
-
 def _run_here(
     function: Callable[..., Any],
     tasks: Sequence[tuple[Any, ...]],
     queue: _Queue,
     on_done: Callable[[int, Any], None],
-    on_count: OnCount | None,
+    on_report: OnReport | None,
 ) -> None:
-    with _own_threads_restored():
+    with own_threads_restored():
         while (started := queue.next()) is not None:
             index, attempt = started
             try:
-                with _counted_here(index, on_count):
-                    answer = function(*tasks[index])
+                answer = function(*tasks[index], *_reports_here(index, on_report))
             except Exception as error:  # the one place where a bug, whatever it is, becomes a listed failure
                 queue.raised(index, attempt, _one_line(error), traceback.format_exc())
             else:
@@ -164,7 +185,7 @@ def _run_on_ray(
     tasks: Sequence[tuple[Any, ...]],
     queue: _Queue,
     on_done: Callable[[int, Any], None],
-    on_count: OnCount | None,
+    on_report: OnReport | None,
     workers: int,
     on_gpus: bool,
 ) -> None:
@@ -173,15 +194,15 @@ def _run_on_ray(
 
     gpus = _gpus_a_task(ray.cluster_resources(), workers) if on_gpus else 0
     remote = ray.remote(_on_worker).options(num_cpus=1, num_gpus=gpus, max_retries=LOST_WORKER_RETRIES)
-    # An actor gathers the counts: it costs a process, so only where somebody wants to know.
-    counts: Any = ray.remote(_Counts).options(num_cpus=0).remote() if on_count else None
+    # An actor gathers the reports: it costs a process, so only where somebody wants to know.
+    reports: Any = ray.remote(_Reports).options(num_cpus=0).remote() if on_report else None
     running: dict[Any, tuple[int, int]] = {}
     try:
         while True:
             # Asked anew each time: machines join and leave a cluster.
             width = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
             while len(running) < width and (started := queue.next()) is not None:
-                running[remote.remote(function, tasks[started[0]], started, counts)] = started
+                running[remote.remote(function, tasks[started[0]], started, reports)] = started
             if not running:
                 return
             ready, _ = ray.wait(list(running), num_returns=1, timeout=1.0)
@@ -195,10 +216,10 @@ def _run_on_ray(
                     queue.raised(index, attempt, _one_line(error), str(error))
                 else:
                     on_done(index, answer)
-            if on_count is not None:
+            if on_report is not None:
                 with contextlib.suppress(ray.exceptions.RayError):  # only a progress bar waits for it
-                    heard: Any = ray.get(counts.of.remote(list(running.values())), timeout=5.0)
-                    on_count(heard)
+                    heard: Any = ray.get(reports.of.remote(list(running.values())), timeout=5.0)
+                    on_report(heard)
     finally:  # `running` is empty unless Ctrl-C, or an error of the caller's, broke in
         for reference in running:
             ray.cancel(reference, force=False)
@@ -216,37 +237,48 @@ def _gpus_a_task(resources: Mapping[str, float], workers: int) -> float:
 
 
 def _on_worker(
-    function: Callable[..., Any], task: tuple[Any, ...], started: tuple[int, int], counts: Any
+    function: Callable[..., Any], task: tuple[Any, ...], started: tuple[int, int], reports: Any
 ) -> Any:
     prepare_process()
-    if counts is None:
+    if reports is None:
         return function(*task)
-    with tally.heard(lambda clips, rejected: counts.put.remote(started, (clips, rejected))):
-        return function(*task)
+    return function(*task, _Seldom(lambda *values: reports.put.remote(started, values)))
 
 
-class _Counts:
-    """A Ray actor that knows how far each (task, attempt) is."""
+class _Reports:
+    """A Ray actor that knows what each (task, attempt) reported last."""
 
     def __init__(self) -> None:
-        self._counts: dict[tuple[int, int], tuple[int, int]] = {}
+        self._last: dict[tuple[int, int], Any] = {}
 
-    def put(self, started: tuple[int, int], count: tuple[int, int]) -> None:
-        self._counts[started] = count
+    def put(self, started: tuple[int, int], values: Any) -> None:
+        self._last[started] = values
 
-    def of(self, running: list[tuple[int, int]]) -> dict[int, tuple[int, int]]:
+    def of(self, running: list[tuple[int, int]]) -> dict[int, Any]:
         """By task, for those that run; the others are forgotten."""
-        self._counts = {started: self._counts[started] for started in running if started in self._counts}
-        return {index: count for (index, _), count in self._counts.items()}
+        self._last = {started: self._last[started] for started in running if started in self._last}
+        return {index: values for (index, _), values in self._last.items()}
 
 
-@contextlib.contextmanager
-def _counted_here(index: int, on_count: OnCount | None) -> Iterator[None]:
-    if on_count is None:
-        yield
-        return
-    with tally.heard(lambda clips, rejected: on_count({index: (clips, rejected)})):
-        yield
+class _Seldom:
+    """A `Report` of which one in `SECONDS_BETWEEN` goes on to `report`."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._told = time.monotonic()
+
+    def __call__(self, *values: Any) -> None:
+        now = time.monotonic()
+        if now - self._told >= SECONDS_BETWEEN:
+            self._told = now
+            self._report(*values)
+
+
+def _reports_here(index: int, on_report: OnReport | None) -> tuple[Report, ...]:
+    """What a task in this process gets beside its arguments."""
+    if on_report is None:
+        return ()
+    return (_Seldom(lambda *values: on_report({index: values})),)
 
 
 @contextlib.contextmanager
@@ -319,33 +351,6 @@ def _sigterm_kept() -> Iterator[None]:
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)
-
-
-@contextlib.contextmanager
-def _own_threads_restored() -> Iterator[None]:
-    """`prepare_process` inside the block; the caller's own thread counts after it."""
-    import cv2
-
-    torch = sys.modules.get("torch")
-    opencv_threads, torch_threads = cv2.getNumThreads(), torch.get_num_threads() if torch else 0
-    prepare_process()
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(opencv_threads)
-        if torch:
-            torch.set_num_threads(torch_threads)
-
-
-def _keep_freed_memory() -> None:
-    """Tell glibc to keep freed megabytes: giving them back costs page faults, half of a worker's time."""
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):  # another C library (macOS, musl, Windows): nothing to tune
-        return
-    trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of malloc.h
-    mallopt(trim_threshold, 2**30)
-    mallopt(mmap_threshold, 32 * 2**20)  # the most that glibc takes
 
 
 def _one_line(error: BaseException) -> str:

@@ -13,19 +13,33 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from animate.data import Fault
 from animate.recipe import SourceRecipe
+from animate.record import SUCCESS
 from animate.shards.retry import MENDABLE
 from animate.sources import SourceError, open_source
-from animate.sources.download.part import KEYS_A_PART, TRIPLE, checked_rows, image_places, outcome, write_job
-from animate.sources.download.process import DownloadFailed, running, stop_running
+from animate.sources.download.part import (
+    KEYS_A_PART,
+    TRIPLE,
+    checked_rows,
+    download_fault,
+    image_places,
+    write_job,
+)
+from animate.sources.download.process import Downloader, DownloadFailed
+from animate.sources.listing import freeze_rows, listed_rows
+from animate.sources.urls import TextPair, Urls
 
+#: What could not be downloaded, with its status.
 FAILED = "failed.parquet"
+#: Which list the folder is of.
 IDENTITY = "_fetch.json"
+#: How often a part is tried whose files come out broken.
 ATTEMPTS = 2
 
 
@@ -51,7 +65,7 @@ def fetch(
     another's.
     """
     opened = open_source(source)
-    if not hasattr(opened, "rows"):
+    if not isinstance(opened, Urls | TextPair):
         raise SourceError(f"source {source.name!r} at {source.path!r} is no list of addresses")
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
@@ -60,75 +74,84 @@ def fetch(
         rows: Iterator[tuple[str, str]] = iter(_failed(folder))
         first = len(_parts(folder))
     else:
-        rows, first = _addresses(opened, source), 0  # type: ignore[arg-type]
+        rows, first = _addresses(opened, source), 0
     broken, number, done = [], first, 0
-    while chunk := list(islice(rows, KEYS_A_PART)):
-        if not _complete(folder, number):
-            try:
-                _fetch_part(folder, number, chunk, source)
-            except DownloadFailed as error:
-                broken.append(f"part {number:05d}: {error}")
-        number, done = number + 1, done + len(chunk)
-        if on_part is not None:
-            on_part(number - first, done)
+    with Downloader(source.fetch) as downloader:
+        while chunk := list(islice(rows, KEYS_A_PART)):
+            if not _complete(folder, number):
+                try:
+                    _fetch_part(folder, number, chunk, downloader)
+                except DownloadFailed as error:
+                    broken.append(f"part {number:05d}: {error}")
+            number, done = number + 1, done + len(chunk)
+            if on_part is not None:
+                on_part(number - first, done)
     latest = _latest(folder)
     _write_failed(folder, latest)
-    statuses = Counter(status for _, status, _ in latest.values())
+    statuses = Counter(answer.status for answer in latest.values())
     return FetchReport(statuses=dict(statuses.most_common()), parts=len(_parts(folder)), broken_parts=broken)
 
 
-def _addresses(opened: Any, source: SourceRecipe) -> Iterator[tuple[str, str]]:
+def _addresses(opened: Urls | TextPair, source: SourceRecipe) -> Iterator[tuple[str, str]]:
     """Address and first caption of the rows that a build would film."""
-    from animate.sources.listing import freeze_rows, listed_rows
-
     with tempfile.TemporaryDirectory() as folder:
-        for part in freeze_rows(opened.rows(), "urls", Path(folder), KEYS_A_PART, source):
-            for row in listed_rows(Path(folder) / part.path, 0, None):
-                if row.rejected is None:
+        frozen = freeze_rows(opened.rows(), "urls", Path(folder), KEYS_A_PART, source)
+        for part in frozen.parts:
+            for row in listed_rows(Path(folder) / part.path, 0, None, frozen.columns):
+                if row.fault is None:
                     yield row.file, (row.captions or ("",))[0]
 
 
-def _fetch_part(folder: Path, number: int, chunk: Sequence[tuple[str, str]], source: SourceRecipe) -> None:
+def _fetch_part(folder: Path, number: int, chunk: Sequence[tuple[str, str]], downloader: Downloader) -> None:
     columns = {"url": [url for url, _ in chunk], "caption": [caption for _, caption in chunk]}
     with tempfile.TemporaryDirectory(prefix="_tmp-", dir=folder) as attempt:
         scratch = Path(attempt)
         for tries_left in reversed(range(ATTEMPTS)):
             try:
-                running(source.fetch).start(write_job(scratch, number, columns))
-                running(source.fetch).wait()
+                downloader.start(write_job(scratch, number, columns))
+                downloader.wait()
                 rows, places = checked_rows(scratch, number, len(chunk)), image_places(scratch, number)
-                lost = [
-                    row for row in rows if row and row["status"] == "success" and row["key"] not in places
-                ]
+                lost = [row for row in rows if row and row["status"] == SUCCESS and row["key"] not in places]
                 if lost:
                     raise DownloadFailed(f"part {number:05d}: its tar lacks {len(lost)} images")
                 break
             except DownloadFailed:
-                stop_running(source.fetch)
+                downloader.stop()
                 if not tries_left:
                     raise
         for suffix in TRIPLE:
             os.replace(scratch / f"{number:05d}{suffix}", folder / f"{number:05d}{suffix}")
 
 
-def _latest(folder: Path) -> dict[str, tuple[str, str, str]]:
-    """Address to caption, status and message of its last try."""
-    found: dict[str, tuple[str, str, str]] = {}
+class Answer(NamedTuple):
+    """What an address gave at its last try: nothing wrong, or `fault`."""
+
+    caption: str
+    fault: Fault | None
+
+    @property
+    def status(self) -> str:
+        return SUCCESS if self.fault is None else self.fault.status
+
+
+def _latest(folder: Path) -> dict[str, Answer]:
+    """By address."""
+    found: dict[str, Answer] = {}
     for path in _parts(folder):
         for row in pq.read_table(path).to_pylist():
-            found[row["url"]] = (row["caption"] or "", *outcome(row))
+            found[row["url"]] = Answer(row["caption"] or "", download_fault(row))
     return found
 
 
 def _failed(folder: Path) -> list[tuple[str, str]]:
-    return [(url, caption) for url, (caption, status, _) in _latest(folder).items() if status in MENDABLE]
+    return [(url, answer.caption) for url, answer in _latest(folder).items() if answer.status in MENDABLE]
 
 
-def _write_failed(folder: Path, latest: Mapping[str, tuple[str, str, str]]) -> None:
+def _write_failed(folder: Path, latest: Mapping[str, Answer]) -> None:
     rows = [
-        {"url": url, "caption": caption, "status": status, "message": message}
-        for url, (caption, status, message) in latest.items()
-        if status != "success"
+        {"url": url, "caption": caption, "status": fault.status, "message": fault.message}
+        for url, (caption, fault) in latest.items()
+        if fault is not None
     ]
     schema = pa.schema([(name, pa.string()) for name in ("url", "caption", "status", "message")])
     # Not beside the tars' own parquets by number: no reader takes it for one.

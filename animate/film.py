@@ -16,9 +16,10 @@ from jaxtyping import UInt8
 
 from animate.camera import View, source_scale, union_area, view_areas, view_corners
 from animate.codec import UndecodableImage, decode_still, still_size
-from animate.data import Clip, Rejected, Sample, Take, take_rng
+from animate.data import Clip, Fault, Rejected, Sample, Take, take_rng
 from animate.formats import WRITERS
 from animate.recipe import BuildRecipe, SourceRecipe, VideoRecipe
+from animate.record import SUCCESS, ClipRecord, read_record
 from animate.render import Job, render_jobs
 from animate.render.prefilter import level_of
 from animate.saliency import salient_point
@@ -98,16 +99,16 @@ def stage(
         else:
             job = _job(stills, layers, video)
     except UndecodableImage as error:
-        return reject(samples[0], error.status, str(error))
+        return Rejected.of(samples[0], error.fault)
     except StillTooSmall as error:
-        return reject(samples[0], "too_small", str(error))
+        return Rejected.of(samples[0], Fault("too_small", str(error)))
     return Scene(samples=tuple(samples), stills=tuple(stills), take=take, film=drawn, layers=layers, job=job)
 
 
 def develop(scene: Scene, frames: Frames | None, recipe: BuildRecipe) -> Clip:
     """The clip of a staged take, given its frames (None for a virtual clip)."""
     members = WRITERS[recipe.video.format](scene.samples[0].image, frames, recipe.video)
-    return Clip(take=scene.take, members=members, record=_record(scene, recipe))
+    return Clip(members=members, record=_record(scene, recipe), carried=scene.samples[0].meta)
 
 
 def film(
@@ -124,29 +125,29 @@ def film(
 def replay(image: bytes, record: Mapping[str, Any], device: str = "cpu") -> Frames:
     """The frames of a recorded clip from the bytes of its still: bit for bit those that were first filmed.
 
-    `record` is the clip's JSON. Montages cannot be replayed: they need more stills than a clip carries.
+    `record` is the clip's JSON; `ValueError` if it is not. Montages cannot be replayed: they need more stills
+    than a clip carries.
     """
+    return replay_record(image, read_record(record)[0], device)
+
+
+def replay_record(image: bytes, record: ClipRecord, device: str) -> Frames:
+    """See `replay`."""
     video = VideoRecipe(
-        size=(record["width"], record["height"]),
-        num_frames=record["num_frames"],
-        fps=record["fps"],
-        quality=record["quality"],
+        size=(record.width, record.height),
+        num_frames=record.num_frames,
+        fps=record.fps,
+        quality=record.quality,  # pyright: ignore[reportArgumentType]
     )
     still = Still(image, replay_source(record))
-    layers = Film.from_json(record["shot"]).layers([still.view(video)], video.fps)
+    layers = Film.from_json(record.shot).layers([still.view(video)], video.fps)
     return render_jobs([_job([still], layers, video)], video, device)[0]
 
 
-def replay_source(record: Mapping[str, Any]) -> SourceRecipe:
+def replay_source(record: ClipRecord) -> SourceRecipe:
     """How a recorded clip's still is decoded: no limits, they were checked when it was filmed."""
-    return SourceRecipe(min_side=1, max_pixels=2**62, max_aspect=1e9, background=tuple(record["background"]))
-
-
-def reject(sample: Sample, status: str, message: str) -> Rejected:
-    """The rejection of a sample, carrying what the sample did."""
-    return Rejected(
-        key=sample.key, status=status, message=message, captions=sample.captions, meta=sample.meta
-    )
+    red, green, blue = record.background
+    return SourceRecipe(min_side=1, max_pixels=2**62, max_aspect=1e9, background=(red, green, blue))
 
 
 def _job(stills: Sequence[Still], layers: Sequence[Layer], video: VideoRecipe) -> Job:
@@ -160,43 +161,41 @@ def _job(stills: Sequence[Still], layers: Sequence[Layer], video: VideoRecipe) -
     return Job(stills=tuple(pixels), layers=tuple(layers))
 
 
-def _record(scene: Scene, recipe: BuildRecipe) -> dict[str, Any]:
-    """The clip's flat JSON: the same keys and types in every clip of a build."""
+def _record(scene: Scene, recipe: BuildRecipe) -> ClipRecord:
     sample, take, layers, video = scene.samples[0], scene.take, scene.layers, recipe.video
     captions = _joined_captions(scene.samples)
     shots, homographies = _seen(layers, video.num_frames)
     corners = view_corners(homographies)
     areas = view_areas(corners)
     width, height = scene.stills[0].size
-    return {
-        **sample.meta,
-        "key": take.key,
-        "source_key": sample.key,
-        "source_keys": [sample.key for sample in scene.samples],
-        "take": take.index,
-        "status": "success",
-        "error_message": "",
-        "caption": captions[0],
-        "captions": captions,
-        "url": sample.meta.get("url") or "",
-        "sha256": sample.meta.get("sha256") or hashlib.sha256(sample.image).hexdigest(),
-        "width": video.width,
-        "height": video.height,
-        "original_width": width,
-        "original_height": height,
-        "num_frames": video.num_frames,
-        "fps": video.fps,
-        "duration": video.duration_seconds,
-        "camera": describe(scene.film, layers, video.fps),
-        "homographies": homographies.reshape(-1, 9).tolist(),
-        "shot": scene.film.to_json(),
-        "shot_starts": [int(np.argmax(shots == number)) for number in range(len(layers))],
-        "view_areas": np.round(areas, 4).tolist(),
-        "view_area_min": round(float(areas.min()), 4),
-        "union_area": _union(layers, corners),
-        "quality": video.quality,
-        "background": list(recipe.source.background),
-    }
+    return ClipRecord(
+        key=take.key,
+        source_key=sample.key,
+        source_keys=[sample.key for sample in scene.samples],
+        take=take.index,
+        status=SUCCESS,
+        error_message="",
+        caption=captions[0],
+        captions=captions,
+        url=str(sample.meta.get("url") or ""),
+        sha256=str(sample.meta.get("sha256") or hashlib.sha256(sample.image).hexdigest()),
+        width=video.width,
+        height=video.height,
+        original_width=width,
+        original_height=height,
+        num_frames=video.num_frames,
+        fps=video.fps,
+        duration=video.duration_seconds,
+        camera=describe(scene.film, layers, video.fps),
+        homographies=homographies.reshape(-1, 9).tolist(),
+        shot=scene.film.to_json(),
+        shot_starts=[int(np.argmax(shots == number)) for number in range(len(layers))],
+        view_areas=np.round(areas, 4).tolist(),
+        view_area_min=round(float(areas.min()), 4),
+        union_area=_union(layers, corners),
+        quality=video.quality,
+        background=list(recipe.source.background),
+    )
 
 
 def _seen(layers: Sequence[Layer], num_frames: int) -> tuple[np.ndarray, np.ndarray]:

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
-import fsspec
 import numpy as np
 from jaxtyping import UInt8
 
@@ -13,10 +12,10 @@ from animate.data import Rejected, Sample, Take
 from animate.film import Still, film, replay, replay_source
 from animate.formats import stored_frames
 from animate.recipe import BuildRecipe
-from animate.shards.place import Place
+from animate.record import read_record
+from animate.shards.place import PLAN, Place
 from animate.shards.plan import read_plan
-from animate.shards.ustar import read_samples
-from animate.sources.paths import expand_braces, is_url
+from animate.shards.read import NoShards, find_tars, read_tar
 from animate.strict_toml import from_table
 
 
@@ -30,7 +29,7 @@ class LoadedClip(TypedDict):
     json: dict[str, Any]
 
 
-def load(
+def load_clips(
     urls: str | Path | Sequence[str | Path],
     *,
     shard: tuple[int, int] = (0, 1),
@@ -44,7 +43,7 @@ def load(
     with more takes would hold; clips stored as pixels are the same in every epoch. `device` is where
     virtual clips are rendered.
 
-    Raises `ValueError` for shards that are not there, not whole, or hold something else.
+    Raises `NoShards` for shards that are not there, not whole, or hold something else.
     """
     index, count = shard
     if not 0 <= index < count:
@@ -54,38 +53,6 @@ def load(
     tars = find_tars(urls)
     whole_tars = len(tars) >= count
     return _clips(tars[index::count] if whole_tars else tars, (0, 1) if whole_tars else shard, epoch, device)
-
-
-def find_tars(urls: str | Path | Sequence[str | Path]) -> list[str]:
-    """The tars that `urls` stand for, in order; `ValueError` where one stands for none."""
-    given = [urls] if isinstance(urls, str | Path) else urls
-    tars = []
-    for url in given:
-        for name in expand_braces(str(url)):
-            found = _find(name)
-            if not found:
-                raise ValueError(f"urls = {str(url)!r}: no tar there")
-            tars += found
-    return tars
-
-
-def read_tar(url: str) -> Iterator[tuple[str, dict[str, bytes]]]:
-    """Each sample of a tar: its key, and its members by suffix. `ValueError` if the tar is not whole."""
-    filesystem, path = fsspec.core.url_to_fs(url)
-    try:
-        with filesystem.open(path, "rb") as file:
-            yield from read_samples(file)
-    except (ValueError, FileNotFoundError) as error:
-        raise ValueError(f"{url}: {error}") from None
-
-
-def _find(name: str) -> list[str]:
-    if "*" in name or "?" in name:
-        filesystem, pattern = fsspec.core.url_to_fs(name)
-        return sorted(filesystem.unstrip_protocol(path) for path in filesystem.glob(pattern))
-    if name.endswith(".tar"):
-        return [name] if is_url(name) or Path(name).is_file() else []
-    return sorted(f"{name.rstrip('/')}/{file}" for file in Place.at(name).names() if file.endswith(".tar"))
 
 
 def _clips(tars: Sequence[str], share: tuple[int, int], epoch: int, device: str) -> Iterator[LoadedClip]:
@@ -98,43 +65,46 @@ def _clips(tars: Sequence[str], share: tuple[int, int], epoch: int, device: str)
             if (number - 1) % count != index:
                 continue
             if "json" not in members:
-                raise ValueError(f"{url}: {key} has no json: not a clip of `animate build`")
-            record = json.loads(members["json"])
+                raise NoShards(f"{url}: {key} has no json: not a clip of `animate build`")
+            table = json.loads(members["json"])
             frames = stored_frames(members)
             if frames is None:
-                if "shot" not in record or "jpg" not in members:
-                    raise ValueError(f"{url}: {key} holds neither frames nor a still with its shot")
+                if "shot" not in table or "jpg" not in members:
+                    raise NoShards(f"{url}: {key} holds neither frames nor a still with its shot")
                 if epoch:
                     recipe = recipe or recipe_beside(url)
-                    record = retake(members["jpg"], record, recipe, epoch)
-                frames = replay(members["jpg"], record, device)
+                    table = retake(members["jpg"], table, recipe, epoch)
+                frames = replay(members["jpg"], table, device)
             yield LoadedClip(
-                key=record["key"],
+                key=table["key"],
                 frames=frames.transpose(0, 3, 1, 2),
-                caption=record["caption"],
-                captions=record["captions"],
-                json=record,
+                caption=table["caption"],
+                captions=table["captions"],
+                json=table,
             )
 
 
 def recipe_beside(url: str) -> BuildRecipe:
-    """The recipe of the build that made the tar; `ValueError` if its plan is no longer beside it."""
+    """The recipe of the build that made the tar; `NoShards` if its plan is no longer beside it."""
     folder = url.rpartition("/")[0] or "."
     plan = read_plan(Place.at(folder))
     if plan is None:
-        raise ValueError(
-            f"{url}: new takes need the build's plan, and {folder}/_animate/plan.json is missing"
-        )
+        raise NoShards(f"{url}: new takes need the build's plan, and {folder}/{PLAN} is missing")
     return from_table(BuildRecipe, plan.recipe)
 
 
-def retake(image: bytes, record: Mapping[str, Any], recipe: BuildRecipe, epoch: int) -> dict[str, Any]:
-    """The record that the clip of a virtual shard has in a later epoch; `replay` gives its frames."""
-    take = Take(source_key=record["source_key"], index=record["take"] + epoch * recipe.takes)
+def retake(image: bytes, table: Mapping[str, Any], recipe: BuildRecipe, epoch: int) -> dict[str, Any]:
+    """The JSON that the clip of a virtual shard has in a later epoch, given `table`, the one that it has;
+    `replay` gives its frames."""
+    record, carried = read_record(table)
+    take = Take(source_key=record.source_key, index=record.take + epoch * recipe.takes)
     sample = Sample(
-        key=record["source_key"], image=image, captions=tuple(record["captions"]), meta=dict(record)
+        key=record.source_key,
+        image=image,
+        captions=tuple(record.captions),
+        meta={"url": record.url, "sha256": record.sha256},
     )
     clip = film([sample], [Still(image, replay_source(record))], take, recipe)
     # The bounds that can fail at all fail for every take of a still, and this one has been filmed.
     assert not isinstance(clip, Rejected), clip
-    return dict(clip.record)
+    return {**carried, **clip.record.table()}

@@ -6,42 +6,37 @@ A shard that comes out is, byte for byte, the one that a build with this format 
 import dataclasses
 import functools
 import hashlib
-import time
-from collections.abc import Callable
 from pathlib import Path
 
-from animate.build import BuildReport, Progress, open_shard_set, run_plan
+from animate.build import BuildReport, OnProgress, run_build
 from animate.codec import UndecodableImage
-from animate.data import Clip, Rejected, ShardPlan, ShardRecord
-from animate.film import replay
+from animate.data import Rejected, ShardRecord
+from animate.executor import AUTOMATIC, Workforce
+from animate.film import replay_record
 from animate.formats import WRITERS
 from animate.recipe import BuildRecipe, Format
-from animate.render import check_device
-from animate.shards.place import BuildRefused, Place
-from animate.shards.plan import MANIFEST, PLAN, Plan, open_plan, read_plan
-from animate.shards.read import rejection, stored_rows
-from animate.shards.write import ShardWriter
+from animate.shard import Assignment
+from animate.shards.place import MANIFEST, PLAN, BuildRefused, Place
+from animate.shards.plan import Plan, open_plan, read_plan
+from animate.shards.read import stored_rows
+from animate.shards.write import OnRow
 from animate.strict_toml import from_table
 
 
 def materialize(
     shards: str | Path,
     out: str | Path,
+    workforce: Workforce = AUTOMATIC,
     *,
     format: str,
-    workers: int | None = None,
-    address: str | None = None,
     overwrite: bool = False,
-    time_limit: float | None = None,
-    on_progress: Callable[[Progress], None] | None = None,
-    device: str = "cpu",
+    on_progress: OnProgress | None = None,
 ) -> BuildReport:
     """Make `out` hold the clips of the virtual shards at `shards` as `format`, a shard for each of theirs.
 
-    Goes on where an earlier run stopped; the settings after `format` are those of `build`. Raises
+    Goes on where an earlier run stopped; the other settings are those of `build_shards`. Raises
     `BuildRefused` if `shards` is not a finished set of virtual clips, or `out` holds something else.
     """
-    started = time.monotonic()
     stored = _stored_format(format)
     origin = Place.at(shards)
     if origin == Place.at(out):
@@ -49,28 +44,18 @@ def materialize(
     virtual = _virtual_plan(origin)
     recipe = from_table(BuildRecipe, virtual.recipe)
     recipe = dataclasses.replace(recipe, video=dataclasses.replace(recipe.video, format=stored))
-    check_device(device, here=address is None)
-    make_shard = functools.partial(_materialize_shard, shards=_absolute(shards), device=device)
-    with open_shard_set(out) as place:
-        plan = open_plan(
+    make_shard = functools.partial(_materialize_shard, shards=origin.location)
+
+    def make_plan(place: Place) -> Plan:
+        return open_plan(
             place,
             recipe.content(),
             _fingerprint(origin, virtual),
-            lambda _: virtual.shards,
+            lambda _: (virtual.shards, virtual.columns),
             overwrite=overwrite,
         )
-        return run_plan(
-            plan,
-            place,
-            recipe,
-            make_shard,
-            workers=workers,
-            address=address,
-            time_limit=time_limit,
-            started=started,
-            on_gpus=device.startswith("cuda"),
-            on_progress=on_progress,
-        )
+
+    return run_build(out, recipe, make_plan, make_shard, workforce=workforce, on_progress=on_progress)
 
 
 def _stored_format(format: str) -> Format:
@@ -102,27 +87,20 @@ def _fingerprint(origin: Place, plan: Plan) -> dict[str, str | int]:
     }
 
 
-def _absolute(shards: str | Path) -> str:
-    """The same set, found from any working directory."""
-    local = Place.at(shards).local
-    return str(shards) if local is None else str(local.absolute())
-
-
-def _materialize_shard(
-    plan: ShardPlan, recipe: BuildRecipe, out: str, plan_folder: str, *, shards: str, device: str
-) -> ShardRecord:
+def _materialize_shard(assignment: Assignment, on_row: OnRow | None = None, *, shards: str) -> ShardRecord:
     """Renders the clips of one virtual shard and passes its rejections on, in their order."""
-    with ShardWriter(out, plan.name) as writer:
-        for take, row in stored_rows(Place.at(shards), plan.name):
+    video = assignment.recipe.video
+    with assignment.writer(on_row) as writer:
+        for take, row in stored_rows(Place.at(shards), assignment.shard.name, assignment.columns):
             if isinstance(row, Rejected):
                 writer.reject(take, row)
                 continue
             still = row.members["jpg"]
             try:
-                frames = replay(still, row.record, device)
+                frames = replay_record(still, row.record, assignment.device)
             except UndecodableImage as error:
-                writer.reject(take, rejection(row.record, error.status, str(error)))
+                writer.reject(take, row.rejected(error.fault))
                 continue
-            made = WRITERS[recipe.video.format](still, frames, recipe.video)
-            writer.add(Clip(take=take, members=made, record=row.record))
+            members = WRITERS[video.format](still, frames, video)
+            writer.add(dataclasses.replace(row, members=members))
         return writer.finish()

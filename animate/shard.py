@@ -2,14 +2,17 @@
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from animate.codec import UndecodableImage
 from animate.data import Clip, Rejected, Sample, ShardPlan, ShardRecord, Take
-from animate.film import Scene, Still, develop, reject, stage
+from animate.film import Scene, Still, develop, stage
 from animate.recipe import BuildRecipe
+from animate.record import Columns
 from animate.render import render_jobs
-from animate.shards.write import ShardWriter
+from animate.shards.plan import frozen_folder
+from animate.shards.write import OnRow, ShardWriter
 from animate.sources import read_part
 
 #: Clips that a GPU renders at once; the CPU takes one after the other, which keeps memory small.
@@ -19,17 +22,38 @@ GPU_BATCH = 32
 Outcome = Clip | tuple[Take, Rejected]
 
 
-def build_shard(
-    plan: ShardPlan, recipe: BuildRecipe, out: str, plan_folder: str, device: str = "cpu"
-) -> ShardRecord:
-    """Films the rows of `plan` into shard `plan.name` of `out`, and counts every one of them.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """One shard to make, and what a worker anywhere must know for it.
 
-    `plan_folder` holds the frozen listing of the source. `device` is "cpu" or whatever torch takes.
+    `out` is the shard set and `frozen` names the frozen files of its plan; its corpus carries `columns`.
+    `device` renders: "cpu", or whatever torch takes.
     """
-    rows = read_part(plan.part, plan.start, plan.stop, recipe.source, Path(plan_folder))
+
+    shard: ShardPlan
+    recipe: BuildRecipe
+    out: str
+    frozen: str
+    columns: Columns
+    device: str = "cpu"
+
+    def plan_folder(self) -> Path:
+        """A local folder with the frozen files of the plan."""
+        return frozen_folder(self.out, self.frozen)
+
+    def writer(self, on_row: OnRow | None) -> ShardWriter:
+        """An attempt at the shard."""
+        return ShardWriter(self.out, self.shard.name, self.columns, on_row=on_row)
+
+
+def build_shard(assignment: Assignment, on_row: OnRow | None = None) -> ShardRecord:
+    """Films the rows of the shard's plan, and counts every one of them."""
+    plan, recipe = assignment.shard, assignment.recipe
+    folder = assignment.plan_folder()
+    rows = read_part(plan.part, plan.start, plan.stop, recipe.source, folder, assignment.columns)
     groups = _grouped(rows, recipe.shot.edit.stills)
-    with ShardWriter(out, plan.name) as writer:
-        for outcome in film_groups(groups, recipe, device):
+    with assignment.writer(on_row) as writer:
+        for outcome in film_groups(groups, recipe, assignment.device):
             if isinstance(outcome, Clip):
                 writer.add(outcome)
             else:
@@ -84,5 +108,5 @@ def _open(row: Sample | Rejected, recipe: BuildRecipe) -> tuple[Sample, Still] |
             # The other clips of the group lean on this still: it must be known to decode before they do.
             still.pixels(0)
     except UndecodableImage as error:
-        return reject(row, error.status, str(error))
+        return Rejected.of(row, error.fault)
     return row, still

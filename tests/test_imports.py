@@ -163,10 +163,10 @@ def test_help_loads_nothing_heavy(path):
 @pytest.mark.parametrize("format", ["mp4", "frames", "virtual"])
 def test_a_cpu_rendering_worker_never_loads_torch(tmp_path, format):
     code = f"""
-from animate.build import build
+from animate.build import build_shards
 from animate.recipe import read_recipe
 recipe = read_recipe(None, ["source.limit=2", "video.format={format}"])
-assert build(recipe, {str(tmp_path / "shards")!r}, workers=0).clips == 2
+assert build_shards(recipe, {str(tmp_path / "shards")!r}, workers=0).clips == 2
 """
     assert loaded_after(code) & {"torch", "kornia", "webdataset", "ray"} == set()
 

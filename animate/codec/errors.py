@@ -1,12 +1,11 @@
 """The one exception of bad image bytes."""
 
-from animate.data import STATUSES
+from animate.data import Fault
 
 
 class UndecodableImage(ValueError):
-    """Image bytes that give no still; `status` is one of `animate.data.STATUSES`."""
+    """Image bytes that give no still; `fault` is why, as the rejection of the input has it."""
 
     def __init__(self, status: str, message: str) -> None:
-        assert status in STATUSES, status
         super().__init__(message)
-        self.status = status
+        self.fault = Fault(status, message)

@@ -1,4 +1,4 @@
-"""Where a shard set lies: a local folder or an fsspec URL, read and written through the same few calls."""
+"""Where a shard set lies, a local folder or an fsspec URL, and what its files are called."""
 
 import contextlib
 import json
@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -16,8 +16,15 @@ from animate.errors import UserError
 if os.name == "posix":
     import fcntl
 
+#: Suffixes of a shard's three files, in the order in which they appear. The last, the marker, means "done".
+TAR, PARQUET, STATS = SHARD_SUFFIXES = (".tar", ".parquet", "_stats.json")
 #: Our own files, beside the shards.
 OURS = "_animate"
+PLAN = f"{OURS}/plan.json"
+#: Written last of all.
+MANIFEST = f"{OURS}/manifest.json"
+#: The number of clips, as open_clip reads it.
+LENGTH = "__len__"
 #: Attempts in flight; empty after a build.
 ATTEMPTS = "_tmp"
 
@@ -57,10 +64,24 @@ class Place:
             return {path.rstrip("/").rpartition("/")[2] for path in found}
         return set()
 
+    @property
+    def location(self) -> str:
+        """What to give `Place.at` on another machine."""
+        return self.root if self.local is not None else self.filesystem.unstrip_protocol(self.root)
+
+    def open(self, name: str) -> BinaryIO:
+        """File `name`, to read."""
+        return self.filesystem.open(self._path(name), "rb")
+
     def read_json(self, name: str) -> Any | None:
         """The content of a JSON file; None if there is no such file."""
+        text = self.read_text(name)
+        return None if text is None else json.loads(text)
+
+    def read_text(self, name: str) -> str | None:
+        """The content of a file of text; None if there is no such file. `ValueError` if it is no text."""
         try:
-            return json.loads(self.filesystem.cat_file(self._path(name)))
+            return self.filesystem.cat_file(self._path(name)).decode()
         except FileNotFoundError:
             return None
 
@@ -82,6 +103,13 @@ class Place:
         target = self.local / name
         target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(attempt, target)
+
+    def put(self, source: Path, name: str) -> None:
+        """`name` holds what the local file `source` does, all or nothing; on this machine it is moved."""
+        if self.local is None:
+            self.filesystem.put_file(str(source), self._path(name))
+        else:
+            os.replace(source, self.local / name)
 
     def upload(self, folder: Path, name: str) -> None:
         """The files directly in the local `folder` lie in folder `name` too."""

@@ -11,34 +11,42 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from animate.data import Part, ShardPlan, ShardRecord
-from animate.shards.place import ATTEMPTS, OURS, BuildRefused, Place
+from animate.record import Columns
+from animate.shards.place import (
+    ATTEMPTS,
+    LENGTH,
+    MANIFEST,
+    OURS,
+    PLAN,
+    SHARD_SUFFIXES,
+    STATS,
+    BuildRefused,
+    Place,
+)
 from animate.strict_toml import differences
 
-PLAN = f"{OURS}/plan.json"
-MANIFEST = f"{OURS}/manifest.json"
-LENGTH = "__len__"
-#: The three files of a shard, in the order in which they appear; the last one alone means "done".
-SHARD_SUFFIXES = (".tar", ".parquet", "_stats.json")
 #: Raised when the layout of plan.json changes.
-PLAN_VERSION = 1
+PLAN_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What a shard set holds: `recipe` and `source` decide every clip, `shards` is the work to do.
 
-    `recipe` is a plain table (`BuildRecipe.content`), `source` a fingerprint of the corpus.
+    `recipe` is a plain table (`BuildRecipe.content`), `source` a fingerprint of the corpus, `columns`
+    what its samples carry.
     """
 
     recipe: Mapping[str, Any]
     source: Mapping[str, Any]
     shards: tuple[ShardPlan, ...]
+    columns: Columns
 
     @property
     def digest(self) -> str:
@@ -91,18 +99,36 @@ def totals(plan: Plan, records: Mapping[str, ShardRecord]) -> dict[str, Any]:
     return {"inputs": inputs, "clips": clips, "rejected": left, "bytes": size_bytes}
 
 
+def counts_fault(record: ShardRecord, shard: ShardPlan, takes: int) -> str:
+    """How the counts of a finished shard break the law that every input is a clip or a rejection, or ""."""
+    lost = record.inputs - record.clips - sum(record.rejected.values())
+    if lost:
+        return f"{lost} of {record.inputs} inputs are neither clip nor rejected"
+    if shard.stop is not None:
+        planned = (shard.stop - shard.start) * takes
+        if record.inputs != planned:
+            return f"{record.inputs} inputs of {planned} planned"
+        if shard.again and sum(shard.again.values()) != planned:
+            return f"{planned} inputs stand for {sum(shard.again.values())} rejected before"
+    return ""
+
+
+#: Lists shards and columns of a corpus, and may write what workers need (a listing) into a folder.
+Freeze = Callable[[Path], tuple[Sequence[ShardPlan], Columns]]
+
+
 def open_plan(
     place: Place,
     recipe: Mapping[str, Any],
     source: Mapping[str, Any],
-    freeze: Callable[[Path], Iterable[ShardPlan]],
+    freeze: Freeze,
     *,
     overwrite: bool = False,
 ) -> Plan:
     """The plan of the shard set at `place`: what lies there, or a new one, frozen before this returns.
 
-    `freeze` lists the shards and may write what workers need (a listing) into the folder it is given; it is
-    called for a new plan only. Raises `BuildRefused` if another recipe or source was used there before.
+    `freeze` is called for a new plan only. Raises `BuildRefused` if another recipe or
+    source was used there before.
     """
     if overwrite:
         erase(place)
@@ -149,7 +175,7 @@ def read_plan(place: Place) -> Plan | None:
             )
             for row in table["shards"]
         )
-        return Plan(recipe=table["recipe"], source=table["source"], shards=shards)
+        return Plan(recipe=table["recipe"], source=table["source"], shards=shards, columns=table["columns"])
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, BuildRefused):
             raise
@@ -201,20 +227,21 @@ def _make_plan(
     place: Place,
     recipe: Mapping[str, Any],
     source: Mapping[str, Any],
-    freeze: Callable[[Path], Iterable[ShardPlan]],
+    freeze: Freeze,
 ) -> Plan:
-    if any(name.endswith(SHARD_SUFFIXES[-1]) for name in place.names()):
+    if any(name.endswith(STATS) for name in place.names()):
         raise BuildRefused(f"{place.root}: holds shards but no {PLAN}; --overwrite removes them")
     for name in place.names(OURS):  # of a run that was cut off while it planned
         place.remove(f"{OURS}/{name}")
     if place.local is not None:
         folder = place.local / OURS
         folder.mkdir(parents=True, exist_ok=True)
-        plan = Plan(recipe=recipe, source=source, shards=tuple(freeze(folder)))
+        shards, columns = freeze(folder)
     else:
         with tempfile.TemporaryDirectory() as temporary:
-            plan = Plan(recipe=recipe, source=source, shards=tuple(freeze(Path(temporary))))
+            shards, columns = freeze(Path(temporary))
             place.upload(Path(temporary), OURS)
+    plan = Plan(recipe=recipe, source=source, shards=tuple(shards), columns=columns)
     write_plan(place, plan)
     return plan
 
@@ -226,6 +253,7 @@ def write_plan(place: Place, plan: Plan) -> None:
         "digest": plan.digest,
         "recipe": plan.recipe,
         "source": plan.source,
+        "columns": plan.columns,
         "shards": [asdict(shard) for shard in plan.shards],
     }
     place.write_json(PLAN, content)

@@ -1,58 +1,120 @@
-"""A finished shard read again, row by row, ready to be written into another."""
+"""Finished shards read again: their tars, tables and markers, and all that a row stands for."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import fsspec
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-from animate.data import Clip, Rejected, Take
-from animate.shards.place import Place
+from animate.data import Clip, Fault, Rejected, ShardRecord, Take
+from animate.errors import UserError
+from animate.record import KEPT, SUCCESS, Columns, read_record
+from animate.shards.place import PARQUET, STATS, TAR, Place
 from animate.shards.ustar import read_samples
-from animate.shards.write import COLUMNS, PARQUET, SUCCESS, TAR
-from animate.sources.columns import CLIP_NAMES
+from animate.sources.paths import expand_braces, is_url
 
 
-def stored_rows(place: Place, name: str) -> Iterator[tuple[Take, Clip | Rejected]]:
+class NoShards(UserError):
+    """There are no shards where they should be, or they are not whole."""
+
+
+def find_tars(urls: str | Path | Sequence[str | Path]) -> list[str]:
+    """The tars that folders, tars, globs, brace patterns and URLs stand for, in order.
+
+    Raises `NoShards` where one stands for none.
+    """
+    given = [urls] if isinstance(urls, str | Path) else urls
+    tars = []
+    for url in given:
+        for name in expand_braces(str(url)):
+            found = _find(name)
+            if not found:
+                raise NoShards(f"urls = {str(url)!r}: no tar there")
+            tars += found
+    return tars
+
+
+def finished_shards(place: Place) -> list[str]:
+    """Names of the shards that have a marker, in order."""
+    return sorted(name.removesuffix(STATS) for name in place.names() if name.endswith(STATS))
+
+
+def read_tar(url: str) -> Iterator[tuple[str, dict[str, bytes]]]:
+    """Each sample of a tar: its key, and its members by suffix. `NoShards` if the tar is not whole."""
+    filesystem, path = fsspec.core.url_to_fs(url)
+    try:
+        with filesystem.open(path, "rb") as file:
+            yield from read_samples(file)
+    except (ValueError, FileNotFoundError) as error:
+        raise NoShards(f"{url}: {error}") from None
+
+
+def read_clips(place: Place, name: str) -> Iterator[tuple[str, dict[str, bytes]]]:
+    """Each clip of shard `name`: its key, and its members by suffix. `ValueError` if the tar is not whole."""
+    with place.open(name + TAR) as file:
+        yield from read_samples(file)
+
+
+def read_table(place: Place, name: str, columns: Sequence[str] | None = None) -> pa.Table:
+    """The parquet of shard `name`, or some columns of it: a row an input."""
+    with place.open(name + PARQUET) as file:
+        # Not on Arrow's threads: one that holds a piece of the file at exit aborts the process.
+        return pq.ParquetFile(file).read(columns=columns, use_threads=False)
+
+
+def read_marker(place: Place, name: str) -> ShardRecord | None:
+    """What the marker of shard `name` says; None if there is none, so that the shard is not finished.
+
+    Raises `ValueError` if it says something else than a marker.
+    """
+    try:
+        table = place.read_json(name + STATS)
+        if table is None:
+            return None
+        return ShardRecord(**{field: table[field] for field in ShardRecord.__dataclass_fields__})
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"no marker: {error!r}") from None
+
+
+def stored_rows(place: Place, name: str, columns: Columns) -> Iterator[tuple[Take, Clip | Rejected]]:
     """Every input of shard `name` in order: its clip with the media members alone, or why there is none.
 
     Raises `ValueError` where tar and table do not belong together.
     """
-    stem = f"{place.root}/{name}"
-    with place.filesystem.open(stem + TAR, "rb") as tar, place.filesystem.open(stem + PARQUET, "rb") as table:
+    with place.open(name + TAR) as tar:
         samples = read_samples(tar)
-        # Not on Arrow's threads: one that holds a piece of the file at exit aborts the process.
-        for row in pq.ParquetFile(table).read(use_threads=False).to_pylist():
+        for row in read_table(place, name).to_pylist():
             take = Take(source_key=row["source_key"], index=row["take"])
             if row["status"] != SUCCESS:
-                yield take, rejection(row, row["status"], row["error_message"])
+                yield take, _rejected(row, columns)
                 continue
             key, members = next(samples, ("", {}))
             if key != take.key:
                 raise ValueError(
-                    f"{stem}: the table has {take.key} where the tar has {key!r}: see `animate verify`"
+                    f"{place.root}/{name}: the table has {take.key} where the tar has {key!r}: "
+                    "see `animate verify`"
                 )
-            record = _as_built(json.loads(members["json"]), row)
-            media = {suffix: content for suffix, content in members.items() if suffix not in ("json", "txt")}
-            yield take, Clip(take=take, members=media, record=record)
+            record, _ = read_record(json.loads(members.pop("json")))
+            del members["txt"]
+            yield take, Clip(members=members, record=record, carried={n: row[n] for n in columns})
 
 
-def rejection(row: Mapping[str, Any], status: str, message: str) -> Rejected:
-    """The rejection of the input that a row of the table, or a clip's record, tells of."""
-    carried = {
-        name: value
-        for name, value in row.items()
-        if name in ("url", "sha256") or not (name in COLUMNS or name in CLIP_NAMES)
-    }
+def _rejected(row: Mapping[str, Any], columns: Columns) -> Rejected:
     return Rejected(
         key=row["source_key"],
-        status=status,
-        message=message,
+        fault=Fault(row["status"], row["error_message"]),
         captions=() if row["caption"] is None else (row["caption"],),
-        meta={name: value for name, value in carried.items() if not isinstance(value, list | dict)},
+        meta={name: row[name] for name in (*columns, *KEPT)},
     )
 
 
-def _as_built(record: dict[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
-    """A clip's record as it was before it was written: values that are null in its row were missing."""
-    return {name: None if name in row and row[name] is None else value for name, value in record.items()}
+def _find(name: str) -> list[str]:
+    if "*" in name or "?" in name:
+        filesystem, pattern = fsspec.core.url_to_fs(name)
+        return sorted(filesystem.unstrip_protocol(path) for path in filesystem.glob(pattern))
+    if name.endswith(TAR):
+        return [name] if is_url(name) or Path(name).is_file() else []
+    return sorted(f"{name.rstrip('/')}/{file}" for file in Place.at(name).names() if file.endswith(TAR))

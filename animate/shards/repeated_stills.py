@@ -9,16 +9,15 @@ comes to the same end: a row that was rejected holds no image.
 from collections.abc import Iterator
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from animate.data import Clip, ShardRecord
+from animate.record import SUCCESS, Columns
+from animate.seen import SeenKeys
 from animate.shards.place import Place
 from animate.shards.plan import Plan
-from animate.shards.read import rejection, stored_rows
-from animate.shards.write import PARQUET, SUCCESS, ShardWriter
-from animate.sources.keys import SeenKeys
-
-STATUS = "duplicate_image"
+from animate.shards.read import read_table, stored_rows
+from animate.shards.write import ShardWriter
+from animate.sources.keys import same_image
 
 
 def repeated_stills(plan: Plan, place: Place) -> Iterator[tuple[str, frozenset[str]]]:
@@ -28,25 +27,22 @@ def repeated_stills(plan: Plan, place: Place) -> Iterator[tuple[str, frozenset[s
     """
     seen = SeenKeys()
     for shard in plan.shards:
-        with place.filesystem.open(f"{place.root}/{shard.name}{PARQUET}", "rb") as file:
-            columns = ["source_key", "status", "sha256"]
-            rows = pq.ParquetFile(file).read(columns=columns, use_threads=False).to_pylist()
+        rows = read_table(place, shard.name, ["source_key", "status", "sha256"]).to_pylist()
         stills = {row["source_key"]: row["sha256"] for row in rows if row["status"] == SUCCESS}
         repeated = np.array(list(stills), dtype=object)[seen.add(list(stills.values()))]
         if len(repeated):
             yield shard.name, frozenset(repeated)
 
 
-def without_stills(out: str, name: str, stills: frozenset[str]) -> ShardRecord:
+def without_stills(out: str, name: str, columns: Columns, stills: frozenset[str]) -> ShardRecord:
     """Writes shard `name` anew with the clips of `stills` as rejections; all or nothing."""
     place = Place.at(out)
-    with ShardWriter(out, name) as writer:
-        for take, row in stored_rows(place, name):
+    with ShardWriter(out, name, columns) as writer:
+        for take, row in stored_rows(place, name, columns):
             if not isinstance(row, Clip):
                 writer.reject(take, row)
             elif take.source_key not in stills:
                 writer.add(row)
             else:
-                message = f"an earlier input has the same image ({row.record['sha256']})"
-                writer.reject(take, rejection(row.record, STATUS, message))
+                writer.reject(take, row.rejected(same_image(row.record.sha256)))
         return writer.finish()

@@ -16,8 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from animate.data import Part, ShardPlan
-from animate.shards.place import OURS, BuildRefused, Place
-from animate.shards.plan import SHARD_SUFFIXES, Plan, cut, frozen_folder, write_plan
+from animate.shards.place import OURS, SHARD_SUFFIXES, BuildRefused, Place
+from animate.shards.plan import Plan, cut, frozen_folder, write_plan
+from animate.shards.read import read_table
 
 #: Statuses that another try may mend; an opt-out or a blocked address it does not.
 MENDABLE = ("failed_to_download", "download_timed_out")
@@ -25,7 +26,7 @@ MENDABLE = ("failed_to_download", "download_timed_out")
 _URLS = "urls"
 
 
-def plan_again(plan: Plan, place: Place, out: str, samples_per_shard: int, takes: int) -> Plan:
+def plan_again(plan: Plan, place: Place, samples_per_shard: int, takes: int) -> Plan:
     """The plan of the finished set at `place`, longer by a try of whatever its last try could not download.
 
     Returned as it is if nothing is left to try. Written before this returns. Raises `BuildRefused` if its
@@ -38,7 +39,7 @@ def plan_again(plan: Plan, place: Place, out: str, samples_per_shard: int, takes
     last = plan.shards[-1].part.path
     latest = [shard for shard in plan.shards if shard.part.path == last]
     name = f"retry-{len({shard.part.path for shard in plan.shards}):03d}.parquet"
-    listing = frozen_folder(out, plan.frozen) / last
+    listing = frozen_folder(place.location, plan.frozen) / last
     with tempfile.TemporaryDirectory() as folder:
         statuses = _copy_rows(listing, latest, place, Path(folder) / name, samples_per_shard, takes)
         if not statuses:
@@ -90,7 +91,6 @@ def _copy_rows(
         pq.ParquetFile(listing) as file,
         pq.ParquetWriter(target, file.schema_arrow, compression="zstd", use_dictionary=False) as writer,
     ):
-        writer.add_key_value_metadata(file.metadata.metadata)
         pending = file.schema_arrow.empty_table()
         for group, shard in enumerate(shards):
             mendable = {
@@ -109,6 +109,4 @@ def _copy_rows(
 
 def _statuses(place: Place, shard: ShardPlan, takes: int) -> list[str]:
     """What became of each row of a finished shard, whose parquet has a row for each take."""
-    with place.filesystem.open(f"{place.root}/{shard.name}.parquet", "rb") as file:
-        statuses = pq.ParquetFile(file).read(columns=["status"], use_threads=False)["status"].to_pylist()
-    return statuses[::takes]
+    return read_table(place, shard.name, ["status"])["status"].to_pylist()[::takes]

@@ -1,29 +1,23 @@
 """What a shard set holds, as numbers and as plots: statuses, sizes, captions, camera moves, views, speeds."""
 
-import io
 import json
-import tarfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import islice
 
 import cv2
 import numpy as np
-import pyarrow.parquet as pq
 from jaxtyping import UInt8
 
 from animate.codec import encode_png
-from animate.errors import UserError
+from animate.record import SUCCESS, ClipRecord, read_record
 from animate.shards.place import Place
 from animate.shards.plan import read_plan
+from animate.shards.read import NoShards, finished_shards, read_clips, read_table
 
 #: Of so many clips, evenly over the shards, the camera is looked at: it stands in the tars alone.
 CLIPS_LOOKED_AT = 2000
-
-
-class NoShards(UserError):
-    """There is nothing to count where the shards should be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +36,7 @@ def stats(shards: str) -> ShardStats:
     Raises `NoShards` if there is no finished shard.
     """
     place = Place.at(shards)
-    names = sorted(name.removesuffix("_stats.json") for name in place.names() if name.endswith("_stats.json"))
+    names = finished_shards(place)
     if not names:
         raise NoShards(f"{shards!r}: no finished shard there")
     statuses: Counter[str] = Counter()
@@ -53,25 +47,23 @@ def stats(shards: str) -> ShardStats:
     again = {} if plan is None else {shard.name: shard.again for shard in plan.shards}
     for name in names:
         statuses.subtract(again.get(name, {}))  # rejections that this shard tried again
-        with place.filesystem.open(f"{place.root}/{name}.parquet", "rb") as file:
-            rows = pq.read_table(io.BytesIO(file.read()), columns=["status", *_COLUMNS]).to_pylist()
-        for row in rows:
+        for row in read_table(place, name, ["status", *_COLUMNS]).to_pylist():
             statuses[row["status"]] += 1
-            if row["status"] == "success":
+            if row["status"] == SUCCESS:
                 for measure, column in (
                     ("still width", "original_width"),
                     ("still height", "original_height"),
                 ):
                     measures[measure].append(row[column])
                 measures["caption characters"].append(len(row["caption"]))
-        with place.filesystem.open(f"{place.root}/{name}.tar", "rb") as file:
-            for record in _records(file, each):
-                looked_at += 1
-                film = json.loads(record["shot"])
-                components.update(part for shot in film["shots"] for part in shot["components"])
-                measures["smallest view area"].append(record["view_area_min"])
-                measures["area shown in all"].append(record["union_area"])
-                measures["speed, % of the still a second"].append(_speed(record))
+        for _, members in islice(read_clips(place, name), each):
+            looked_at += 1
+            record, _ = read_record(json.loads(members["json"]))
+            film = json.loads(record.shot)
+            components.update(part for shot in film["shots"] for part in shot["components"])
+            measures["smallest view area"].append(record.view_area_min)
+            measures["area shown in all"].append(record.union_area)
+            measures["speed, % of the still a second"].append(_speed(record))
     return ShardStats(
         statuses={status: count for status, count in statuses.most_common() if count},
         components=dict(components.most_common()),
@@ -92,29 +84,16 @@ MEASURES = (
 _COLUMNS = ("original_width", "original_height", "caption")
 
 
-def _records(file: Any, most: int) -> Iterator[dict[str, Any]]:
-    """The JSON of the first clips of a shard."""
-    with tarfile.open(fileobj=file, mode="r|") as tar:
-        for member in tar:
-            if member.name.endswith(".json"):
-                content = tar.extractfile(member)
-                assert content is not None
-                yield json.loads(content.read())
-                most -= 1
-                if most == 0:
-                    return
-
-
-def _speed(record: Mapping[str, Any]) -> float:
+def _speed(record: ClipRecord) -> float:
     """How far the middle of the view goes in a second, on average, in per cent of the still's sides.
 
     Cuts are no motion: steps into a shot's first frame are left out.
     """
-    homographies = np.asarray(record["homographies"]).reshape(-1, 3, 3)
+    homographies = np.asarray(record.homographies).reshape(-1, 3, 3)
     middles = homographies @ np.array([0.5, 0.5, 1.0])
     steps = np.linalg.norm(np.diff(middles[:, :2] / middles[:, 2:], axis=0), axis=1)
-    kept = np.delete(steps, [first - 1 for first in record["shot_starts"] if 0 < first <= len(steps)])
-    return float(100 * kept.mean() * record["fps"]) if len(kept) else 0.0
+    kept = np.delete(steps, [first - 1 for first in record.shot_starts if 0 < first <= len(steps)])
+    return float(100 * kept.mean() * record.fps) if len(kept) else 0.0
 
 
 def plot(found: ShardStats) -> bytes:

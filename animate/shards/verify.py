@@ -12,30 +12,51 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from jaxtyping import UInt64
 
 from animate import executor
 from animate.codec import declared_frames, decode_jpeg, decode_still
 from animate.data import ShardPlan, ShardRecord
+from animate.executor import HERE, Workforce
 from animate.film import replay_source
 from animate.formats import media_suffixes, stored_frames
 from animate.recipe import BuildRecipe, VideoRecipe
-from animate.shards.place import ATTEMPTS, BuildRefused, Place
-from animate.shards.plan import LENGTH, MANIFEST, PLAN, SHARD_SUFFIXES, Plan, read_plan, totals
+from animate.record import (
+    KEYS,
+    SUCCESS,
+    ClipRecord,
+    Columns,
+    ColumnType,
+    is_of_type,
+    parquet_columns,
+    read_record,
+)
+from animate.shards.place import (
+    ATTEMPTS,
+    LENGTH,
+    MANIFEST,
+    PARQUET,
+    PLAN,
+    SHARD_SUFFIXES,
+    STATS,
+    TAR,
+    BuildRefused,
+    Place,
+)
+from animate.shards.plan import Plan, counts_fault, read_plan, totals
+from animate.shards.read import read_marker, read_table
 from animate.shards.ustar import read_samples
-from animate.shards.write import COLUMNS, PARQUET, STATS, SUCCESS, TAR
 from animate.shot import Film
 from animate.strict_toml import from_table
 
-#: What a JSON value may be: flat, so that table readers take it.
-_FLAT = (str, int, float, bool, list)
-#: The type of a missing value: of any column's, as it is written `""`.
-_MISSING = "missing"
+#: What a missing value of a column is in JSON.
+_MISSING: Mapping[ColumnType, Any] = {"string": "", "int64": None, "double": None, "bool": None}
+#: What any other value of a column is.
+_PYTHON_TYPE: Mapping[ColumnType, type] = {"string": str, "int64": int, "double": float, "bool": bool}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class Damage:
     """Something wrong: in clip `key` of `shard`, in the shard (no key), or in the set (neither)."""
 
     shard: str
@@ -50,21 +71,21 @@ class Fault:
 class ShardCheck:
     """What reading one shard again gave.
 
-    `clips` is the number of clips in the tar, `keys` a 64-bit digest of each one's key, `types` the JSON
-    keys of its clips with their types.
+    `clips` is the number of clips in the tar, `keys` a 64-bit digest of each one's key.
     """
 
-    faults: tuple[Fault, ...]
+    damages: tuple[Damage, ...]
     record: ShardRecord | None
     clips: int
     keys: UInt64[np.ndarray, " n"]
-    types: Mapping[str, str]
 
 
-def verify(out: str, *, workers: int = 0, on_shard: Callable[[int, int], None] | None = None) -> list[Fault]:
+def verify(
+    out: str, workforce: Workforce = HERE, *, on_shard: Callable[[int, int], None] | None = None
+) -> list[Damage]:
     """Every fault of the shard set at `out` (a folder or an fsspec URL); none means it is whole and sound.
 
-    `workers` is as for a build. `on_shard` is told how many shards of how many are read. Raises
+    `on_shard` is told how many shards of how many are read. Raises
     `BuildRefused` where there is no plan to measure by.
     """
     place = Place.at(out)
@@ -78,23 +99,23 @@ def verify(out: str, *, workers: int = 0, on_shard: Callable[[int, int], None] |
         if on_shard is not None:
             on_shard(len(checks), len(plan.shards))
 
-    tasks = [(out, shard, plan.recipe) for shard in plan.shards]
-    failures = executor.run_tasks(check_shard, tasks, workers=workers, on_done=on_done)
+    tasks = [(out, shard, plan.recipe, plan.columns) for shard in plan.shards]
+    failures = executor.run_tasks(check_shard, tasks, workforce, on_done=on_done)
     if failures:
         raise RuntimeError(f"shard {plan.shards[failures[0].task].name}: {failures[0].details}")
     ordered = [checks[index] for index in range(len(plan.shards))]
-    faults = [fault for check in ordered for fault in check.faults]
+    faults = [damage for check in ordered for damage in check.damages]
     return [*faults, *_set_faults(place, plan, ordered), *_duplicate_keys(place, plan, ordered)]
 
 
-def repair(out: str, *, workers: int = 0) -> list[Fault]:
+def repair(out: str, workforce: Workforce = HERE) -> list[Damage]:
     """Removes what `verify` finds at fault, shard by shard, so that the same build makes it again.
 
     Returns the faults found. The plan and sound shards are left alone.
     """
     place = Place.at(out)
     with place.locked():
-        faults = verify(out, workers=workers)
+        faults = verify(out, workforce)
         if faults:
             for name in (MANIFEST, LENGTH):  # they come last again
                 place.remove(name)
@@ -105,9 +126,9 @@ def repair(out: str, *, workers: int = 0) -> list[Fault]:
     return faults
 
 
-def check_shard(out: str, shard: ShardPlan, recipe: Mapping[str, Any]) -> ShardCheck:
-    """Reads one planned shard again; `recipe` is the plan's."""
-    return _Shard(Place.at(out), shard, from_table(BuildRecipe, recipe)).check()
+def check_shard(out: str, shard: ShardPlan, recipe: Mapping[str, Any], columns: Columns) -> ShardCheck:
+    """Reads one planned shard again; `recipe` and `columns` are the plan's."""
+    return _Shard(Place.at(out), shard, from_table(BuildRecipe, recipe), columns).check()
 
 
 @dataclass
@@ -117,10 +138,10 @@ class _Shard:
     place: Place
     plan: ShardPlan
     recipe: BuildRecipe
-    faults: list[Fault] = field(default_factory=list)
-    #: By key, in the order of the tar: each clip's scalars.
-    clips: dict[str, dict[str, Any]] = field(default_factory=dict)
-    types: dict[str, str] = field(default_factory=dict)
+    columns: Columns
+    damages: list[Damage] = field(default_factory=list)
+    #: By key, in the order of the tar: each clip's values that have a column, None without such.
+    clips: dict[str, dict[str, Any] | None] = field(default_factory=dict)
 
     def check(self) -> ShardCheck:
         missing = {self.plan.name + suffix for suffix in SHARD_SUFFIXES} - self.place.names()
@@ -133,44 +154,37 @@ class _Shard:
             self._check_parquet(record)
         digests = b"".join(hashlib.blake2b(key.encode(), digest_size=8).digest() for key in self.clips)
         return ShardCheck(
-            faults=tuple(self.faults),
+            damages=tuple(self.damages),
             record=record,
             clips=len(self.clips),
             keys=np.frombuffer(digests, np.uint64),
-            types=self.types,
         )
 
     def fault(self, what: str, key: str = "") -> None:
-        self.faults.append(Fault(shard=self.plan.name, key=key, what=what))
+        self.damages.append(Damage(shard=self.plan.name, key=key, what=what))
 
     def _check_marker(self) -> ShardRecord | None:
         try:
-            table = self.place.read_json(self.plan.name + STATS) or {}
-            record = ShardRecord(**{name: table[name] for name in ShardRecord.__dataclass_fields__})
-            rejected = sum(record.rejected.values())
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            record = read_marker(self.place, self.plan.name)
+            assert record is not None, "it is there: that was looked at"
+            wrong = counts_fault(record, self.plan, self.recipe.takes)
+        except (ValueError, TypeError, AttributeError) as error:
             self.fault(f"{self.plan.name}{STATS} cannot be read: {error!r}")
             return None
         if record.name != self.plan.name:
             self.fault(f"its marker is that of {record.name}")
-        if record.inputs != record.clips + rejected:
-            self.fault(f"{record.inputs} inputs, but {record.clips} clips and {rejected} rejected")
-        if self.plan.stop is not None:
-            planned = (self.plan.stop - self.plan.start) * self.recipe.takes
-            if record.inputs != planned:
-                self.fault(f"{record.inputs} inputs of {planned} planned")
-            if self.plan.again and sum(self.plan.again.values()) != planned:
-                self.fault(f"{planned} inputs stand for {sum(self.plan.again.values())} rejected before")
+        if wrong:
+            self.fault(wrong)
         return record
 
     def _check_tar(self, record: ShardRecord | None) -> None:
-        with self.place.filesystem.open(f"{self.place.root}/{self.plan.name}{TAR}", "rb") as raw:
+        with self.place.open(self.plan.name + TAR) as raw:
             file = _Hashed(raw)
             try:
                 for key, members in read_samples(file):  # pyright: ignore[reportArgumentType]
                     if key in self.clips:
                         self.fault("its members do not stand together, or the key is there twice", key)
-                    self.clips[key] = {}
+                    self.clips[key] = None
                     for what in self._clip_faults(key, members):
                         self.fault(what, key)
             except ValueError as error:
@@ -192,16 +206,21 @@ class _Shard:
             yield f"members are {', '.join(sorted(members))} and not {', '.join(sorted(expected))}"
             return
         try:
-            record = json.loads(members["json"])
+            table = json.loads(members["json"])
             caption = members["txt"].decode()
         except ValueError as error:
             yield f"json or txt cannot be read: {error}"
             return
-        if not isinstance(record, dict):
+        if not isinstance(table, dict):
             yield "json is no table"
             return
+        yield from self._type_faults(table)
+        try:
+            record, _ = read_record(table)
+        except ValueError:  # it lacks keys, as was said
+            return
         self.clips[key] = {
-            name: value for name, value in record.items() if not isinstance(value, list | dict)
+            name: value for name, value in table.items() if name in parquet_columns(self.columns)
         }
         yield from self._json_faults(key, record, caption)
         try:
@@ -209,11 +228,23 @@ class _Shard:
         except (ValueError, KeyError, TypeError) as error:  # damaged bytes, or a record that lacks something
             yield f"does not decode: {error!r}"
 
-    def _json_faults(self, key: str, record: Mapping[str, Any], caption: str) -> Iterator[str]:
-        for name, value in record.items():
-            if not isinstance(value, _FLAT):
-                yield f"json is not flat: {name!r} is {type(value).__name__}"
-        yield from _merge_types(self.types, {name: _type(value) for name, value in record.items()})
+    def _type_faults(self, table: Mapping[str, Any]) -> Iterator[str]:
+        """Keys that are there or not against the plan, and values of another type than it says."""
+        expected = {*self.columns, *KEYS}
+        if table.keys() != expected:
+            yield f"json has other keys than planned: {', '.join(sorted(table.keys() ^ expected))}"
+        for name, value in table.items():
+            if name in KEYS:
+                right = is_of_type(value, KEYS[name])
+            elif name in self.columns:
+                column = self.columns[name]
+                right = value == _MISSING[column] or type(value) is _PYTHON_TYPE[column]
+            else:
+                continue
+            if not right:
+                yield f"json {name!r} is {type(value).__name__}, and not as planned"
+
+    def _json_faults(self, key: str, record: ClipRecord, caption: str) -> Iterator[str]:
         video = self.recipe.video
         stated = {
             "key": key,
@@ -226,32 +257,30 @@ class _Shard:
             "duration": video.duration_seconds,
         }
         for name, value in stated.items():
-            if record.get(name) != value:
-                yield f"json {name!r} is {record.get(name)!r} and not {value!r}"
-        if not isinstance(record.get("captions"), list) or record["captions"][:1] != [caption]:
+            if getattr(record, name) != value:
+                yield f"json {name!r} is {getattr(record, name)!r} and not {value!r}"
+        if not isinstance(record.captions, list) or record.captions[:1] != [caption]:
             yield "the first of 'captions' is not the caption"
-        if not _are_homographies(record.get("homographies"), video.num_frames):
+        if not _are_homographies(record.homographies, video.num_frames):
             yield "'homographies' is not one list of nine numbers a frame"
 
     def _check_parquet(self, record: ShardRecord | None) -> None:
         name = self.plan.name + PARQUET
         try:
-            with self.place.filesystem.open(f"{self.place.root}/{name}", "rb") as file:
-                # Not on Arrow's threads: one that holds a piece of the file at exit aborts the process.
-                table = pq.ParquetFile(file).read(use_threads=False)
+            table = read_table(self.place, self.plan.name)
         except (pa.ArrowException, OSError) as error:
             self.fault(f"{name} cannot be read: {error}")
             return
-        types = {column: table.schema.field(column).type for column in table.column_names}
-        if {column: types.get(column) for column in COLUMNS} != dict(COLUMNS):
-            self.fault(f"{name} lacks columns, or they have other types")
+        expected = {column: pa.type_for_alias(kind) for column, kind in parquet_columns(self.columns).items()}
+        if {field.name: field.type for field in table.schema} != expected:
+            self.fault(f"{name} has other columns than planned, or they have other types")
             return
         rows = table.to_pylist()
         made = [row for row in rows if row["status"] == SUCCESS]
         if [row["key"] for row in made] != list(self.clips):
             self.fault(f"{name}: its keys are not those of the tar")
         for row in made:
-            clip = self.clips.get(row["key"], {})
+            clip = self.clips.get(row["key"])
             different = [column for column in row if clip and not _same(row[column], clip.get(column))]
             if different:
                 self.fault(f"{name} and json differ in {', '.join(different)}", row["key"])
@@ -279,33 +308,13 @@ def _are_homographies(value: Any, num_frames: int) -> bool:
     return len(rows) == num_frames and all(isinstance(row, list) and len(row) == 9 for row in rows)
 
 
-def _type(value: Any) -> str:
-    return _MISSING if value == "" else type(value).__name__
-
-
-def _merge_types(known: dict[str, str], types: Mapping[str, str]) -> Iterator[str]:
-    """What keeps clips with JSON of `types` from standing beside those before; `known` learns from it."""
-    if not known:
-        known.update(types)
-    if types.keys() != known.keys():
-        yield f"json has other keys than before: {', '.join(sorted(types.keys() ^ known.keys()))}"
-        return
-    for name, kind in types.items():
-        if known[name] == _MISSING:
-            known[name] = kind
-        elif kind not in (known[name], _MISSING):
-            yield f"json {name!r} is {kind}, and {known[name]} before"
-
-
-def _media_faults(
-    members: Mapping[str, bytes], record: Mapping[str, Any], video: VideoRecipe
-) -> Iterator[str]:
+def _media_faults(members: Mapping[str, bytes], record: ClipRecord, video: VideoRecipe) -> Iterator[str]:
     shape = (video.height, video.width, 3)
     if video.format == "virtual":
         still = decode_still(members["jpg"], replay_source(record))
-        if still.shape[1::-1] != (record["original_width"], record["original_height"]):
+        if still.shape[1::-1] != (record.original_width, record.original_height):
             yield f"the still is {still.shape[1]}x{still.shape[0]}, and not as large as its json says"
-        Film.from_json(record["shot"])
+        Film.from_json(record.shot)
         return
     frames = stored_frames(members)
     if frames is None or frames.shape != (video.num_frames, *shape):
@@ -319,15 +328,13 @@ def _media_faults(
 
 
 def _same(cell: Any, value: Any) -> bool:
-    """Whether a parquet cell holds a JSON value: null is `""`, and a column of mixed kinds is text."""
-    if cell is None or value is None:
-        return cell is None and value == ""
-    return cell == (str(value) if isinstance(cell, str) else value)
+    """Whether a parquet cell holds a JSON value: a missing text is null there, and `""` here."""
+    return cell == value or (cell is None and value == "")
 
 
-def _set_faults(place: Place, plan: Plan, checks: list[ShardCheck]) -> Iterator[Fault]:
-    def fault(what: str, shard: str = "") -> Fault:
-        return Fault(shard=shard, key="", what=what)
+def _set_faults(place: Place, plan: Plan, checks: list[ShardCheck]) -> Iterator[Damage]:
+    def fault(what: str, shard: str = "") -> Damage:
+        return Damage(shard=shard, key="", what=what)
 
     yield from (fault(f"leftover: {ATTEMPTS}/{name}") for name in sorted(place.names(ATTEMPTS)))
     planned = {shard.name for shard in plan.shards}
@@ -335,14 +342,11 @@ def _set_faults(place: Place, plan: Plan, checks: list[ShardCheck]) -> Iterator[
         stem = next((name.removesuffix(suffix) for suffix in SHARD_SUFFIXES if name.endswith(suffix)), "")
         if stem.isdecimal() and stem not in planned:
             yield fault(f"leftover: {name} is not in the plan", stem)
-    types: dict[str, str] = {}
-    for shard, check in zip(plan.shards, checks, strict=True):
-        if check.types:
-            yield from (fault(what, shard.name) for what in _merge_types(types, check.types))
     clips = sum(check.clips for check in checks)
-    if LENGTH not in place.names():
+    length = place.read_text(LENGTH)
+    if length is None:
         yield fault(f"{LENGTH} is missing")
-    elif (length := place.filesystem.cat_file(f"{place.root}/{LENGTH}")) != str(clips).encode():
+    elif length != str(clips):
         yield fault(f"{LENGTH} is {length!r}, and there are {clips} clips")
     yield from map(fault, _manifest_faults(place, plan, checks))
 
@@ -368,7 +372,7 @@ def _manifest_faults(place: Place, plan: Plan, checks: list[ShardCheck]) -> Iter
             yield f"{MANIFEST} has another sha256 for shard {record.name} than its marker"
 
 
-def _duplicate_keys(place: Place, plan: Plan, checks: list[ShardCheck]) -> Iterator[Fault]:
+def _duplicate_keys(place: Place, plan: Plan, checks: list[ShardCheck]) -> Iterator[Damage]:
     """Clips of different shards with one key. Digests find the shards, so that memory stays small."""
     digests = np.concatenate([check.keys for check in checks]) if checks else np.empty(0, np.uint64)
     owners = np.repeat(np.arange(len(checks)), [len(check.keys) for check in checks])
@@ -377,8 +381,6 @@ def _duplicate_keys(place: Place, plan: Plan, checks: list[ShardCheck]) -> Itera
     first: dict[str, str] = {}
     for owner in suspects:
         name = plan.shards[owner].name
-        with place.filesystem.open(f"{place.root}/{name}{PARQUET}", "rb") as file:
-            table = pq.ParquetFile(file).read(columns=["key", "status"], use_threads=False)
-        for row in table.to_pylist():
+        for row in read_table(place, name, ["key", "status"]).to_pylist():
             if row["status"] == SUCCESS and first.setdefault(row["key"], name) != name:
-                yield Fault(shard=name, key=row["key"], what=f"the key is in shard {first[row['key']]} too")
+                yield Damage(shard=name, key=row["key"], what=f"the key is in shard {first[row['key']]} too")

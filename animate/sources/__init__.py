@@ -10,13 +10,15 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from animate.data import Part, Rejected, Sample
+from animate.data import Frozen, Part, Rejected, Sample
 from animate.recipe import SourceRecipe
+from animate.record import Columns
 from animate.sources.demo import open_demo
 from animate.sources.errors import SourceError
 from animate.sources.folder import IMAGE_SUFFIXES, Folder, captions_table
 from animate.sources.images import read_images
 from animate.sources.keys import safe_key
+from animate.sources.named.open import open_named
 from animate.sources.named.table import CORPORA
 from animate.sources.paths import expand_braces, has_suffix, is_url, walk
 from animate.sources.read import read_files, read_stored
@@ -47,22 +49,16 @@ class Source(Protocol):
         """
         ...
 
-    def freeze(self, folder: Path, rows_per_shard: int) -> Iterator[Part]:
-        """Writes down in `folder` what a worker must know, and yields the parts, in order.
+    def freeze(self, folder: Path, rows_per_shard: int) -> Frozen:
+        """Writes down in `folder` what a worker must know; gives the parts and the columns.
 
-        Nothing is read but names, headers and captions; memory stays flat.
+        Nothing is read but names, headers, captions and what samples carry; memory stays flat.
         """
         ...
 
 
-def _open_named(name: str, source: SourceRecipe) -> Source:
-    # Not at the top: the named corpora stand on the sources of this package.
-    from animate.sources.named.open import open_named
-
-    return open_named(name, source)
-
-
-Reader = Callable[[Part, int, int | None, SourceRecipe, Path], Iterator[Sample | Rejected]]
+#: How a worker reads rows of a part: see `read_part`.
+Reader = Callable[[Part, int, int | None, SourceRecipe, Path, Columns], Iterator[Sample | Rejected]]
 
 SOURCES: Mapping[str, Callable[[SourceRecipe], Source]] = {
     "demo": open_demo,
@@ -70,7 +66,7 @@ SOURCES: Mapping[str, Callable[[SourceRecipe], Source]] = {
     "table": Table,
     "webdataset": WebDataset,
     "urls": Urls,
-    **{name: functools.partial(_open_named, name) for name in CORPORA},
+    **{name: functools.partial(open_named, name) for name in CORPORA},
 }
 
 READERS: Mapping[str, Reader] = {
@@ -109,13 +105,13 @@ def resolve_src(src: str, *, urls: str = "", root: str = "") -> dict[str, str]:
 
 
 def read_part(
-    part: Part, start: int, stop: int | None, source: SourceRecipe, folder: Path
+    part: Part, start: int, stop: int | None, source: SourceRecipe, folder: Path, columns: Columns
 ) -> Iterator[Sample | Rejected]:
     """Rows `start` to `stop` of a part, in order, each as exactly one sample or rejection.
 
-    `folder` is where the plan was frozen. Bad data never raises.
+    `folder` is where the corpus was frozen, `columns` what it carries. Bad data never raises.
     """
-    return READERS[part.reader](part, start, stop, source, Path(folder))
+    return READERS[part.reader](part, start, stop, source, Path(folder), columns)
 
 
 def _kind_of_folder(path: str) -> str:

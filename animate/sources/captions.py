@@ -8,6 +8,8 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
+from animate.data import Fault
+
 
 def caption_texts(value: Any) -> tuple[str, ...]:
     """The non-blank texts in a cell: a string, a list of strings or objects, or JSON of a list in a string.
@@ -52,19 +54,20 @@ def unique(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(texts))
 
 
-def caption_fault(captions: Iterable[str]) -> tuple[str, str]:
-    """Status and message of what is wrong with the captions of one image, or two empty strings."""
+def caption_fault(captions: Iterable[str]) -> Fault | None:
+    """What is wrong with the captions of one image."""
     captions = tuple(captions)
     if captions and "".join(captions).isascii():
-        return "", ""
+        return None
     if not captions:
-        return "missing_caption", "no caption, or nothing but white space"
+        return Fault("missing_caption", "no caption, or nothing but white space")
     for caption in captions:
         try:
             caption.encode("utf-8")
         except UnicodeEncodeError as error:
-            return "caption_not_utf8", f"not UTF-8 at character {error.start} of {printable(caption)[:80]!r}"
-    return "", ""
+            where = f"at character {error.start} of {printable(caption)[:80]!r}"
+            return Fault("caption_not_utf8", f"not UTF-8 {where}")
+    return None
 
 
 def printable(text: str) -> str:

@@ -1,10 +1,11 @@
 """Which columns of a table hold the image, the caption and the key, and what the others become."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from animate.recipe import SourceRecipe
+from animate.sources.carried import carried
 from animate.sources.errors import SourceError
 
 #: Names looked for, best first, in any case, where the recipe names no column.
@@ -27,18 +28,6 @@ IMAGE_NAMES = (
 URL_NAMES = ("url", "image_url", "img_url", "urls", "image_urls", "photo_url")
 KEY_NAMES = ("key", "__key__")
 
-#: A clip's own names: what a source carries under one of them goes under `source_` and the name.
-CLIP_NAMES = frozenset(
-    (
-        *("width", "height", "original_width", "original_height", "num_frames", "fps", "duration", "camera"),
-        *("take", "homographies", "shot", "shot_starts", "view_areas", "view_area_min", "union_area"),
-        *("quality", "background", "source_key", "source_keys"),
-    )
-)
-_DROPPED = frozenset(
-    ("key", "__key__", "caption", "captions", "status", "error_message", "__index_level_0__")
-)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
@@ -54,15 +43,6 @@ class Columns:
 
     def _own(self) -> tuple[str, str, str]:
         return self.image, self.caption, self.key
-
-
-def carried(columns: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """Columns of a source under names free in a clip's record, without captions and bookkeeping."""
-    return {
-        f"source_{name}" if name in CLIP_NAMES else name: value
-        for name, value in columns
-        if name not in _DROPPED and not isinstance(value, bytes)
-    }
 
 
 def find_columns(

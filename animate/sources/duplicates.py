@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from animate.codec import UndecodableImage, decode_still
 from animate.recipe import SourceRecipe
 from animate.sources.errors import SourceError
 from animate.sources.listing import Row
@@ -45,8 +46,6 @@ def refuse_duplicates(source: SourceRecipe, what: str) -> None:
 
 def look(content: bytes, source: SourceRecipe) -> str | None:
     """A 64-bit difference hash: which pixels of a 9 x 8 grey thumbnail are darker than the next one."""
-    from animate.codec import UndecodableImage, decode_still
-
     try:
         still = decode_still(content, source, at_least=(72, 64))
     except UndecodableImage:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from animate.data import Fault
 from animate.recipe import FilterRecipe, SourceRecipe
 from animate.sources.captions import clean, printable, share_of_scripts, unique
 from animate.sources.columns import first_named
@@ -26,12 +27,11 @@ _NO_FILTERS = FilterRecipe()
 
 
 class Verdict(NamedTuple):
-    """The captions that are left, and why none is wanted (empty where some are)."""
+    """The captions that are left, the first one as it was written, and why the sample is not wanted."""
 
     captions: tuple[str, ...]
     raw: str | None
-    status: str = ""
-    message: str = ""
+    fault: Fault | None = None
 
 
 def judge(captions: Sequence[str], meta: Mapping[str, Any], source: SourceRecipe) -> Verdict:
@@ -47,18 +47,18 @@ def judge(captions: Sequence[str], meta: Mapping[str, Any], source: SourceRecipe
     filters = source.filters
     if filters == _NO_FILTERS:
         return Verdict(captions, raw)
-    status, message = _meta_fault(meta, filters)
-    if not status and captions:
+    fault = _meta_fault(meta, filters)
+    if fault is None and captions:
         kept = tuple(text for text in captions if _long_enough(text, filters))
         if not kept:
-            status, message = "filtered_caption_length", f"{len(captions[0])} characters"
+            fault = Fault("filtered_caption_length", f"{len(captions[0])} characters")
         elif filters.scripts:
             scripts = frozenset(script.lower() for script in filters.scripts)
             captions, kept = kept, tuple(x for x in kept if share_of_scripts(x, scripts) >= SCRIPT_SHARE)
             if not kept:
-                status, message = "filtered_script", f"not {' or '.join(filters.scripts)}"
+                fault = Fault("filtered_script", f"not {' or '.join(filters.scripts)}")
         captions = kept or captions
-    return Verdict(captions=captions, raw=raw, status=status, message=message)
+    return Verdict(captions=captions, raw=raw, fault=fault)
 
 
 def check_columns(names: Sequence[str], filters: FilterRecipe, where: str) -> None:
@@ -75,20 +75,20 @@ def check_columns(names: Sequence[str], filters: FilterRecipe, where: str) -> No
             )
 
 
-def _meta_fault(meta: Mapping[str, Any], filters: FilterRecipe) -> tuple[str, str]:
+def _meta_fault(meta: Mapping[str, Any], filters: FilterRecipe) -> Fault | None:
     if filters.min_similarity:
         value = _value(meta, filters.similarity_column, SIMILARITY_NAMES)
         if not isinstance(value, int | float | str) or not _at_least(value, filters.min_similarity):
-            return "filtered_similarity", f"similarity {value!r}"
+            return Fault("filtered_similarity", f"similarity {value!r}")
     if filters.nsfw:
         value = _value(meta, filters.nsfw_column, NSFW_NAMES)
         if str(value).lower() not in {name.lower() for name in filters.nsfw}:
-            return "filtered_nsfw", f"nsfw {value!r}"
+            return Fault("filtered_nsfw", f"nsfw {value!r}")
     if filters.licences:
         value = _value(meta, filters.licence_column, LICENCE_NAMES)
         if str(value).lower() not in {name.lower() for name in filters.licences}:
-            return "filtered_licence", f"licence {value!r}"
-    return "", ""
+            return Fault("filtered_licence", f"licence {value!r}")
+    return None
 
 
 def _value(meta: Mapping[str, Any], column: str, names: Sequence[str]) -> Any:

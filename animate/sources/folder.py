@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from animate.data import Part
+from animate.data import Frozen
 from animate.recipe import SourceRecipe
 from animate.sources.captions import unique
 from animate.sources.columns import find_columns
@@ -37,10 +37,10 @@ class Folder:
         files = [os.path.join(self.root, file) for file in walk(self.root) if _counts(file)]
         return identity(files, self.root)
 
-    def freeze(self, folder: Path, rows_per_shard: int) -> Iterator[Part]:
+    def freeze(self, folder: Path, rows_per_shard: int) -> Frozen:
         rows = self._beside() if self.table is None else self._listed(self.table)
         mark = image_fingerprint(self.source, self.root)
-        yield from freeze_rows(rows, "files", folder, rows_per_shard, self.source, fingerprint=mark)
+        return freeze_rows(rows, "files", folder, rows_per_shard, self.source, fingerprint=mark)
 
     def _beside(self) -> Iterator[Row]:
         """Images with their `.txt`; the walk is sorted, so one folder at a time is enough to know both."""

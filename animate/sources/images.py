@@ -5,41 +5,40 @@ import os
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from animate.data import Part, Rejected, Sample
+from animate.codec import UndecodableImage, decode_still, encode_jpeg
+from animate.data import Fault, Part, Rejected, Sample
 from animate.recipe import SourceRecipe
+from animate.record import Columns
 from animate.sources.listing import listed_rows
+from animate.sources.named.find import find
 
 #: A box smaller than this, in pixels, is widened about its middle, as far as the image goes.
 LEAST_BOX_SIDE = 160
 
 
 def read_images(
-    part: Part, start: int, stop: int | None, source: SourceRecipe, folder: Path
+    part: Part, start: int, stop: int | None, source: SourceRecipe, folder: Path, columns: Columns
 ) -> Iterator[Sample | Rejected]:
     """Rows of the listing; one with a `box` [x, y, width, height] gives that piece of it, as a JPEG."""
-    from animate.sources.named.find import find
-
     root = find(source.name, source.path, source.split).folder
     archives: dict[str, zipfile.ZipFile] = {}
     try:
-        for row in listed_rows(folder / part.path, start, stop):
-            if row.rejected is not None:
-                yield row.rejected
+        for row in listed_rows(folder / part.path, start, stop, columns):
+            if row.fault is not None:
+                yield Rejected.of(row, row.fault)
                 continue
-            rest: dict[str, Any] = {"captions": row.captions or (), "meta": row.meta}
             try:
                 image = _read(root, row.file, archives)
             except (OSError, KeyError, zipfile.BadZipFile) as error:
-                yield Rejected(key=row.key, status="missing_file", message=f"{row.file!r}: {error}", **rest)
+                yield Rejected.of(row, Fault("missing_file", f"{row.file!r}: {error}"))
                 continue
             box = row.meta.get("box")
             cut = image if box is None else _cut(image, json.loads(str(box)), source)
-            if isinstance(cut, bytes):
-                yield Sample(key=row.key, image=cut, **rest)
+            if isinstance(cut, Fault):
+                yield Rejected.of(row, cut)
             else:
-                yield Rejected(key=row.key, status=cut[0], message=cut[1], **rest)
+                yield Sample(key=row.key, image=cut, captions=row.captions or (), meta=row.meta)
     finally:
         for archive in archives.values():
             archive.close()
@@ -54,14 +53,12 @@ def _read(root: str, file: str, archives: dict[str, zipfile.ZipFile]) -> bytes:
     return archives[path].read(member)
 
 
-def _cut(image: bytes, box: list[int], source: SourceRecipe) -> bytes | tuple[str, str]:
-    """The box of the image as a JPEG, or status and message of what is wrong with the image."""
-    from animate.codec import UndecodableImage, decode_still, encode_jpeg
-
+def _cut(image: bytes, box: list[int], source: SourceRecipe) -> bytes | Fault:
+    """The box of the image as a JPEG, or what is wrong with the image."""
     try:
         still = decode_still(image, source)
     except UndecodableImage as error:
-        return error.status, str(error)
+        return error.fault
     left, right = _span(box[0], box[2], still.shape[1])
     top, bottom = _span(box[1], box[3], still.shape[0])
     return encode_jpeg(still[top:bottom, left:right].copy(), 95)

@@ -1,10 +1,9 @@
-"""Keys that can name a tar member, and a memory of the ones that were taken."""
+"""Keys that can name a tar member, and what is wrong with those that cannot, or that come twice."""
 
-import hashlib
 import re
 from urllib.parse import quote
 
-import numpy as np
+from animate.data import Fault
 
 #: A clip's member name needs the key, "_", a take number and a suffix within USTAR's 100 bytes.
 MAX_KEY_BYTES = 87
@@ -22,41 +21,18 @@ def safe_key(text: str) -> str:
     return quote(text, safe="", errors="surrogateescape").replace(".", "%2E")
 
 
-class SeenKeys:
-    """Which keys have come already, at 8 bytes a key.
-
-    Sorted runs of hashes, merged when they are of similar length, so that a lookup searches few of them.
-    Two of n different keys share a hash with probability n² / 2⁶⁵: 3 in a million at 10 million keys.
-    """
-
-    def __init__(self) -> None:
-        self._runs: list[np.ndarray] = []
-
-    def add(self, keys: list[str]) -> np.ndarray:
-        """For each key in order, whether an earlier one (of this call, or of one before) was the same."""
-        hashes = np.fromiter(map(_hash, keys), np.uint64, len(keys))
-        unique, first = np.unique(hashes, return_index=True)
-        repeated = np.ones(len(keys), bool)
-        repeated[first] = False
-        known = np.zeros(len(unique), bool)
-        for run in self._runs:
-            places = np.searchsorted(run, unique)
-            places[places == len(run)] = 0
-            known |= run[places] == unique
-        repeated[first[known]] = True
-        self._insert(unique[~known])
-        return repeated
-
-    def _insert(self, run: np.ndarray) -> None:
-        if not len(run):
-            return
-        while self._runs and len(self._runs[-1]) <= 2 * len(run):
-            run = np.concatenate([self._runs.pop(), run])
-            run.sort(kind="stable")
-        self._runs.append(run)
+def key_fault(key: str) -> Fault | None:
+    """What is wrong with a tar-safe key."""
+    if 1 <= len(key) <= MAX_KEY_BYTES:
+        return None
+    return Fault("bad_key", f"{len(key)} bytes, allowed are 1 to {MAX_KEY_BYTES}: {key[:200]!r}")
 
 
-def _hash(key: str) -> int:
-    return int.from_bytes(
-        hashlib.blake2b(key.encode("utf-8", "surrogateescape"), digest_size=8).digest(), "little"
-    )
+def same_key(key: str) -> Fault:
+    """The fault of a second input of the same key."""
+    return Fault("duplicate_key", f"an earlier input has the key {key!r} too")
+
+
+def same_image(mark: str) -> Fault:
+    """The fault of a second input of the same image; `mark` is what the two share."""
+    return Fault("duplicate_image", f"an earlier input has the same image ({mark})")

@@ -14,11 +14,14 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from animate.data import Part, Rejected, Scalar
+from animate.data import Fault, Frozen, Part, Scalar
 from animate.recipe import SourceRecipe
+from animate.record import Columns
+from animate.seen import SeenKeys
 from animate.sources.captions import caption_fault, printable
+from animate.sources.carried import CarriedTypes, fit, scalar
 from animate.sources.filters import check_columns, judge
-from animate.sources.keys import MAX_KEY_BYTES, SeenKeys, safe_key
+from animate.sources.keys import key_fault, safe_key, same_image, same_key
 
 LISTING = "listing.parquet"
 
@@ -40,7 +43,6 @@ _SCHEMA = pa.schema(
 )
 #: `json.dumps` makes an encoder each time, which took a tenth of the planning of a long list.
 _encode = json.JSONEncoder(ensure_ascii=False).encode
-_META_KEYS = "animate.meta_keys"
 
 
 class Row(NamedTuple):
@@ -49,15 +51,14 @@ class Row(NamedTuple):
     `file` says where the image is, relative to the corpus where it lies inside it. `image`, `text` and `json`
     are (offset, size) of a tar's members, `image` alone is (row,) of a table with image bytes. `content`
     is the image itself where its file cannot be read from the middle. `captions` is None where only
-    the worker can tell. A `status` makes the row a rejection.
+    the worker can tell. A `fault` makes the row a rejection.
     """
 
     key: str
     captions: tuple[str, ...] | None
     file: str = ""
     meta: Mapping[str, Any] | None = None
-    status: str = ""
-    message: str = ""
+    fault: Fault | None = None
     image: tuple[int, ...] | None = None
     text: tuple[int, int] | None = None
     json: tuple[int, int] | None = None
@@ -72,13 +73,16 @@ def freeze_rows(
     source: SourceRecipe,
     *,
     fingerprint: Callable[[Row], str | None] | None = None,
-) -> Iterator[Part]:
-    """Writes `rows` to the listing in `folder` and yields the one part that it is (none when it is empty).
+    types: CarriedTypes | None = None,
+    more_texts: tuple[str, ...] = (),
+) -> Frozen:
+    """Writes `rows` to the listing in `folder`, the one part of the corpus (none when it is empty).
 
-    `fingerprint` gives what two duplicate images share, where the recipe wants none twice. Memory stays flat
-    but for 8 bytes a key (and 8 an image with `fingerprint`).
+    `fingerprint` gives what two duplicate images share, where the recipe wants none twice. `types` knows what
+    samples carry if the rows do not tell (it may learn while they are listed); `more_texts` are columns that
+    the worker adds. Memory stays flat but for 8 bytes a key (and 8 an image with `fingerprint`).
     """
-    keys, images, meta_keys, count = SeenKeys(), SeenKeys(), dict[str, None](), 0
+    keys, images, seen, count = SeenKeys(), SeenKeys(), types or CarriedTypes(), 0
     if source.sample < 1:
         rows = (row for row in rows if in_sample(safe_key(row.key), source.sample))
     chosen = islice(rows, source.limit) if source.limit else iter(rows)
@@ -86,12 +90,11 @@ def freeze_rows(
     with pq.ParquetWriter(path, _SCHEMA, compression="zstd", use_dictionary=False) as writer:
         pending: list[Row] = []
         while batch := list(islice(chosen, _BATCH)):
-            first = meta_keys or None
             for row in batch:
                 if row.meta:
-                    meta_keys.update(dict.fromkeys(row.meta))
-            if first is None and batch[0].captions is not None:
-                check_columns(list(meta_keys), source.filters, source.path)
+                    seen.see(row.meta)
+            if count == 0 and types is None:
+                check_columns(seen.names, source.filters, source.path)
             checked = _reject_repeated([_checked(row, source) for row in batch], keys)
             if fingerprint is not None and source.filters.duplicates != "keep":
                 checked = _reject_same_images(checked, images, fingerprint)
@@ -102,11 +105,11 @@ def freeze_rows(
             count += len(batch)
         if pending:
             writer.write_batch(_record_batch(pending), row_group_size=rows_per_shard)
-        if source.clean_captions and reader != "tar":
-            meta_keys["caption_raw"] = None
-        writer.add_key_value_metadata({_META_KEYS: json.dumps(list(meta_keys))})
-    if count:
-        yield Part(reader=reader, path=LISTING, rows=count)
+    raw = ("caption_raw",) if source.clean_captions else ()
+    return Frozen(
+        parts=(Part(reader=reader, path=LISTING, rows=count),) if count else (),
+        columns=seen.columns(*raw, *more_texts),
+    )
 
 
 def in_sample(key: str, share: float) -> bool:
@@ -119,7 +122,7 @@ class Listed(NamedTuple):
     """A row of the frozen listing as a worker reads it; `meta` has the same keys in every row."""
 
     key: str
-    rejected: Rejected | None
+    fault: Fault | None
     captions: tuple[str, ...] | None
     file: str
     image: list[int] | None
@@ -129,10 +132,9 @@ class Listed(NamedTuple):
     meta: dict[str, Scalar]
 
 
-def listed_rows(path: Path, start: int, stop: int | None) -> Iterator[Listed]:
+def listed_rows(path: Path, start: int, stop: int | None, columns: Columns) -> Iterator[Listed]:
     """Rows `start` to `stop` of the listing, reading only the row groups that hold them."""
     with pq.ParquetFile(path) as file:
-        empty = dict.fromkeys(json.loads(file.metadata.metadata[_META_KEYS.encode()]))
         first = 0
         for group in range(file.num_row_groups):
             end = first + file.metadata.row_group(group).num_rows
@@ -141,78 +143,53 @@ def listed_rows(path: Path, start: int, stop: int | None) -> Iterator[Listed]:
                 low = max(start - first, 0)
                 high = table.num_rows if stop is None else min(stop - first, table.num_rows)
                 for row in table.slice(low, high - low).to_pylist():
-                    yield _listed(row, empty)
+                    yield _listed(row, columns)
             first = end
 
 
-def scalar(value: Any) -> Scalar:
-    """`value` as meta carries it: scalars as they are, bytes left out, anything nested as JSON text."""
-    if isinstance(value, str):
-        return value if value.isascii() else printable(value)
-    if value is None or isinstance(value, bool | int):
-        return value
-    if isinstance(value, float):
-        return value if value == value and abs(value) != float("inf") else None
-    if isinstance(value, bytes):
-        return None
-    return json.dumps(value, ensure_ascii=False, default=str)
-
-
-def _listed(row: dict[str, Any], empty: dict[str, None]) -> Listed:
+def _listed(row: dict[str, Any], columns: Columns) -> Listed:
     captions = None if row["captions"] is None else tuple(row["captions"])
-    meta = {**empty, **(json.loads(row["meta"]) if row["meta"] else {})}
-    rejected = None
-    if row["status"]:
-        rejected = Rejected(
-            key=row["key"], status=row["status"], message=row["message"], captions=captions or (), meta=meta
-        )
     return Listed(
         key=row["key"],
-        rejected=rejected,
+        fault=Fault(row["status"], row["message"]) if row["status"] else None,
         captions=captions,
         file=row["file"].decode("utf-8", "surrogateescape"),
         image=row["image"],
         text=row["text"],
         json=row["json"],
         content=row["content"],
-        meta=meta,
+        meta=fit(json.loads(row["meta"]) if row["meta"] else {}, columns),
     )
 
 
 def _checked(row: Row, source: SourceRecipe) -> Row:
     """The row with a tar-safe key and clean captions, and with a status where it is unusable or unwanted."""
-    key, captions, status, message = safe_key(row.key), row.captions, row.status, row.message
-    if not status and not 1 <= len(key) <= MAX_KEY_BYTES:
-        status, message = "bad_key", f"{len(key)} bytes, allowed are 1 to {MAX_KEY_BYTES}: {key[:200]!r}"
+    key, captions, meta = safe_key(row.key), row.captions, row.meta
+    fault = row.fault or key_fault(key)
     if captions is None:
-        return row._replace(key=key, status=status, message=message)
-    if not status:
-        status, message = caption_fault(captions)
-    meta = row.meta
-    if not status:
+        return row._replace(key=key, fault=fault)
+    fault = fault or caption_fault(captions)
+    if fault is None:
         verdict = judge(captions, meta or {}, source)
-        captions = verdict.captions
-        status, message = (verdict.status, verdict.message) if verdict.status else caption_fault(captions)
+        captions, fault = verdict.captions, verdict.fault or caption_fault(verdict.captions)
         if verdict.raw is not None:
             meta = {**(meta or {}), "caption_raw": verdict.raw}
-    elif status == "caption_not_utf8":
+    elif fault.status == "caption_not_utf8":
         captions = tuple(map(printable, captions))
     if row.image is None and row.content is None:
         # The common case of a long list, where `_replace` is slow.
-        return Row(key, captions, row.file, meta, status, message)
-    return row._replace(key=key, captions=captions, meta=meta, status=status, message=message)
+        return Row(key, captions, row.file, meta, fault)
+    return row._replace(key=key, captions=captions, meta=meta, fault=fault)
 
 
 def _reject_same_images(
     rows: list[Row], seen: SeenKeys, fingerprint: Callable[[Row], str | None]
 ) -> list[Row]:
-    marks = [None if row.status else fingerprint(row) for row in rows]
+    marks = [None if row.fault else fingerprint(row) for row in rows]
     known = [mark for mark in marks if mark is not None]
     repeated = iter(seen.add(known).tolist())
     return [
-        row._replace(status="duplicate_image", message=f"an earlier input has the same image ({mark})")
-        if mark is not None and next(repeated)
-        else row
+        row._replace(fault=same_image(str(mark))) if mark is not None and next(repeated) else row
         for row, mark in zip(rows, marks, strict=True)
     ]
 
@@ -222,8 +199,8 @@ def _reject_repeated(rows: list[Row], seen: SeenKeys) -> list[Row]:
     if not repeated.any():
         return rows
     return [
-        row._replace(status="duplicate_key", message=f"an earlier input has the key {row.key!r} too")
-        if again and row.status != "bad_key"
+        row._replace(fault=same_key(row.key))
+        if again and (row.fault is None or row.fault.status != "bad_key")
         else row
         for row, again in zip(rows, repeated, strict=True)
     ]
@@ -231,6 +208,8 @@ def _reject_repeated(rows: list[Row], seen: SeenKeys) -> list[Row]:
 
 def _record_batch(rows: list[Row]) -> pa.RecordBatch:
     columns: dict[str, Any] = dict(zip(Row._fields, zip(*rows, strict=True), strict=True))
+    columns["status"] = ["" if fault is None else fault.status for fault in columns["fault"]]
+    columns["message"] = ["" if fault is None else fault.message for fault in columns["fault"]]
     columns["file"] = [name.encode("utf-8", "surrogateescape") for name in columns["file"]]
     columns["meta"] = [None if not meta else _meta_text(meta) for meta in columns["meta"]]
     return pa.RecordBatch.from_arrays(

@@ -7,8 +7,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from animate.data import Part, Rejected, Sample
+from animate.data import Fault, Part, Rejected, Sample
 from animate.recipe import SourceRecipe
+from animate.record import Columns
 from animate.sources.demo import DEMO_FOLDER
 from animate.sources.listing import Listed, listed_rows
 from animate.sources.table import Table, table_root
@@ -16,36 +17,37 @@ from animate.sources.tables import open_parquet
 
 
 def read_files(
-    part: Part, start: int, stop: int | None, source: SourceRecipe, folder: Path
+    part: Part, start: int, stop: int | None, source: SourceRecipe, folder: Path, columns: Columns
 ) -> Iterator[Sample | Rejected]:
     """Rows of the listing whose images are files of their own (or stand in the listing)."""
     root = _root(source)
-    for row in listed_rows(folder / part.path, start, stop):
-        if row.rejected is not None:
-            yield row.rejected
+    for row in listed_rows(folder / part.path, start, stop, columns):
+        if row.fault is not None:
+            yield Rejected.of(row, row.fault)
             continue
         try:
             image = row.content if row.content is not None else Path(root, row.file).read_bytes()
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
-            yield _rejected(row, "missing_file", f"{row.file!r}: {reason}")
+            yield Rejected.of(row, Fault("missing_file", f"{row.file!r}: {reason}"))
         else:
             yield _sample(row, image)
 
 
 def read_stored(
-    part: Part, start: int, stop: int | None, source: SourceRecipe, folder: Path
+    part: Part, start: int, stop: int | None, source: SourceRecipe, folder: Path, columns: Columns
 ) -> Iterator[Sample | Rejected]:
     """Rows of the listing whose images are cells of parquet files."""
     cells = _Cells(table_root(source), Table(source).columns.image)
-    for row in listed_rows(folder / part.path, start, stop):
-        if row.rejected is not None:
-            yield row.rejected
+    for row in listed_rows(folder / part.path, start, stop, columns):
+        if row.fault is not None:
+            yield Rejected.of(row, row.fault)
             continue
         image = cells.read(row.file, (row.image or [0])[0])
-        yield (
-            _sample(row, image) if image is not None else _rejected(row, "missing_file", "its image is null")
-        )
+        if image is None:
+            yield Rejected.of(row, Fault("missing_file", "its image is null"))
+        else:
+            yield _sample(row, image)
 
 
 def _root(source: SourceRecipe) -> str:
@@ -87,7 +89,3 @@ class _Cells:
 
 def _sample(row: Listed, image: bytes) -> Sample:
     return Sample(key=row.key, image=image, captions=row.captions or (), meta=row.meta)
-
-
-def _rejected(row: Listed, status: str, message: str) -> Rejected:
-    return Rejected(key=row.key, status=status, message=message, captions=row.captions or (), meta=row.meta)

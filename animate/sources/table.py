@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from animate.data import Part
+from animate.data import Fault, Frozen
 from animate.recipe import SourceRecipe
 from animate.sources.captions import caption_texts, unique
 from animate.sources.columns import IMAGE_NAMES, URL_NAMES, Columns, find_columns, first_named
@@ -41,14 +41,13 @@ class Table:
     def fingerprint(self) -> dict[str, str | int]:
         return identity(self.files, self.root)
 
-    def freeze(self, folder: Path, rows_per_shard: int) -> Iterator[Part]:
+    def freeze(self, folder: Path, rows_per_shard: int) -> Frozen:
         in_parquet = self.columns.image in self.bytes_columns
         if in_parquet:
             refuse_duplicates(self.source, "images in the cells of parquet files")
-            yield from freeze_rows(self._stored_rows(), "rows", folder, rows_per_shard, self.source)
-            return
+            return freeze_rows(self._stored_rows(), "rows", folder, rows_per_shard, self.source)
         rows, mark = grouped(self._rows()), image_fingerprint(self.source, self.root)
-        yield from freeze_rows(rows, "files", folder, rows_per_shard, self.source, fingerprint=mark)
+        return freeze_rows(rows, "files", folder, rows_per_shard, self.source, fingerprint=mark)
 
     def _stored_rows(self) -> Iterator[Row]:
         """Rows of parquet files whose image bytes stay where they are: only the other columns are read."""
@@ -70,16 +69,15 @@ class Table:
 def table_row(row: Mapping[str, Any], columns: Columns, number: str) -> Row:
     """The input that a row describes; `number` is its key where nothing else names it."""
     if BAD_ROW in row:
-        return Row(number, (), status="bad_row", message=row[BAD_ROW])
+        return Row(number, (), fault=Fault("bad_row", row[BAD_ROW]))
     captions, meta = caption_texts(row.get(columns.caption)), columns.rest(row)
     image = row.get(columns.image)
     key = str(row.get(columns.key) or "") if columns.key else ""
     if isinstance(image, dict):
         image = image.get("path") or image.get("file_name") or image.get("bytes")
     if not isinstance(image, str) or not image.strip():
-        return Row(
-            key or number, captions, meta=meta, status="bad_row", message=f"no image in {columns.image!r}"
-        )
+        fault = Fault("bad_row", f"no image in {columns.image!r}")
+        return Row(key or number, captions, meta=meta, fault=fault)
     content = _embedded(image)
     if content is not None:
         return Row(key or number, captions, meta=meta, content=content)

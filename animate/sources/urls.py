@@ -9,29 +9,32 @@ import itertools
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from animate.data import Part, Rejected, Sample
+from animate.data import Fault, Frozen, Part, Rejected, Sample
 from animate.recipe import FetchRecipe, SourceRecipe
+from animate.record import Columns
 from animate.sources.captions import caption_texts
-from animate.sources.columns import CAPTION_NAMES, URL_NAMES, carried, first_named
+from animate.sources.carried import carried
+from animate.sources.columns import CAPTION_NAMES, URL_NAMES, first_named
 from animate.sources.download.part import (
     TRIPLE,
     checked_rows,
+    download_fault,
     image_places,
-    outcome,
     scratch_folder,
     write_job,
 )
-from animate.sources.download.process import DownloadFailed, running, stop_running
+from animate.sources.download.process import Downloader, DownloadFailed, downloader
 from animate.sources.errors import SourceError
 from animate.sources.listing import LISTING, Listed, Row, freeze_rows, listed_rows
 from animate.sources.paths import find_files, identity
 from animate.sources.tables import BAD_ROW, TABLE_SUFFIXES, table_columns, table_rows
 
 CHUNK = 256
+#: Columns that come with an image: the digest of its file, and its EXIF as JSON.
+DOWNLOADED = ("sha256", "exif")
 #: How often a chunk is tried whose files come out broken, before the shard fails.
 ATTEMPTS = 2
 
@@ -52,13 +55,21 @@ class Urls:
     def fingerprint(self) -> dict[str, str | int]:
         return identity(self.files, self.root)
 
-    def freeze(self, folder: Path, rows_per_shard: int) -> Iterator[Part]:
+    def freeze(self, folder: Path, rows_per_shard: int) -> Frozen:
         by_url = self.source.filters.duplicates == "url"
 
         def mark(row: Row) -> str | None:
             return row.file if by_url else (row.meta or {}).get("sha256")
 
-        yield from freeze_rows(self.rows(), "urls", folder, rows_per_shard, self.source, fingerprint=mark)
+        return freeze_rows(
+            self.rows(),
+            "urls",
+            folder,
+            rows_per_shard,
+            self.source,
+            fingerprint=mark,
+            more_texts=DOWNLOADED,
+        )
 
     def rows(self) -> Iterator[Row]:
         number = 0
@@ -69,12 +80,12 @@ class Urls:
 
     def _row(self, key: str, row: dict[str, Any]) -> Row:
         if BAD_ROW in row:
-            return Row(key, (), status="bad_row", message=row[BAD_ROW])
+            return Row(key, (), fault=Fault("bad_row", row[BAD_ROW]))
         url = row.pop(self.url)
         captions = caption_texts(row.pop(self.caption))
         meta = {"url": url, **carried(row.items())}
         if not isinstance(url, str) or not url.strip():
-            return Row(key, captions, meta=meta, status="bad_row", message=f"no address in {self.url!r}")
+            return Row(key, captions, meta=meta, fault=Fault("bad_row", f"no address in {self.url!r}"))
         return Row(key, captions, url.strip(), meta)
 
 
@@ -92,10 +103,18 @@ class TextPair:
     def fingerprint(self) -> dict[str, str | int]:
         return identity([self.urls, self.captions], os.path.dirname(os.path.abspath(self.urls)))
 
-    def freeze(self, folder: Path, rows_per_shard: int) -> Iterator[Part]:
+    def freeze(self, folder: Path, rows_per_shard: int) -> Frozen:
         by_url = self.source.filters.duplicates == "url"
         mark = (lambda row: row.file) if by_url else None
-        yield from freeze_rows(self.rows(), "urls", folder, rows_per_shard, self.source, fingerprint=mark)
+        return freeze_rows(
+            self.rows(),
+            "urls",
+            folder,
+            rows_per_shard,
+            self.source,
+            fingerprint=mark,
+            more_texts=DOWNLOADED,
+        )
 
     def rows(self) -> Iterator[Row]:
         with (
@@ -107,24 +126,36 @@ class TextPair:
                 if address:
                     yield Row(key, texts, address, {"url": address})
                 else:
-                    yield Row(key, texts, status="bad_row", message="no address in this line")
+                    yield Row(key, texts, fault=Fault("bad_row", "no address in this line"))
+
+
+class Download(NamedTuple):
+    """What became of an address: `fault` if no image came, else `place`, where in the chunk's tar it lies.
+
+    `meta` has the columns of `DOWNLOADED`; a place is (offset, size).
+    """
+
+    fault: Fault | None
+    meta: dict[str, Any]
+    place: tuple[int, int]
 
 
 def read_urls(
-    part: Part, start: int, stop: int | None, source: SourceRecipe, folder: Path
+    part: Part, start: int, stop: int | None, source: SourceRecipe, folder: Path, columns: Columns
 ) -> Iterator[Sample | Rejected]:
     """Rows of the listing, downloaded a chunk at a time, one ahead of what is read."""
-    rows = list(listed_rows(folder / part.path, start, stop))
+    rows = list(listed_rows(folder / part.path, start, stop, columns))
     prefix = "" if part.path == LISTING else f"{Path(part.path).stem}-"
     chunks = [(start + i, rows[i : i + CHUNK]) for i in range(0, len(rows), CHUNK)]
+    worker = downloader(source.fetch)
     with scratch_folder() as scratch:
         for i, (number, chunk) in enumerate(chunks):
             if i == 0:
-                _ask(scratch, number, chunk, source.fetch)
-            results = _collect(scratch, number, chunk, source.fetch)
+                _ask(scratch, number, chunk, worker)
+            downloads = _collect(scratch, number, chunk, worker)
             if i + 1 < len(chunks):
-                _ask(scratch, *chunks[i + 1], source.fetch)
-            yield from _read(scratch, number, chunk, results)
+                _ask(scratch, *chunks[i + 1], worker)
+            yield from _read(scratch, number, chunk, iter(downloads))
             _dispose(scratch, number, source.fetch, prefix)
 
 
@@ -145,64 +176,61 @@ def _column(role: str, given: str, known: Sequence[str], names: list[str], file:
     return found
 
 
-def _ask(scratch: Path, number: int, chunk: list[Listed], fetch: FetchRecipe) -> None:
-    wanted = [row for row in chunk if row.rejected is None]
+def _ask(scratch: Path, number: int, chunk: list[Listed], worker: Downloader) -> None:
+    wanted = [row for row in chunk if row.fault is None]
     if wanted:
         columns = {
             "url": [row.file for row in wanted],
             "caption": [(row.captions or ("",))[0] for row in wanted],
         }
-        running(fetch).start(write_job(scratch, number, columns))
+        worker.start(write_job(scratch, number, columns))
 
 
-def _collect(
-    scratch: Path, number: int, chunk: list[Listed], fetch: FetchRecipe
-) -> Iterator[tuple[str, str, dict[str, Any], tuple[int, int] | None]]:
-    """For each row asked for: status, message, what img2dataset says of it, and its place in the tar."""
-    wanted = sum(row.rejected is None for row in chunk)
+def _collect(scratch: Path, number: int, chunk: list[Listed], worker: Downloader) -> list[Download]:
+    """What became of each row that was asked for, in order."""
+    wanted = sum(row.fault is None for row in chunk)
     if not wanted:
-        return iter(())
+        return []
     for attempt in range(ATTEMPTS):
         try:
-            running(fetch).wait()
+            worker.wait()
             rows, places = checked_rows(scratch, number, wanted), image_places(scratch, number)
             break
         except DownloadFailed:
-            stop_running(fetch)
+            worker.stop()
             if attempt + 1 == ATTEMPTS:
                 raise
-            _ask(scratch, number, chunk, fetch)
-    results = []
+            _ask(scratch, number, chunk, worker)
+    downloads = []
     for row in rows:
-        status, message = outcome(row)
-        place = places.get(row["key"]) if row is not None else None
-        if status == "success" and place is None:
+        fault, said = download_fault(row), row or {}
+        place = places.get(said.get("key", ""))
+        if fault is None and place is None:
             raise DownloadFailed(f"rows {number} on: the tar lacks the image of a success, {row}")
-        results.append((status, message, row or {}, place))
-    return iter(results)
+        found = {name: said.get(name) for name in DOWNLOADED}
+        downloads.append(Download(fault=fault, meta=found, place=place or (0, 0)))
+    return downloads
 
 
 def _read(
     scratch: Path,
     number: int,
     chunk: list[Listed],
-    results: Iterator[tuple[str, str, dict[str, Any], tuple[int, int] | None]],
+    downloads: Iterator[Download],
 ) -> Iterator[Sample | Rejected]:
     for row in chunk:
-        if row.rejected is not None:
-            yield replace(row.rejected, meta={**row.meta, "sha256": row.meta.get("sha256"), "exif": None})
+        if row.fault is not None:
+            yield Rejected.of(row, row.fault)
             continue
-        status, message, said, place = next(results)
-        meta = {**row.meta, "sha256": said.get("sha256"), "exif": said.get("exif")}
-        if place is None:
-            yield Rejected(
-                key=row.key, status=status, message=message, captions=row.captions or (), meta=meta
-            )
+        download = next(downloads)
+        row = row._replace(meta={**row.meta, **download.meta})
+        if download.fault is not None:
+            yield Rejected.of(row, download.fault)
             continue
         with open(scratch / f"{number:05d}.tar", "rb") as tar:
-            tar.seek(place[0])
-            image = tar.read(place[1])
-        yield Sample(key=row.key, image=image, captions=row.captions or (), meta=meta)
+            tar.seek(download.place[0])
+            image = tar.read(download.place[1])
+        yield Sample(key=row.key, image=image, captions=row.captions or (), meta=row.meta)
 
 
 def _dispose(scratch: Path, number: int, fetch: FetchRecipe, prefix: str) -> None:

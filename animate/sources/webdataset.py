@@ -1,10 +1,10 @@
 """`webdataset`: tars of jpg|jpeg|png|webp with txt|caption|json, as img2dataset and others write them."""
 
-import dataclasses
+import contextlib
 import itertools
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -12,22 +12,32 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from animate.data import Part, Rejected, Sample
+from animate.data import Fault, Frozen, Part, Rejected, Sample
 from animate.recipe import SourceRecipe
+from animate.record import Columns
+from animate.seen import SeenKeys
 from animate.sources.captions import caption_fault, caption_texts, printable, unique
-from animate.sources.columns import CAPTION_NAMES, KEY_NAMES, carried, first_named
+from animate.sources.carried import CarriedTypes, carried, fit, scalar, unfit
+from animate.sources.columns import CAPTION_NAMES, KEY_NAMES, first_named
 from animate.sources.duplicates import image_fingerprint, refuse_duplicates
 from animate.sources.errors import SourceError
 from animate.sources.filters import judge
-from animate.sources.keys import MAX_KEY_BYTES, SeenKeys, safe_key
-from animate.sources.listing import Row, freeze_rows, listed_rows, scalar
+from animate.sources.keys import MAX_KEY_BYTES, key_fault, safe_key, same_key
+from animate.sources.listing import Row, freeze_rows, listed_rows
+from animate.sources.named.find import find
 from animate.sources.named.table import CORPORA
 from animate.sources.paths import find_files, identity, is_url
+from animate.sources.tables import holds_bytes
 from animate.sources.tars import IMAGE_MEMBERS, JSON_MEMBERS, TEXT_MEMBERS, BrokenTar, Members, scan, stream
 
 PLAIN_TARS = (".tar",)
 PACKED_TARS = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 TAR_SUFFIXES = PLAIN_TARS + PACKED_TARS
+
+#: A stream's columns are those of so many samples at its beginning.
+PEEKED = 100
+#: What a stream's samples carry besides, as JSON.
+MORE = "more"
 
 
 class WebDataset:
@@ -56,83 +66,83 @@ class WebDataset:
     def fingerprint(self) -> dict[str, str | int]:
         return identity(self.files, self.root)
 
-    def freeze(self, folder: Path, rows_per_shard: int) -> Iterator[Part]:
+    def freeze(self, folder: Path, rows_per_shard: int) -> Frozen:
+        raw = ("caption_raw",) if self.source.clean_captions else ()
         if self.streamed:
             refuse_duplicates(self.source, "tars that are read as a stream")
-            for file in self.files:
-                path = file if is_url(file) else os.path.relpath(file, self.root)
-                yield Part(reader="tar_stream", path=path, rows=None)
-            return
+            paths = [file if is_url(file) else os.path.relpath(file, self.root) for file in self.files]
+            parts = tuple(Part(reader="tar_stream", path=path, rows=None) for path in paths)
+            return Frozen(parts=parts, columns=_peek(self.files[0]).columns(MORE, *raw))
         if self.source.filters.duplicates == "url":
             refuse_duplicates(self.source, "tars, whose addresses are read with the images; use 'sha256'")
-        mark = image_fingerprint(self.source, self.root)
-        yield from freeze_rows(self._rows(), "tar", folder, rows_per_shard, self.source, fingerprint=mark)
+        mark, types = image_fingerprint(self.source, self.root), CarriedTypes()
+        rows = self._rows(types)
+        return freeze_rows(rows, "tar", folder, rows_per_shard, self.source, fingerprint=mark, types=types)
 
-    def _rows(self) -> Iterator[Row]:
+    def _rows(self, types: CarriedTypes) -> Iterator[Row]:
+        """A row a sample; `types` learns what they carry."""
         for path in self.files:
             file, count = os.path.relpath(path, self.root), 0
+            types.see_types(_sibling_types(path))
             try:
-                for sample in scan(path):
-                    count += 1
-                    yield _row(sample, file)
+                with contextlib.ExitStack() as opened:
+                    tar: IO[bytes] | None = None
+                    for sample in scan(path):
+                        count += 1
+                        row = _row(sample, file)
+                        if row.json is not None:
+                            tar = tar or opened.enter_context(open(path, "rb"))
+                            types.see(carried((_json_record(_read(tar, row.json)) or {}).items()))
+                        yield row
             except BrokenTar as error:
                 # One row for what lies behind the break: nobody can tell how much that is.
-                yield Row(
-                    f"{_stem(file)}-after-{count:06d}",
-                    None,
-                    file,
-                    status="broken_archive",
-                    message=f"{file} {error}",
-                )
+                fault = Fault("broken_archive", f"{file} {error}")
+                yield Row(f"{_stem(file)}-after-{count:06d}", None, file, fault=fault)
 
 
 def tars_root(source: SourceRecipe) -> str:
     """The folder that the listing's tar names are relative to."""
     if source.name in CORPORA:
-        # Not at the top: the named corpora stand on this file.
-        from animate.sources.named.find import find
-
         return find(source.name, source.path, source.split).folder
     first = find_files(source.path, TAR_SUFFIXES)[0]
     return "" if is_url(first) else os.path.dirname(os.path.abspath(first))
 
 
 def read_tar(
-    part: Part, start: int, stop: int | None, source: SourceRecipe, folder: Path
+    part: Part, start: int, stop: int | None, source: SourceRecipe, folder: Path, columns: Columns
 ) -> Iterator[Sample | Rejected]:
     """Rows of the listing, each read from its place in its tar."""
     root = tars_root(source)
-    rows = listed_rows(folder / part.path, start, stop)
+    rows = listed_rows(folder / part.path, start, stop, columns)
     for file, group in itertools.groupby(rows, key=lambda row: row.file):
         path, listed = os.path.join(root, file), list(group)
         try:
             with open(path, "rb") as tar:
                 beside = _sibling_rows(path)
-                columns = _columns(beside, (_json_record(_read(tar, row.json)) for row in listed))
                 for row in listed:
                     texts = _read(tar, row.text), _read(tar, row.json)
-                    image = None if row.rejected else _read(tar, row.image)
-                    yield _assemble(row.key, row.rejected, image, *texts, beside, columns, source)
+                    image = None if row.fault else _read(tar, row.image)
+                    said = beside.get(row.key, {})
+                    yield _assemble(row.key, row.fault, image, *texts, said, columns, source)
         except FileNotFoundError:
             for row in listed:
-                missing = Rejected(key=row.key, status="missing_file", message=f"no tar {file!r}")
-                yield row.rejected or missing
+                yield Rejected.of(row, row.fault or Fault("missing_file", f"no tar {file!r}"))
 
 
 def read_tar_stream(
-    part: Part, start: int, stop: int | None, source: SourceRecipe, folder: Path
+    part: Part, start: int, stop: int | None, source: SourceRecipe, folder: Path, columns: Columns
 ) -> Iterator[Sample | Rejected]:
     """Samples of a tar read from front to back; the last row says so where it breaks off.
 
-    The first sample decides what columns there are; what others carry more goes as JSON under `more`.
+    What the set has no column for, or of another type, goes as JSON under `more`.
     """
     path = part.path if is_url(part.path) else os.path.join(tars_root(source), part.path)
     stop = min((end for end in (stop, source.limit or None) if end is not None), default=None)
-    yield from itertools.islice(_stream_samples(path, source), start, stop)
+    yield from itertools.islice(_stream_samples(path, source, columns), start, stop)
 
 
-def _stream_samples(path: str, source: SourceRecipe) -> Iterator[Sample | Rejected]:
-    seen, count, columns = SeenKeys(), 0, None
+def _stream_samples(path: str, source: SourceRecipe, columns: Columns) -> Iterator[Sample | Rejected]:
+    seen, count = SeenKeys(), 0
     try:
         with fsspec.open(path, "rb") as file:
             beside = _sibling_rows(path)
@@ -142,53 +152,64 @@ def _stream_samples(path: str, source: SourceRecipe) -> Iterator[Sample | Reject
                     members.contents.get(members.first(kind) or "")
                     for kind in (IMAGE_MEMBERS, TEXT_MEMBERS, JSON_MEMBERS)
                 )
-                if columns is None:
-                    columns = {**_columns(beside, [_json_record(record)]), "more": None}
                 key = safe_key(members.key)
-                fault = _key_fault(key, seen)
-                if image is None and fault is None:
-                    message = f"no image beside {', '.join(members.contents)}"
-                    fault = Rejected(key=key, status="missing_file", message=message)
-                yield _assemble(key, fault, image, text, record, beside, columns, source)
+                fault = key_fault(key)
+                if fault is None and seen.add([key])[0]:
+                    fault = same_key(key)
+                if fault is None and image is None:
+                    fault = Fault("missing_file", f"no image beside {', '.join(members.contents)}")
+                yield _assemble(key, fault, image, text, record, beside.get(key, {}), columns, source)
     except (BrokenTar, OSError) as error:
         key = safe_key(f"{_stem(path.rpartition('/')[2])}-after-{count:06d}")[:MAX_KEY_BYTES]
-        yield Rejected(key=key, status="broken_archive", message=f"{path} {error}", meta=columns or {})
+        fault = Fault("broken_archive", f"{path} {error}")
+        yield Rejected(key=key, fault=fault, meta=fit({}, columns))
+
+
+def _peek(path: str) -> CarriedTypes:
+    """What the first samples of a tar carry; nothing if it cannot be read, which its worker will say."""
+    types = CarriedTypes()
+    try:
+        types.see_types(_sibling_types(path))
+        with fsspec.open(path, "rb") as file:
+            for members in itertools.islice(stream(file), PEEKED):  # type: ignore[arg-type]
+                fields = _json_record(members.contents.get(members.first(JSON_MEMBERS) or ""))
+                types.see(carried((fields or {}).items()))
+    except (BrokenTar, OSError):
+        return types
+    return types
 
 
 def _assemble(
     key: str,
-    fault: Rejected | None,
+    fault: Fault | None,
     image: bytes | None,
     text: bytes | None,
     record: bytes | None,
-    beside: Mapping[str, Mapping[str, Any]],
-    columns: Mapping[str, None],
+    beside: Mapping[str, Any],
+    columns: Columns,
     source: SourceRecipe,
 ) -> Sample | Rejected:
-    """The sample that the members make, or why they make none."""
+    """The sample that the members make, or why they make none; `beside` is its row of the table beside."""
     fields = _json_record(record)
-    meta: dict[str, Any] = {**columns, "caption_raw": None}
-    carried_values = carried({**beside.get(key, {}), **(fields or {})}.items())
-    meta.update((name, scalar(value)) for name, value in carried_values.items() if name in columns)
-    if "more" in columns:
-        more = {name: value for name, value in carried_values.items() if name not in columns}
-        meta["more"] = scalar(more) if more else None
+    given = carried({**beside, **(fields or {})}.items())
+    meta = fit(given, columns)
+    if MORE in columns:
+        more = unfit(given, columns)
+        meta[MORE] = scalar(more) if more else None
     captions = _captions(text, fields or {}, source)
-    status, message = caption_fault(captions)
+    wrong = caption_fault(captions)
     if text is None and fields is None and record is not None:
-        status, message = "bad_row", "its json member is no JSON object"
-    if not status:
+        wrong = Fault("bad_row", "its json member is no JSON object")
+    if wrong is None:
         verdict = judge(captions, meta, source)
-        captions, meta["caption_raw"] = verdict.captions, verdict.raw
-        status, message = (verdict.status, verdict.message) if verdict.status else caption_fault(captions)
-    if not source.clean_captions:
-        meta.pop("caption_raw", None)
+        captions = verdict.captions
+        wrong = verdict.fault or caption_fault(captions)
+        if source.clean_captions:
+            meta["caption_raw"] = verdict.raw
     captions = tuple(map(printable, captions))
-    if fault is not None:
-        return dataclasses.replace(fault, captions=captions, meta=meta)
-    if status:
-        return Rejected(key=key, status=status, message=message, captions=captions, meta=meta)
-    return Sample(key=key, image=image or b"", captions=captions, meta=meta)
+    sample = Sample(key=key, image=image or b"", captions=captions, meta=meta)
+    found = fault or wrong
+    return sample if found is None else Rejected.of(sample, found)
 
 
 def _captions(text: bytes | None, fields: Mapping[str, Any], source: SourceRecipe) -> tuple[str, ...]:
@@ -213,16 +234,6 @@ def _json_record(content: bytes | None) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _columns(
-    beside: Mapping[str, Mapping[str, Any]], records: Iterable[dict[str, Any] | None]
-) -> dict[str, None]:
-    """The names of all that the samples carry, each once."""
-    names: dict[str, None] = {}
-    for fields in (next(iter(beside.values()), {}), *(fields for fields in records if fields)):
-        names.update(dict.fromkeys(carried(fields.items())))
-    return names
-
-
 def _sibling_rows(tar: str) -> dict[str, dict[str, Any]]:
     """Rows of the parquet beside a tar (as img2dataset writes) by tar-safe key; none where there is none."""
     path = f"{_stem(tar)}.parquet"
@@ -236,14 +247,32 @@ def _sibling_rows(tar: str) -> dict[str, dict[str, Any]]:
     return {safe_key(str(row[key])): row for row in table.to_pylist()} if key else {}
 
 
-def _key_fault(key: str, seen: SeenKeys) -> Rejected | None:
-    if not 1 <= len(key) <= MAX_KEY_BYTES:
-        message = f"{len(key)} bytes, allowed are 1 to {MAX_KEY_BYTES}"
-        return Rejected(key=key[:200], status="bad_key", message=message)
-    if seen.add([key])[0]:
-        message = f"an earlier input has the key {key!r} too"
-        return Rejected(key=key, status="duplicate_key", message=message)
-    return None
+def _sibling_types(tar: str) -> dict[str, type | None]:
+    """Kinds of what the parquet beside a tar says of each sample."""
+    try:
+        with fsspec.open(f"{_stem(tar)}.parquet", "rb") as file:
+            schema = pq.ParquetFile(file).schema_arrow
+    except (FileNotFoundError, pa.ArrowInvalid):
+        return {}
+    if not first_named(schema.names, KEY_NAMES):
+        return {}
+    return carried((field.name, _python_type(field.type)) for field in schema if not holds_bytes(field.type))
+
+
+def _python_type(kind: pa.DataType) -> type | None:
+    """What the cells of an Arrow column become; None where there can be none."""
+    if pa.types.is_boolean(kind):
+        return bool
+    if pa.types.is_uint64(kind):
+        return str  # more than a signed column holds
+    if pa.types.is_integer(kind):
+        return int
+    if pa.types.is_floating(kind):
+        return float
+    return None if pa.types.is_null(kind) else str
+
+
+_NO_IMAGE = f"no {'|'.join(IMAGE_MEMBERS)} beside"
 
 
 def _row(sample: Members, file: str) -> Row:
@@ -252,8 +281,7 @@ def _row(sample: Members, file: str) -> Row:
         sample.key,
         None,
         file,
-        status="" if image else "missing_file",
-        message="" if image else f"no {'|'.join(IMAGE_MEMBERS)} beside {', '.join(sample.places)} in {file}",
+        fault=None if image else Fault("missing_file", f"{_NO_IMAGE} {', '.join(sample.places)} in {file}"),
         image=sample.places[image] if image else None,
         text=sample.places[text] if text else None,
         json=sample.places[record] if record else None,

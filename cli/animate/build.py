@@ -18,8 +18,8 @@ from .options import (
     TimeLimit,
     Urls,
     Workers,
-    parse_seconds,
     source_overrides,
+    workforce,
 )
 from .report import run_shown
 
@@ -61,7 +61,7 @@ def build(
 
     Options up to --set decide the clips and belong to the recipe; the rest only where and how long it runs.
     """
-    from animate.build import build as run_build
+    from animate.build import build_shards
     from animate.recipe import read_recipe
 
     overrides = [
@@ -72,18 +72,11 @@ def build(
         *(["source.fetch.allow_private=true"] if allow_private else []),
         *(set_ or []),
     ]
-    wanted, seconds = read_recipe(recipe or None, overrides), parse_seconds(time_limit)
+    wanted = read_recipe(recipe or None, overrides)
+    work = workforce(workers, address, device, time_limit)
     run_shown(
-        lambda on_progress: run_build(
-            wanted,
-            out,
-            workers=workers,
-            address=address,
-            device=device,
-            overwrite=overwrite,
-            retry_failed=retry_failed,
-            time_limit=seconds,
-            on_progress=on_progress,
+        lambda on_progress: build_shards(
+            wanted, out, work, overwrite=overwrite, retry_failed=retry_failed, on_progress=on_progress
         )
     )
 

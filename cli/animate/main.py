@@ -7,19 +7,20 @@ Each command lives in a file of its own beside this one and imports what it need
 from ..program import new_app, run
 from .build import build
 from .doctor import doctor
+from .estimate import estimate
 from .fetch import fetch
-from .plan import plan
 from .preview import preview
 from .shards import materialize, verify
 from .sources import sources
 from .stats import stats
 
 #: Every command, in the order of `--help`; a function's name is the command's.
-COMMANDS = (build, plan, verify, stats, materialize, preview, sources, fetch, doctor)
+COMMANDS = (build, estimate, verify, stats, materialize, preview, sources, fetch, doctor)
 
 app = new_app("animate", "Film captioned stills with a virtual camera into sharded video-text data.")
 for command in COMMANDS:
     app.command()(command)
+app.command("plan", hidden=True)(estimate)  # its name until 0.1
 
 
 def main() -> None:

@@ -2,9 +2,12 @@
 
 import json
 import re
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from animate.executor import Workforce
 
 Src = Annotated[
     str, typer.Option(help="A source by name (`animate sources` lists them), or a path or URL of one.")
@@ -49,6 +52,14 @@ def source_overrides(src: str, urls: str, root: str) -> list[str]:
         f"source.{key}={json.dumps(value, ensure_ascii=False)}"
         for key, value in resolve_src(src, urls=urls, root=root).items()
     ]
+
+
+def workforce(workers: int | None, address: str | None, device: str, time_limit: str) -> "Workforce":
+    """What --workers, --address, --device and --time-limit stand for."""
+    from animate.executor import Workforce
+
+    seconds = parse_seconds(time_limit)
+    return Workforce(workers=workers, address=address, device=device, time_limit=seconds)
 
 
 def parse_seconds(text: str) -> float | None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Address, Device, Overwrite, TimeLimit, Workers, parse_seconds
+from .options import Address, Device, Overwrite, TimeLimit, Workers, workforce
 from .report import run_shown
 
 
@@ -17,15 +17,17 @@ def verify(
     workers: Annotated[int, typer.Option(min=0, help="Ray workers; 0 works in this process.")] = 0,
 ) -> None:
     """Read every shard again and list whatever is wrong with it."""
-    from animate.shards import verify as verification
+    from animate.executor import Workforce
+    from animate.shards.verify import repair as run_repair
+    from animate.shards.verify import verify as run_verify
 
-    faults = (verification.repair if repair else verification.verify)(shards, workers=workers)
-    for fault in faults:
-        print(fault)
-    if not faults:
+    found = (run_repair if repair else run_verify)(shards, Workforce(workers=workers))
+    for damage in found:
+        print(damage)
+    if not found:
         print(f"{shards}: no fault")
         return
-    print(f"animate: {len(faults):,} {'fault' if len(faults) == 1 else 'faults'}", file=sys.stderr)
+    print(f"animate: {len(found):,} {'fault' if len(found) == 1 else 'faults'}", file=sys.stderr)
     if repair:
         print("animate: what was faulty is deleted; build again to make it anew", file=sys.stderr)
     raise typer.Exit(1)
@@ -44,17 +46,9 @@ def materialize(
     """Render the clips of a virtual shard set; run again to go on after any interruption."""
     from animate.materialize import materialize as run_materialize
 
-    seconds = parse_seconds(time_limit)
+    work = workforce(workers, address, device, time_limit)
     run_shown(
         lambda on_progress: run_materialize(
-            shards,
-            out,
-            format=format,
-            workers=workers,
-            address=address,
-            device=device,
-            overwrite=overwrite,
-            time_limit=seconds,
-            on_progress=on_progress,
+            shards, out, work, format=format, overwrite=overwrite, on_progress=on_progress
         )
     )

@@ -14,24 +14,21 @@ def stats(
 
     import numpy as np
 
-    from animate.shards import stats as counting
-    from animate.strict_toml import RecipeError
+    from animate.shards.stats import plot
+    from animate.shards.stats import stats as count
 
-    try:
-        found = counting.stats(shards)
-    except counting.NoShards as error:
-        raise RecipeError(str(error)) from None
+    found = count(shards)
     total = sum(found.statuses.values())
     print(f"{total:,} inputs")
-    for status, count in found.statuses.items():
-        print(f"  {status:<28} {count:>10,}  {count / total:6.1%}")
+    for status, number in found.statuses.items():
+        print(f"  {status:<28} {number:>10,}  {number / total:6.1%}")
     print(f"camera moves of {found.looked_at:,} clips")
-    for component, count in found.components.items():
-        print(f"  {component:<28} {count:>10,}")
+    for component, number in found.components.items():
+        print(f"  {component:<28} {number:>10,}")
     print(f"{'':30} {'5 %':>10} {'median':>10} {'95 %':>10}")
     for name, values in found.measures.items():
         low, middle, high = np.percentile(values, [5, 50, 95]) if len(values) else (0.0, 0.0, 0.0)
         print(f"{name:<30} {low:>10.4g} {middle:>10.4g} {high:>10.4g}")
     if png:
-        Path(png).write_bytes(counting.plot(found))
+        Path(png).write_bytes(plot(found))
         print(f"plots in {png}")

@@ -1,21 +1,20 @@
 """Laws of planning, running, resuming and refusing, with a shard function that films nothing."""
 
 import dataclasses
-import importlib
 import json
 from pathlib import Path
 
 import pytest
 
 from animate import sources
-from animate.build import BuildReport, build, open_shard_set
-from animate.data import Part, ShardPlan, ShardRecord
+from animate.build import BuildReport, build_shards, open_shard_set
+from animate.data import Frozen, Part, ShardPlan, ShardRecord
+from animate.executor import HERE
 from animate.recipe import BuildRecipe, EditRecipe, ShardsRecipe, SourceRecipe, VideoRecipe
+from animate.shard import Assignment
 from animate.shards.place import BuildRefused, Place
 from animate.shards.plan import Plan, cut, read_plan
-
-#: The module; the package's name `build` is its function.
-build_module = importlib.import_module("animate.build")
+from animate.shards.write import OnRow
 
 RECIPE = BuildRecipe(
     source=SourceRecipe(name="numbers", path="here"), shards=ShardsRecipe(clips_per_shard=4), takes=2
@@ -31,12 +30,12 @@ class Numbers:
     def fingerprint(self) -> dict[str, str | int]:
         return {"rows": self.rows}
 
-    def freeze(self, folder: Path, rows_per_shard: int):
+    def freeze(self, folder: Path, rows_per_shard: int) -> Frozen:
         (folder / "listing.parquet").write_bytes(b"listing")
-        if self.rows:
-            yield Part(reader="numbers", path="", rows=self.rows)
+        parts = [Part(reader="numbers", path="", rows=self.rows)] if self.rows else []
         if self.tail:
-            yield Part(reader="numbers", path="tail", rows=None)
+            parts.append(Part(reader="numbers", path="tail", rows=None))
+        return Frozen(parts=tuple(parts), columns={"licence": "string"})
 
 
 @pytest.fixture(autouse=True)
@@ -45,9 +44,11 @@ def numbers(monkeypatch, tmp_path_factory) -> None:
     monkeypatch.setitem(sources.SOURCES, "numbers", lambda recipe: Numbers())
 
 
-def make(shard: ShardPlan, recipe: BuildRecipe, out: str, folder: str) -> ShardRecord:
+def make(assignment: Assignment, on_row: OnRow | None = None) -> ShardRecord:
     """A shard whose every third row is rejected, for every take."""
-    assert (Path(folder) / "listing.parquet").read_bytes() == b"listing"
+    shard, recipe = assignment.shard, assignment.recipe
+    assert (assignment.plan_folder() / "listing.parquet").read_bytes() == b"listing"
+    assert assignment.columns == {"licence": "string"}
     rows = range(shard.start, shard.stop if shard.stop is not None else shard.start + 3)
     rejected = sum(row % 3 == 2 for row in rows) * recipe.takes
     inputs = len(rows) * recipe.takes
@@ -59,7 +60,7 @@ def make(shard: ShardPlan, recipe: BuildRecipe, out: str, folder: str) -> ShardR
         bytes=10 * inputs,
         sha256=shard.name,
     )
-    place = Place.at(out)
+    place = Place.at(assignment.out)
     place.write_text(f"{shard.name}.tar", "tar")
     place.write_text(f"{shard.name}.parquet", "parquet")
     place.write_json(f"{shard.name}_stats.json", dataclasses.asdict(record))
@@ -67,7 +68,7 @@ def make(shard: ShardPlan, recipe: BuildRecipe, out: str, folder: str) -> ShardR
 
 
 def run(out, recipe: BuildRecipe = RECIPE, **settings) -> BuildReport:
-    return build(recipe, out, **{"workers": 0, "make_shard": make, **settings})
+    return build_shards(recipe, out, **{"workforce": HERE, "make_shard": make, **settings})
 
 
 def all_files(folder: Path) -> dict[str, bytes]:
@@ -100,9 +101,9 @@ def test_a_build_leaves_shards_length_plan_and_manifest_and_nothing_else(tmp_pat
 def test_the_plan_is_frozen_before_the_first_shard_starts(tmp_path):
     seen = []
 
-    def look(shard, recipe, out, folder):
-        seen.append(read_plan(Place.at(out)))
-        return make(shard, recipe, out, folder)
+    def look(assignment, on_row=None):
+        seen.append(read_plan(Place.at(assignment.out)))
+        return make(assignment)
 
     run(tmp_path, make_shard=look)
     assert [len(plan.shards) for plan in seen if plan is not None] == [4, 4, 4, 4]
@@ -113,7 +114,8 @@ def test_a_plan_comes_back_as_it_was_written(tmp_path):
     plan = read_plan(Place.at(tmp_path))
     part = Part(reader="numbers", path="", rows=7)
     shards = [ShardPlan(index=i, part=part, start=2 * i, stop=min(2 * i + 2, 7)) for i in range(4)]
-    assert plan == Plan(recipe=plan.recipe, source={"rows": 7}, shards=tuple(shards))
+    columns = {"licence": "string"}
+    assert plan == Plan(recipe=plan.recipe, source={"rows": 7}, shards=tuple(shards), columns=columns)
 
 
 def test_the_same_command_again_makes_nothing_and_changes_no_file(tmp_path):
@@ -126,12 +128,13 @@ def test_the_same_command_again_makes_nothing_and_changes_no_file(tmp_path):
 
 
 def test_an_interrupted_build_goes_on_where_its_markers_end(tmp_path):
-    def stop_at_two(shard, recipe, out, folder):
-        if shard.index == 2:
-            (Path(out) / "_tmp").mkdir(exist_ok=True)
-            (Path(out) / "_tmp" / "00002.tar.part").touch()
+    def stop_at_two(assignment, on_row=None):
+        if assignment.shard.index == 2:
+            attempts = Path(assignment.out) / "_tmp"
+            attempts.mkdir(exist_ok=True)
+            (attempts / "00002.tar.part").touch()
             raise KeyboardInterrupt
-        return make(shard, recipe, out, folder)
+        return make(assignment)
 
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "cut", make_shard=stop_at_two)
@@ -163,17 +166,17 @@ def test_a_crash_before_the_merge_is_mended_by_the_merge_alone(tmp_path):
 def test_no_manifest_is_left_while_a_shard_is_missing(tmp_path):
     run(tmp_path)
     (tmp_path / "00001_stats.json").unlink()
-    report = run(tmp_path, time_limit=0.0)
+    report = run(tmp_path, workforce=dataclasses.replace(HERE, time_limit=0.0))
     assert (report.complete, report.shards_finished, report.failures) == (False, 3, ())
     assert not (tmp_path / "_animate" / "manifest.json").exists()
     assert not (tmp_path / "__len__").exists()
 
 
 def test_a_shard_that_keeps_failing_is_listed_and_the_rest_is_made(tmp_path):
-    def bug_in_one(shard, recipe, out, folder):
-        if shard.index == 1:
+    def bug_in_one(assignment, on_row=None):
+        if assignment.shard.index == 1:
             raise RuntimeError("a bug")
-        return make(shard, recipe, out, folder)
+        return make(assignment)
 
     report = run(tmp_path, make_shard=bug_in_one)
     assert (report.complete, report.shards_finished) == (False, 3)
@@ -271,16 +274,17 @@ def test_two_builds_at_once_in_one_folder_are_refused(tmp_path):
 
 
 def test_a_lost_input_stops_the_build(tmp_path):
-    def lose_one(shard, recipe, out, folder):
-        return dataclasses.replace(make(shard, recipe, out, folder), clips=0)
+    def lose_one(assignment, on_row=None):
+        return dataclasses.replace(make(assignment), clips=0)
 
     with pytest.raises(AssertionError, match="neither clip nor rejected"):
         run(tmp_path, make_shard=lose_one)
 
 
 def test_a_shard_with_fewer_rows_than_planned_stops_the_build(tmp_path):
-    def skip_a_row(shard, recipe, out, folder):
-        return make(dataclasses.replace(shard, stop=shard.start + 1), recipe, out, folder)
+    def skip_a_row(assignment, on_row=None):
+        shorter = dataclasses.replace(assignment.shard, stop=assignment.shard.start + 1)
+        return make(dataclasses.replace(assignment, shard=shorter))
 
     with pytest.raises(AssertionError, match="2 inputs of 4 planned"):
         run(tmp_path, make_shard=skip_a_row)
@@ -325,20 +329,3 @@ def test_a_build_into_an_object_store_is_the_same_build(tmp_path):
     names = {name.removeprefix("/bucket/shards/") for name in stored.find("/bucket/shards")}
     assert {name: stored.cat(f"/bucket/shards/{name}") for name in names} == all_files(tmp_path)
     stored.rm("/bucket", recursive=True)
-
-
-def test_workers_follow_the_machine_and_the_amount_of_work(monkeypatch):
-    monkeypatch.setattr(build_module.executor, "available_cpus", lambda: 8)
-    part = Part(reader="numbers", path="", rows=None)
-
-    def workers(shards: int, samples: int, asked=None, address=None) -> int:
-        todo = [ShardPlan(index=i, part=part, start=0, stop=samples) for i in range(shards)]
-        return build_module._workers(todo, asked, address)
-
-    assert workers(100, 1000) == 8
-    assert workers(3, 1000) == 3
-    assert workers(1, 1000) == 0  # one shard is one worker's work: no need for Ray
-    assert workers(4, 3) == 0  # done before Ray is up
-    assert workers(4, 3, asked=2) == 2
-    assert workers(100, 1000, asked=0) == 0
-    assert workers(1, 3, address="auto") == 0  # all that the cluster has

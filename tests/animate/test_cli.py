@@ -1,6 +1,5 @@
 """The command line: what options mean, what is printed, and how each run ends."""
 
-import importlib
 import io
 import signal
 import sys
@@ -8,15 +7,14 @@ import sys
 import pytest
 from rich.console import Console
 
+import animate.build as build_module
 from animate.build import BuildReport, Progress, ShardFailure
+from animate.executor import Workforce
 from animate.recipe import BuildRecipe
 from cli.animate import main as cli
 from cli.animate.options import parse_seconds
 from cli.animate.progress import BuildProgress
 from cli.animate.report import _size
-
-#: The module; the package's name `build` is its function.
-build_module = importlib.import_module("animate.build")
 
 REPORT = BuildReport(
     out="/somewhere/shards",
@@ -48,11 +46,11 @@ def built(monkeypatch) -> dict:
     """What the build was asked for, with a build that does nothing but answer `REPORT`."""
     asked = {}
 
-    def fake(recipe, out, **settings):
-        asked.update(settings, recipe=recipe, out=out)
+    def fake(recipe, out, workforce, **settings):
+        asked.update(settings, recipe=recipe, out=out, workforce=workforce)
         return asked.get("report", REPORT)
 
-    monkeypatch.setattr(build_module, "build", fake)
+    monkeypatch.setattr(build_module, "build_shards", fake)
     return asked
 
 
@@ -60,12 +58,7 @@ def test_without_options_the_recipe_is_the_default(monkeypatch, capsys, built):
     assert run(monkeypatch, capsys, "build", "--out", "shards")[0] == 0
     assert built["recipe"] == BuildRecipe()
     assert built["out"] == "shards"
-    assert (built["workers"], built["address"], built["overwrite"], built["time_limit"]) == (
-        None,
-        None,
-        False,
-        None,
-    )
+    assert (built["workforce"], built["overwrite"]) == (Workforce(), False)
 
 
 def test_options_change_the_recipe_and_set_has_the_last_word(monkeypatch, capsys, built, tmp_path):
@@ -90,11 +83,9 @@ def test_settings_of_the_run_are_no_part_of_the_recipe(monkeypatch, capsys, buil
     options = "--workers 3 --address auto --overwrite --time-limit 30m"
     assert run(monkeypatch, capsys, "build", "--out", "x", *options.split())[0] == 0
     assert built["recipe"].digest() == BuildRecipe().digest()
-    assert (built["workers"], built["address"], built["overwrite"], built["time_limit"]) == (
-        3,
-        "auto",
+    assert (built["workforce"], built["overwrite"]) == (
+        Workforce(workers=3, address="auto", time_limit=1800),
         True,
-        1800,
     )
 
 
@@ -121,10 +112,10 @@ def test_what_cannot_be_meant_is_one_message_and_exit_code_2(
 
 
 def test_a_bug_is_no_users_message(monkeypatch, capsys):
-    def bug(recipe, out, **settings):
+    def bug(recipe, out, workforce, **settings):
         raise ValueError("of ours")
 
-    monkeypatch.setattr(build_module, "build", bug)
+    monkeypatch.setattr(build_module, "build_shards", bug)
     monkeypatch.setattr(sys, "argv", ["animate", "build", "--out", "x"])
     with pytest.raises(ValueError, match="of ours"):
         cli.main()
@@ -165,13 +156,13 @@ def test_failed_shards_are_listed_and_the_exit_code_is_1(monkeypatch, capsys, bu
 
 
 def test_an_interrupted_build_ends_with_130_and_a_word_on_how_to_go_on(monkeypatch, capsys):
-    def interrupted(recipe, out, on_progress, **settings):
+    def interrupted(recipe, out, workforce, *, on_progress, **settings):
         on_progress(
             Progress(shards_planned=9, shards_finished=4, inputs_planned=90, inputs=40, clips=40, rejected=0)
         )
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(build_module, "build", interrupted)
+    monkeypatch.setattr(build_module, "build_shards", interrupted)
     code, _, err = run(monkeypatch, capsys, "build", "--out", "x")
     assert code == 130
     assert "stopped with 4 of 9 shards finished; the same command goes on from there" in err

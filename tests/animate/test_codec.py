@@ -60,7 +60,7 @@ def status_of(data: bytes, source: SourceRecipe = SOURCE) -> str:
     with pytest.raises(UndecodableImage) as refusal:
         decode_still(data, source)
     assert str(refusal.value)
-    return refusal.value.status
+    return refusal.value.fault.status
 
 
 LOSSLESS = {

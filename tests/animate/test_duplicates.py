@@ -7,7 +7,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from animate.build import build
+from animate.build import build_shards
+from animate.executor import HERE, Workforce
 from animate.recipe import BuildRecipe, FilterRecipe, SourceRecipe, read_recipe
 from animate.shards.place import Place
 from animate.shards.plan import read_plan
@@ -50,7 +51,7 @@ def rows_of(out: Path) -> list[dict]:
 
 def test_later_stills_with_the_same_image_are_rejected_rows(stored, tmp_path):
     out = tmp_path / "out"
-    report = build(stored, out, workers=0)
+    report = build_shards(stored, out, workforce=HERE)
     assert report.complete
     assert (report.inputs, report.clips, report.rejected) == (12, 6, {"duplicate_image": 6})
     assert verify(str(out)) == []
@@ -68,8 +69,8 @@ def test_later_stills_with_the_same_image_are_rejected_rows(stored, tmp_path):
 
 def test_what_is_left_is_what_a_build_that_keeps_all_would_hold(stored, tmp_path):
     keep = dataclasses.replace(stored, source=dataclasses.replace(stored.source, filters=FilterRecipe()))
-    build(keep, tmp_path / "all", workers=0)
-    build(stored, tmp_path / "some", workers=2)
+    build_shards(keep, tmp_path / "all", workforce=HERE)
+    build_shards(stored, tmp_path / "some", workforce=Workforce(workers=2))
     every = {row["key"]: row for row in rows_of(tmp_path / "all")}
     for row in rows_of(tmp_path / "some"):
         if row["status"] == "success":
@@ -79,11 +80,11 @@ def test_what_is_left_is_what_a_build_that_keeps_all_would_hold(stored, tmp_path
 def test_a_run_that_was_cut_off_while_it_dropped_comes_to_the_same_end(stored, tmp_path):
     whole, cut_off = tmp_path / "whole", tmp_path / "cut_off"
     for out in (whole, cut_off):
-        build(stored, out, workers=0)
+        build_shards(stored, out, workforce=HERE)
     (cut_off / "_animate" / "manifest.json").unlink()
     (cut_off / "__len__").unlink()
     (cut_off / "00001_stats.json").unlink()  # as if the second shard had been about to be written anew
-    again = build(stored, cut_off, workers=0)
+    again = build_shards(stored, cut_off, workforce=HERE)
     assert again.complete
     assert again.rejected == {"duplicate_image": 6}
     assert all_files(cut_off) == all_files(whole)
@@ -91,12 +92,12 @@ def test_a_run_that_was_cut_off_while_it_dropped_comes_to_the_same_end(stored, t
 
 def test_a_shard_without_duplicates_is_not_touched(stored, tmp_path):
     out = tmp_path / "out"
-    build(stored, out, workers=0)
+    build_shards(stored, out, workforce=HERE)
     place, plan = Place.at(out), read_plan(Place.at(out))
     assert plan is not None
     assert list(repeated_stills(plan, place)) == []
     before = all_files(out)
-    without_stills(str(out), "00000", frozenset())  # written anew, it has the same bytes
+    without_stills(str(out), "00000", plan.columns, frozenset())  # written anew, it has the same bytes
     assert all_files(out) == before
 
 

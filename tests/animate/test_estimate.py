@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from animate.build import build
+from animate.build import build_shards
 from animate.codec import decode_still
 from animate.estimate import Guess, estimate, mean, share
+from animate.executor import HERE
 from animate.recipe import SourceRecipe, read_recipe
 from animate.shards.stats import NoShards, plot, stats
 
@@ -17,7 +18,7 @@ SMALL = ["video.size=64", "video.num_frames=4", "takes=2", "source.name=demo"]
 
 def test_a_corpus_smaller_than_the_probe_is_foretold_exactly(tmp_path):
     recipe = read_recipe(None, [*SMALL, "shards.clips_per_shard=16"])
-    foretold, report = estimate(recipe), build(recipe, tmp_path, workers=0)
+    foretold, report = estimate(recipe), build_shards(recipe, tmp_path, workforce=HERE)
     assert foretold.inputs == report.inputs
     assert foretold.clips is not None
     assert foretold.clips.value == report.clips
@@ -45,7 +46,7 @@ def test_one_value_leaves_all_doubt():
 
 
 def test_stats_count_every_row_and_plot(tmp_path):
-    report = build(read_recipe(None, SMALL), tmp_path, workers=0)
+    report = build_shards(read_recipe(None, SMALL), tmp_path, workforce=HERE)
     found = stats(str(tmp_path))
     assert sum(found.statuses.values()) == report.inputs
     assert found.statuses["success"] == report.clips

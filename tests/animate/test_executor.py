@@ -11,14 +11,17 @@ import cv2
 import pytest
 
 from animate import executor
-from animate.executor import Failure, available_cpus, run_tasks
+from animate.executor import Failure, Workforce, run_tasks
+from animate.threads import available_cpus
 
 ROOT = Path(__file__).parents[2]
 
 
 def run(function, tasks, workers, **settings) -> tuple[dict, list[Failure]]:
     answers = {}
-    failures = run_tasks(function, tasks, workers=workers, on_done=answers.__setitem__, **settings)
+    limits = {"time_limit": settings.pop("time_limit")} if "time_limit" in settings else {}
+    workforce = Workforce(workers=workers, **limits)
+    failures = run_tasks(function, tasks, workforce, on_done=answers.__setitem__, **settings)
     return answers, failures
 
 
@@ -58,7 +61,7 @@ def test_our_own_ray_workers_run_at_our_priority_and_import_our_code():
 
 INTERRUPTED = """
 import pathlib, sys, time
-from animate.executor import run_tasks
+from animate.executor import Workforce, run_tasks
 
 def work(folder, index):
     path = pathlib.Path(folder, f"{index}.part")
@@ -70,7 +73,7 @@ def work(folder, index):
         path.unlink()
 
 try:
-    run_tasks(work, [(sys.argv[1], i) for i in range(4)], workers=int(sys.argv[2]), on_done=print)
+    run_tasks(work, [(sys.argv[1], i) for i in range(4)], Workforce(workers=int(sys.argv[2])), on_done=print)
 except KeyboardInterrupt:
     sys.exit(130)
 """
@@ -146,19 +149,17 @@ def test_a_task_that_raises_once_is_answered_in_the_end(workers, tmp_path):
 
 
 def test_the_caller_hears_how_far_running_tasks_are(workers):
-    def count_slowly():
-        from animate import tally
-
+    def count_slowly(report):
         for i in range(30):
             time.sleep(0.05)
-            tally.count(made=i % 3 > 0)
+            report(i, 2 * i)
 
     heard: list[dict] = []
-    assert run(count_slowly, [(), ()], workers, on_count=heard.append)[1] == []
-    reached = [count for counts in heard for count in counts.values()]
+    assert run(count_slowly, [(), ()], workers, on_report=heard.append)[1] == []
+    reached = [values for reports in heard for values in reports.values()]
     assert reached
-    assert all(0 < clips + rejected <= 30 and 0 < rejected < clips for clips, rejected in reached)
-    assert {task for counts in heard for task in counts} <= {0, 1}
+    assert all(0 < once < 30 and twice == 2 * once for once, twice in reached)
+    assert {task for reports in heard for task in reports} <= {0, 1}
 
 
 def test_no_task_starts_after_the_time_limit(workers):
@@ -170,7 +171,7 @@ def test_an_error_of_the_caller_is_not_taken_for_one_of_the_task(workers):
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        run_tasks(abs, [(1,), (2,)], workers=workers, on_done=on_done)
+        run_tasks(abs, [(1,), (2,)], Workforce(workers=workers), on_done=on_done)
 
 
 def test_workers_compute_on_one_thread(workers):
@@ -194,3 +195,18 @@ def test_gpus_are_shared_out_so_that_every_worker_works():
     assert executor._gpus_a_task({"GPU": 1.0, "CPU": 4.0}, 0) == 1 / 4
     with pytest.raises(executor.NoGpu):
         executor._gpus_a_task({"CPU": 16.0}, 2)
+
+
+def test_workers_follow_the_machine_and_the_amount_of_work(monkeypatch):
+    monkeypatch.setattr(executor, "available_cpus", lambda: 8)
+
+    def sized(shards: int, *, small: bool = False, **asked) -> int | None:
+        return Workforce(**asked).sized(shards, small=small).workers
+
+    assert sized(100) == 8
+    assert sized(3) == 3
+    assert sized(1) == 0  # one shard is one worker's work: no need for Ray
+    assert sized(4, small=True) == 0  # done before Ray is up
+    assert sized(4, small=True, workers=2) == 2
+    assert sized(100, workers=0) == 0
+    assert sized(1, small=True, address="auto") == 0  # all that the cluster has

@@ -32,7 +32,7 @@ def sets(tmp_path_factory):
 @pytest.fixture(scope="module")
 def clips(sets):
     """What `animate.load` finds, by format."""
-    return {format: list(animate.load(sets[format])) for format in FORMATS}
+    return {format: list(animate.load_clips(sets[format])) for format in FORMATS}
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ def sets(tmp_path_factory):
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_clip_is_frames_captions_and_what_was_recorded(sets, format):
-    clips = list(animate.load(sets[format]))
+    clips = list(animate.load_clips(sets[format]))
     assert len(clips) == 12
     for clip in clips:
         assert sorted(clip) == ["caption", "captions", "frames", "json", "key"]
@@ -36,13 +36,15 @@ def test_a_clip_is_frames_captions_and_what_was_recorded(sets, format):
 
 
 def test_every_format_gives_the_same_clips_in_the_same_order(sets):
-    records = [[clip["json"] for clip in animate.load(sets[format])] for format in FORMATS]
+    records = [[clip["json"] for clip in animate.load_clips(sets[format])] for format in FORMATS]
     assert records[0] == records[1] == records[2]
 
 
 def test_stored_frames_are_the_rendered_ones_but_for_compression(sets):
     for format in ("mp4", "frames"):
-        for stored, rendered in zip(animate.load(sets[format]), animate.load(sets["virtual"]), strict=True):
+        for stored, rendered in zip(
+            animate.load_clips(sets[format]), animate.load_clips(sets["virtual"]), strict=True
+        ):
             assert np.abs(stored["frames"].astype(int) - rendered["frames"]).mean() < 6
 
 
@@ -55,17 +57,17 @@ def test_a_virtual_clip_has_the_frames_that_a_build_hands_to_its_encoder(sets, t
 
     monkeypatch.setitem(animate.film.WRITERS, "mp4", spy)
     build_set(tmp_path, "mp4")
-    for clip, frames in zip(animate.load(sets["virtual"]), handed, strict=True):
+    for clip, frames in zip(animate.load_clips(sets["virtual"]), handed, strict=True):
         assert np.array_equal(clip["frames"], frames.transpose(0, 3, 1, 2))
 
 
 def test_new_takes_are_those_of_a_build_with_more_takes(sets, tmp_path):
     more = build_set(tmp_path, "virtual", "takes=6", "shards.clips_per_shard=100")
-    all_takes = {clip["key"]: clip for clip in animate.load(more)}
+    all_takes = {clip["key"]: clip for clip in animate.load_clips(more)}
     seen = set()
     for epoch in range(3):
         for first, clip in zip(
-            animate.load(sets["virtual"]), animate.load(sets["virtual"], epoch=epoch), strict=True
+            animate.load_clips(sets["virtual"]), animate.load_clips(sets["virtual"], epoch=epoch), strict=True
         ):
             expected = all_takes[clip["key"]]
             assert clip["json"] == expected["json"]
@@ -77,21 +79,21 @@ def test_new_takes_are_those_of_a_build_with_more_takes(sets, tmp_path):
 
 @pytest.mark.parametrize("format", ["mp4", "frames"])
 def test_stored_pixels_are_the_same_in_every_epoch(sets, format):
-    first, later = next(animate.load(sets[format])), next(animate.load(sets[format], epoch=4))
+    first, later = next(animate.load_clips(sets[format])), next(animate.load_clips(sets[format], epoch=4))
     assert first["json"] == later["json"] and np.array_equal(first["frames"], later["frames"])
 
 
 def test_new_takes_need_the_plan(sets, tmp_path):
     shutil.copy(sets["virtual"] / "00000.tar", tmp_path)
-    assert next(animate.load(tmp_path))["key"]
+    assert next(animate.load_clips(tmp_path))["key"]
     with pytest.raises(ValueError, match=r"plan\.json is missing"):
-        next(animate.load(tmp_path, epoch=1))
+        next(animate.load_clips(tmp_path, epoch=1))
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 12, 20])
 def test_the_shares_of_n_readers_are_all_clips_once(sets, count):
-    shares = [[c["key"] for c in animate.load(sets["frames"], shard=(i, count))] for i in range(count)]
-    everything = [clip["key"] for clip in animate.load(sets["frames"])]
+    shares = [[c["key"] for c in animate.load_clips(sets["frames"], shard=(i, count))] for i in range(count)]
+    everything = [clip["key"] for clip in animate.load_clips(sets["frames"])]
     assert sorted(key for share in shares for key in share) == sorted(everything)
     if count > 3:  # fewer tars than readers: no share is more than a clip larger than another
         assert max(map(len, shares)) - min(map(len, shares)) <= 1
@@ -100,7 +102,7 @@ def test_the_shares_of_n_readers_are_all_clips_once(sets, count):
 @pytest.mark.parametrize("shard", [(1, 1), (-1, 2), (0, 0)])
 def test_a_share_that_is_none_is_refused(sets, shard):
     with pytest.raises(ValueError, match="shard = "):
-        animate.load(sets["mp4"], shard=shard)
+        animate.load_clips(sets["mp4"], shard=shard)
 
 
 def test_shards_are_found_by_folder_pattern_list_and_url(sets):
@@ -116,8 +118,8 @@ def test_shards_are_found_by_folder_pattern_list_and_url(sets):
         assert len(find_tars("memory://loaded")) == 3
         urls = ["memory://loaded", "memory://loaded/{00000..00002}.tar", "memory://loaded/*.tar"]
         for url in urls:
-            keys = [clip["key"] for clip in animate.load(url)]
-            assert keys == [clip["key"] for clip in animate.load(folder)]
+            keys = [clip["key"] for clip in animate.load_clips(url)]
+            assert keys == [clip["key"] for clip in animate.load_clips(folder)]
     finally:
         store.rm("/loaded", recursive=True)
 
@@ -125,14 +127,14 @@ def test_shards_are_found_by_folder_pattern_list_and_url(sets):
 def test_shards_that_are_not_there_are_named(tmp_path):
     for urls in (tmp_path, tmp_path / "none.tar", f"{tmp_path}/*.tar", [f"{tmp_path}/{{0..1}}.tar"]):
         with pytest.raises(ValueError, match=str(tmp_path)):
-            animate.load(urls)
+            animate.load_clips(urls)
 
 
 def test_a_tar_that_breaks_off_is_an_error_and_no_short_epoch(sets, tmp_path):
     whole = (sets["mp4"] / "00000.tar").read_bytes()
     (tmp_path / "00000.tar").write_bytes(whole[: len(whole) // 2 + 100])
     with pytest.raises(ValueError, match=r"00000\.tar"):
-        list(animate.load(tmp_path))
+        list(animate.load_clips(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -145,11 +147,11 @@ def test_a_tar_of_something_else_is_refused(tmp_path, members, what):
         for name in members:
             tar.add(tmp_path / name, name)
     with pytest.raises(ValueError, match=what):
-        list(animate.load(tmp_path / "other.tar"))
+        list(animate.load_clips(tmp_path / "other.tar"))
 
 
 def test_mp4_shards_decode_to_what_their_encoder_made(sets):
-    clip = next(animate.load(sets["virtual"]))
+    clip = next(animate.load_clips(sets["virtual"]))
     video = recipe_of("mp4").video
     frames = np.ascontiguousarray(clip["frames"].transpose(0, 2, 3, 1))
     with tarfile.open(sets["mp4"] / "00000.tar") as tar:

@@ -5,8 +5,9 @@ import json
 import pytest
 
 from animate import materialize as module
-from animate.build import build
+from animate.build import build_shards
 from animate.codec import encode_jpeg
+from animate.executor import HERE
 from animate.materialize import materialize
 from animate.shards.place import BuildRefused, Place
 from animate.shards.verify import verify
@@ -25,7 +26,7 @@ def shards_of(folder) -> dict[str, bytes]:
 @pytest.mark.parametrize("format", ["mp4", "frames"])
 def test_the_shards_are_those_of_a_direct_build(virtual, tmp_path, format):
     direct = build_set(tmp_path / "direct", format)
-    report = materialize(virtual, tmp_path / "made", format=format, workers=0)
+    report = materialize(virtual, tmp_path / "made", format=format, workforce=HERE)
     assert report.complete and report.clips == 12
     assert len(shards_of(direct)) == 9
     assert shards_of(tmp_path / "made") == shards_of(direct)
@@ -55,18 +56,18 @@ def test_rejections_and_missing_values_are_passed_on(tmp_path):
     ]
     (photographs / "captions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     source = ("source.name=folder", f"source.path={photographs}")
-    build(recipe_of("virtual", *source), tmp_path / "virtual", workers=0)
-    direct = build(recipe_of("frames", *source), tmp_path / "direct", workers=0)
+    build_shards(recipe_of("virtual", *source), tmp_path / "virtual", workforce=HERE)
+    direct = build_shards(recipe_of("frames", *source), tmp_path / "direct", workforce=HERE)
     assert dict(direct.rejected) == {"empty_file": 2, "not_an_image": 2, "truncated": 2}
-    made = materialize(tmp_path / "virtual", tmp_path / "made", format="frames", workers=0)
+    made = materialize(tmp_path / "virtual", tmp_path / "made", format="frames", workforce=HERE)
     assert dict(made.rejected) == dict(direct.rejected)
     assert shards_of(tmp_path / "made") == shards_of(tmp_path / "direct")
 
 
 def test_it_goes_on_where_it_stopped(virtual, tmp_path, monkeypatch):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    materialize(virtual, whole, format="frames", workers=0)
-    render = module.replay
+    materialize(virtual, whole, format="frames", workforce=HERE)
+    render = module.replay_record
     clips = []
 
     def stop_in_the_second_shard(*arguments):
@@ -75,25 +76,25 @@ def test_it_goes_on_where_it_stopped(virtual, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return render(*arguments)
 
-    monkeypatch.setattr(module, "replay", stop_in_the_second_shard)
+    monkeypatch.setattr(module, "replay_record", stop_in_the_second_shard)
     with pytest.raises(KeyboardInterrupt):
-        materialize(virtual, cut, format="frames", workers=0)
+        materialize(virtual, cut, format="frames", workforce=HERE)
     assert [path.name for path in cut.glob("*_stats.json")] == ["00000_stats.json"]
     monkeypatch.undo()
-    assert materialize(virtual, cut, format="frames", workers=0).shards_made == 2
+    assert materialize(virtual, cut, format="frames", workforce=HERE).shards_made == 2
     assert all_files(cut) == all_files(whole)
-    assert materialize(virtual, cut, format="frames", workers=0).shards_made == 0
+    assert materialize(virtual, cut, format="frames", workforce=HERE).shards_made == 0
 
 
 def test_the_address_of_the_virtual_set_does_not_matter(virtual, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    materialize(virtual, tmp_path / "a", format="frames", workers=0)
+    materialize(virtual, tmp_path / "a", format="frames", workforce=HERE)
     monkeypatch.chdir(virtual.parent)
-    materialize("shards", tmp_path / "b", format="frames", workers=0)
+    materialize("shards", tmp_path / "b", format="frames", workforce=HERE)
     store = Place.at("memory://materialized").filesystem
     try:
         store.put(f"{virtual}/", "/materialized/virtual/", recursive=True)
-        materialize("memory://materialized/virtual", tmp_path / "c", format="frames", workers=0)
+        materialize("memory://materialized/virtual", tmp_path / "c", format="frames", workforce=HERE)
     finally:
         store.rm("/materialized", recursive=True)
     assert all_files(tmp_path / "a") == all_files(tmp_path / "b") == all_files(tmp_path / "c")
@@ -112,7 +113,7 @@ def test_what_cannot_be_meant_is_refused_and_touches_nothing(virtual, tmp_path):
         (virtual, frames, "mp4", "another recipe or source"),
     ):
         with pytest.raises(BuildRefused, match=message):
-            materialize(shards, target, format=format, workers=0, overwrite=target is virtual)
+            materialize(shards, target, format=format, workforce=HERE, overwrite=target is virtual)
     assert (all_files(virtual), all_files(frames)) == before
     assert not out.exists()
 
@@ -121,14 +122,14 @@ def test_an_unfinished_set_is_refused(tmp_path):
     virtual = build_set(tmp_path / "virtual", "virtual")
     (virtual / "_animate" / "manifest.json").unlink()
     with pytest.raises(BuildRefused, match="is not finished"):
-        materialize(virtual, tmp_path / "out", format="mp4", workers=0)
+        materialize(virtual, tmp_path / "out", format="mp4", workforce=HERE)
 
 
 def test_a_damaged_virtual_shard_stops_with_its_name(tmp_path):
     virtual = build_set(tmp_path / "virtual", "virtual")
     tar = virtual / "00001.tar"
     tar.write_bytes((virtual / "00000.tar").read_bytes())
-    report = materialize(virtual, tmp_path / "out", format="frames", workers=0)
+    report = materialize(virtual, tmp_path / "out", format="frames", workforce=HERE)
     assert not report.complete
     assert [failure.name for failure in report.failures] == ["00001"]
     assert "animate verify" in report.failures[0].message

@@ -17,7 +17,8 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from animate.build import build
+from animate.build import build_shards
+from animate.executor import HERE
 from animate.recipe import read_recipe
 
 ROOT = Path(__file__).parents[2]
@@ -145,8 +146,8 @@ def test_an_object_store_gets_the_same_bytes(tmp_path, monkeypatch, format):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     settings = ["video.size=64", "video.num_frames=4", "shards.clips_per_shard=8", f"video.format={format}"]
     recipe = read_recipe(None, settings)
-    build(recipe, tmp_path / "shards", workers=0)
-    assert build(recipe, f"memory://program/{format}", workers=0).complete
+    build_shards(recipe, tmp_path / "shards", workforce=HERE)
+    assert build_shards(recipe, f"memory://program/{format}", workforce=HERE).complete
     stored = fsspec.filesystem("memory")
     prefix = f"/program/{format}/"
     names = {name.removeprefix(prefix) for name in stored.find(prefix)}

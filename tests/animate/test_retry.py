@@ -9,7 +9,8 @@ from typing import ClassVar
 import pyarrow.parquet as pq
 import pytest
 
-from animate.build import build
+from animate.build import build_shards
+from animate.executor import Workforce
 from animate.recipe import BuildRecipe, FetchRecipe, read_recipe
 from animate.shard import build_shard
 from animate.shards.place import BuildRefused
@@ -92,15 +93,15 @@ def last_rows(out: Path) -> dict[str, str]:
 def test_failed_addresses_are_tried_again_in_further_shards(recipe, tmp_path, monkeypatch):
     undisturbed, out = tmp_path / "undisturbed", tmp_path / "out"
     down(monkeypatch)
-    build(recipe, undisturbed, workers=0)
+    build_shards(recipe, undisturbed, workforce=HERE)
 
     down(monkeypatch, 1, 2, 5, 9)
-    first = build(recipe, out, workers=0)
+    first = build_shards(recipe, out, workforce=HERE)
     assert (first.inputs, first.clips, first.rejected) == (24, 14, {"failed_to_download": 10})
     before = {path.name: path.read_bytes() for path in out.glob("0*")}
 
     down(monkeypatch, 5)
-    second = build(recipe, out, workers=0, retry_failed=True)
+    second = build_shards(recipe, out, workforce=HERE, retry_failed=True)
     assert second.complete
     assert (second.inputs, second.clips, second.rejected) == (24, 20, {"failed_to_download": 4})
     assert second.shards_made == 2  # five rows, four a shard
@@ -109,7 +110,7 @@ def test_failed_addresses_are_tried_again_in_further_shards(recipe, tmp_path, mo
     assert stats(str(out)).statuses == {"success": 20, "failed_to_download": 4}
 
     down(monkeypatch)
-    third = build(recipe, out, workers=0, retry_failed=True)
+    third = build_shards(recipe, out, workforce=HERE, retry_failed=True)
     assert (third.inputs, third.clips, third.rejected) == (24, 22, {"failed_to_download": 2})
     assert third.shards_made == 1
     assert verify(str(out)) == []
@@ -118,26 +119,27 @@ def test_failed_addresses_are_tried_again_in_further_shards(recipe, tmp_path, mo
     assert json.loads((out / "_animate" / "manifest.json").read_text())["totals"]["inputs"] == 24
     assert (out / "__len__").read_text() == "22"
     # Without the option the set stays as it is.
-    assert build(recipe, out, workers=0).shards_made == 0
+    assert build_shards(recipe, out, workforce=HERE).shards_made == 0
 
 
 def test_a_retry_that_was_cut_off_goes_on(recipe, tmp_path, monkeypatch):
     quiet, cut_off = tmp_path / "quiet", tmp_path / "cut_off"
     for out in (quiet, cut_off):
         down(monkeypatch, 0, 1, 4, 5, 8, 9)
-        build(recipe, out, workers=0)
+        build_shards(recipe, out, workforce=HERE)
     down(monkeypatch)
-    build(recipe, quiet, workers=0, retry_failed=True)
+    build_shards(recipe, quiet, workforce=HERE, retry_failed=True)
 
-    def only_the_fourth(plan, *arguments):
-        if plan.index > 3:
+    def only_the_fourth(assignment):
+        if assignment.shard.index > 3:
             raise KeyboardInterrupt
-        return build_shard(plan, *arguments)
+        return build_shard(assignment)
 
     with pytest.raises(KeyboardInterrupt):
-        build(recipe, cut_off, workers=0, retry_failed=True, make_shard=only_the_fourth)
+        build_shards(recipe, cut_off, workforce=HERE, retry_failed=True, make_shard=only_the_fourth)
     assert not (cut_off / "__len__").exists()
-    report = build(recipe, cut_off, workers=0, retry_failed=True)  # ends the try, and begins no other
+    # Ends the try, and begins no other.
+    report = build_shards(recipe, cut_off, workforce=HERE, retry_failed=True)
     assert report.complete
     assert report.shards_made == 1
     assert all_files(cut_off) == all_files(quiet)
@@ -147,19 +149,19 @@ def test_a_retry_that_was_cut_off_goes_on(recipe, tmp_path, monkeypatch):
 def test_a_shard_that_is_made_again_takes_the_later_tries_with_it(recipe, tmp_path, monkeypatch, lost):
     undisturbed, out = tmp_path / "undisturbed", tmp_path / "out"
     down(monkeypatch)
-    build(recipe, undisturbed, workers=0)
+    build_shards(recipe, undisturbed, workforce=HERE)
     for rows in ((0, 1, 5, 9, 10), (5, 9)):  # shards 0 to 2, then 3 and 4
         down(monkeypatch, *rows)
-        build(recipe, out, workers=0, retry_failed=True)
+        build_shards(recipe, out, workforce=HERE, retry_failed=True)
     down(monkeypatch)
-    build(recipe, out, workers=0, retry_failed=True)  # shard 5
+    build_shards(recipe, out, workforce=HERE, retry_failed=True)  # shard 5
     assert clips(out) == clips(undisturbed)
     (out / f"{lost}_stats.json").unlink()  # as `verify --repair` would
-    report = build(recipe, out, workers=0)
+    report = build_shards(recipe, out, workforce=HERE)
     assert report.complete
     assert (report.inputs, sum(report.rejected.values()) + report.clips) == (24, 24)
     assert verify(str(out)) == []
-    report = build(recipe, out, workers=0, retry_failed=True)
+    report = build_shards(recipe, out, workforce=HERE, retry_failed=True)
     assert (report.inputs, report.clips, report.rejected) == (24, 22, {"failed_to_download": 2})
     assert verify(str(out)) == []
     assert clips(out) == clips(undisturbed)
@@ -169,23 +171,23 @@ def test_a_retry_on_ray_is_the_same(recipe, tmp_path, monkeypatch):
     outs = [tmp_path / "here", tmp_path / "ray"]
     for workers, out in zip((0, 2), outs, strict=True):
         down(monkeypatch, 3, 6)
-        build(recipe, out, workers=workers)
+        build_shards(recipe, out, workforce=Workforce(workers=workers))
         down(monkeypatch)
-        build(recipe, out, workers=workers, retry_failed=True)
+        build_shards(recipe, out, workforce=Workforce(workers=workers), retry_failed=True)
     assert all_files(outs[0]) == all_files(outs[1])
 
 
 def test_only_downloads_can_be_tried_again(tmp_path):
     recipe = read_recipe(None, ["source.name='demo'", "source.limit=2", "video.format='virtual'"])
-    build(recipe, tmp_path / "out", workers=0)
+    build_shards(recipe, tmp_path / "out", workforce=HERE)
     with pytest.raises(BuildRefused, match="downloaded"):
-        build(recipe, tmp_path / "out", workers=0, retry_failed=True)
+        build_shards(recipe, tmp_path / "out", workforce=HERE, retry_failed=True)
 
 
 def test_nothing_left_to_try_is_nothing_to_do(recipe, tmp_path, monkeypatch):
     down(monkeypatch)
     limited = dataclasses.replace(recipe, source=dataclasses.replace(recipe.source, limit=3))
-    build(limited, tmp_path / "out", workers=0)
-    report = build(limited, tmp_path / "out", workers=0, retry_failed=True)
+    build_shards(limited, tmp_path / "out", workforce=HERE)
+    report = build_shards(limited, tmp_path / "out", workforce=HERE, retry_failed=True)
     assert report.complete
     assert report.shards_made == 0

@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from animate.build import build
+from animate.build import build_shards
 from animate.codec import decode_mp4, encode_jpeg, encode_mp4
+from animate.executor import HERE
 from animate.shards import ustar
 from animate.shards.place import BuildRefused
 from animate.shards.verify import Fault, repair, verify
@@ -244,7 +245,7 @@ def test_damage_is_named_and_repair_and_rebuild_undo_it(sets, tmp_path, damage):
     faults = verify(str(folder))
     assert any(fault.shard == shard and what in fault.what for fault in faults), faults
     assert repair(str(folder)) == faults
-    assert build(recipe_of("frames"), folder, workers=0).complete
+    assert build_shards(recipe_of("frames"), folder, workforce=HERE).complete
     assert all_files(folder) == all_files(sets["frames"])
     assert verify(str(folder)) == []
 
@@ -263,7 +264,7 @@ def test_rejected_inputs_are_no_fault(tmp_path):
         (photographs / f"{number}.jpg").write_bytes(b"" if number % 2 else encode_jpeg(NOISE, 80))
         (photographs / f"{number}.txt").write_text(f"number {number}")
     recipe = recipe_of("mp4", "source.name=folder", f"source.path={photographs}")
-    assert dict(build(recipe, tmp_path / "shards", workers=0).rejected) == {"empty_file": 4}
+    assert dict(build_shards(recipe, tmp_path / "shards", workforce=HERE).rejected) == {"empty_file": 4}
     assert verify(str(tmp_path / "shards")) == []
 
 

@@ -20,9 +20,9 @@ from animate.codec import decode_jpeg, decode_mp4
 from animate.data import Clip, Rejected, Take
 from animate.formats import WRITERS
 from animate.recipe import VideoRecipe
+from animate.record import COLUMNS, ShardWriter, flat_json, read_stats
 from animate.shards import ustar
 from animate.shards import write as writing
-from animate.shards.write import COLUMNS, ShardWriter, flat_json, read_stats
 
 FILES = ("00007.tar", "00007.parquet", "00007_stats.json")
 

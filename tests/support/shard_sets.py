@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from animate.build import build
+from animate.build import build_shards
+from animate.executor import HERE
 from animate.recipe import BuildRecipe, read_recipe
 
 SETTINGS = (
@@ -20,7 +21,7 @@ def recipe_of(format: str, *settings: str) -> BuildRecipe:
 
 def build_set(out: Path, format: str, *settings: str) -> Path:
     """Three shards, twelve clips of five frames at 80x64, two takes of each still."""
-    assert build(recipe_of(format, *settings), out, workers=0).complete
+    assert build_shards(recipe_of(format, *settings), out, workforce=HERE).complete
     return out
 
 

@@ -13,6 +13,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from animate.data import Fault
+from animate.record import SUCCESS
 from animate.sources.download.process import DownloadFailed, Job
 from animate.sources.tars import BrokenTar, scan
 
@@ -74,21 +76,21 @@ def image_places(folder: Path, number: int) -> dict[str, tuple[int, int]]:
         raise DownloadFailed(f"part {number:05d}: its tar {error}") from None
 
 
-def outcome(row: dict[str, Any] | None) -> tuple[str, str]:
-    """Status and message of a downloaded row: "success", or one of ours."""
+def download_fault(row: dict[str, Any] | None) -> Fault | None:
+    """What went wrong with a row, by what img2dataset says of it; None where its image came."""
     if row is None:
-        return "failed_to_download", "img2dataset gave no answer"
-    if row["status"] == "success":
-        return "success", ""
+        return Fault("failed_to_download", "img2dataset gave no answer")
+    if row["status"] == SUCCESS:
+        return None
     message = row["error_message"] or row["status"]
     match = _STATUS.search(message)
     if match:
-        return match[1], match[2]
+        return Fault(match[1], match[2])
     if "X-Robots-Tag" in message:
-        return "opted_out", message
+        return Fault("opted_out", message)
     if "timed out" in message:
-        return "download_timed_out", message
-    return "failed_to_download", message
+        return Fault("download_timed_out", message)
+    return Fault("failed_to_download", message)
 
 
 @contextlib.contextmanager

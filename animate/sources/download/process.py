@@ -1,7 +1,8 @@
 """The parent's side of the downloading process: start, give jobs, wait with a time limit, kill."""
 
-import atexit
+import contextlib
 import dataclasses
+import functools
 import json
 import os
 import select
@@ -9,10 +10,12 @@ import subprocess
 import sys
 import tempfile
 import time
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import IO, Any, Self
 
 from animate.recipe import FetchRecipe
 
@@ -54,6 +57,8 @@ class DownloadProcess:
             stderr=self._log,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"},
         )
+        # Not left behind when the program ends, or forgets us.
+        self._end = weakref.finalize(self, _end_process, self._process, self._log)
         self._buffer = b""
         self._ready = False
         self._deadlines: list[float] = []
@@ -85,15 +90,7 @@ class DownloadProcess:
 
     def stop(self) -> None:
         """Kills the process and waits for its end."""
-        self._process.kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout, self._log):
-            assert pipe is not None
-            try:
-                pipe.close()
-            except BrokenPipeError:
-                # What was still to be written is for a process that is gone.
-                continue
+        self._end()
 
     def log(self) -> str:
         """The end of what img2dataset printed."""
@@ -116,27 +113,55 @@ class DownloadProcess:
         return json.loads(line)
 
 
-_running: dict[FetchRecipe, DownloadProcess] = {}
+def _end_process(process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout, log):
+        assert pipe is not None
+        # What was still to be written is for a process that is gone.
+        with contextlib.suppress(BrokenPipeError):
+            pipe.close()
 
 
-def running(fetch: FetchRecipe) -> DownloadProcess:
-    """This process' downloader for the recipe, started if there is none."""
-    process = _running.get(fetch)
-    if process is None or not process.alive:
-        if process is not None:
-            process.stop()
-        process = _running[fetch] = DownloadProcess(fetch)
-    return process
+class Downloader:
+    """Downloads parts, in a process that starts with the first and, after a failure, anew.
+
+    As a context, and at the latest when this program ends, the process ends too.
+    """
+
+    def __init__(self, fetch: FetchRecipe):
+        self._fetch = fetch
+        self._process: DownloadProcess | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self, job: Job) -> None:
+        """Gives a job; its time begins when the jobs before it are done."""
+        if self._process is not None and not self._process.alive:
+            self.stop()
+        if self._process is None:
+            self._process = DownloadProcess(self._fetch)
+        self._process.start(job)
+
+    def wait(self) -> None:
+        """Returns when the oldest job is done. `DownloadFailed` if it is not; then call `stop`."""
+        assert self._process is not None, "no job was given"
+        self._process.wait()
+
+    def stop(self) -> None:
+        """Ends the process, and with it all jobs."""
+        if self._process is not None:
+            self._process.stop()
+            self._process = None
 
 
-def stop_running(fetch: FetchRecipe) -> None:
-    """Ends the downloader for the recipe, if there is one."""
-    process = _running.pop(fetch, None)
-    if process is not None:
-        process.stop()
-
-
-@atexit.register
-def _stop_all() -> None:
-    for fetch in list(_running):
-        stop_running(fetch)
+@functools.cache
+def downloader(fetch: FetchRecipe) -> Downloader:
+    """The one of this process for a recipe, kept from shard to shard: a start takes 6 seconds."""
+    return Downloader(fetch)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from animate.data import Fault
 from animate.recipe import SourceRecipe
 from animate.sources.captions import caption_texts, unique
 from animate.sources.columns import first_named
@@ -159,7 +160,7 @@ def _row(key: str, captions: Any, name: str, places: Mapping[str, str], meta: Ma
     texts = caption_texts(list(captions))
     if name in places:
         return Row(key, texts, places[name], meta)
-    return Row(key, texts, name, meta, status="missing_file", message=f"no image {name!r}")
+    return Row(key, texts, name, meta, Fault("missing_file", f"no image {name!r}"))
 
 
 def _json(path: str) -> Any:

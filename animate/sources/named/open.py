@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from animate.data import Part
+from animate.data import Frozen
 from animate.recipe import SourceRecipe
 from animate.sources.duplicates import refuse_duplicates
 from animate.sources.errors import SourceError
@@ -51,10 +51,10 @@ class Annotated:
     def fingerprint(self) -> dict[str, str | int]:
         return identity(self.found.files, self.found.folder)
 
-    def freeze(self, folder: Path, rows_per_shard: int) -> Iterator[Part]:
+    def freeze(self, folder: Path, rows_per_shard: int) -> Frozen:
         refuse_duplicates(self.source, f"{self.source.name}: no image of it is listed twice")
         rows = self._rows(self.found, self.places, self.source)
-        yield from freeze_rows(rows, "images", folder, rows_per_shard, self.source)
+        return freeze_rows(rows, "images", folder, rows_per_shard, self.source)
 
 
 def image_places(corpus: Corpus, found: Found, source: SourceRecipe) -> dict[str, str]:

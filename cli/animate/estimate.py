@@ -1,4 +1,4 @@
-"""`animate plan`: what a build will come to, before it is run."""
+"""`animate estimate`: what a build will come to, before it is run."""
 
 import math
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from animate.estimate import Guess
 
 
-def plan(
+def estimate(
     src: Src = "",
     out: Annotated[
         str, typer.Option(help="Where the shards are to go; nothing is written there.")
@@ -24,8 +24,8 @@ def plan(
 ) -> None:
     """Read the list, film 50 samples into memory, and tell clips, shards, bytes, hours and dead links."""
     from animate.estimate import PROBES, estimate, free_bytes
-    from animate.executor import available_cpus
     from animate.recipe import read_recipe
+    from animate.threads import available_cpus
 
     wanted = read_recipe(recipe or None, [*source_overrides(src, urls, root), *(set_ or [])])
     found = estimate(wanted)
@@ -70,7 +70,7 @@ def _bytes(guess: "Guess") -> str:
 
 
 def _in_units(guess: "Guess", units: dict[str, float]) -> str:
-    """In the largest unit of which there is one, else in the smallest; "?" for endless doubt."""
+    """In the largest unit of which there is one, else in the smallest; "?" where the doubt is infinite."""
     unit, size = next(
         ((unit, size) for unit, size in units.items() if guess.value >= size), list(units.items())[-1]
     )
