@@ -26,6 +26,12 @@ from jaxtyping import Float64
 PAN, TILT, ROLL, TRUCK, PEDESTAL, DOLLY, ZOOM = range(7)
 NUM_AXES = 7
 
+#: One pose a moment.
+Poses = Float64[np.ndarray, "t 7"]
+
+#: One homography a moment, from view to source in unit coordinates.
+Homographies = Float64[np.ndarray, "t 3 3"]
+
 #: Angle that the longer side of the frame spans at rest: a normal lens.
 FIELD_OF_VIEW_DEGREES = 50.0
 

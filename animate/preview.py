@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from animate.camera import View, view_corners
-from animate.components import COMPONENTS
+from animate.components import COMPONENTS, RETIMES
 from animate.data import Take, take_rng
 from animate.recipe import ShotKind, ShotRecipe, VideoRecipe, preset_names, read_preset
 from animate.render import render
@@ -46,7 +46,7 @@ def shot_list(name: str) -> ShotRecipe:
             f"or a component ({', '.join(COMPONENTS)})"
         )
     components: dict[str, dict] = {name: {}}
-    if hasattr(COMPONENTS[name], "retime"):
+    if name in RETIMES:
         # Time alone moves nothing: show it on a plain truck.
         components = {"truck": {"amount": 0.3, "ease": "linear"}, **components}
     return ShotRecipe(preset=name, shots=(ShotKind(name=name, components=components),))

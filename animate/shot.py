@@ -12,7 +12,7 @@ rejected, and a bound can only fail where even the widest view breaks it: `Still
 
 import dataclasses
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,7 @@ from jaxtyping import Float64
 
 from animate.camera import (
     NUM_AXES,
+    Homographies,
     View,
     max_magnification,
     max_speed,
@@ -29,11 +30,21 @@ from animate.camera import (
     view_corners,
     widest_fit,
 )
-from animate.components import COMPONENTS, NAMES, Component, draw
+from animate.components import (
+    AIMS,
+    BLURS,
+    COMPONENTS,
+    EXPOSES,
+    MOVES,
+    NAMES,
+    RETIMES,
+    Component,
+    SalientPoint,
+    draw,
+    select,
+)
 from animate.components.timeline import Clock, Timeline
 from animate.recipe import ShotKind, ShotRecipe, VideoRecipe
-
-Homographies = Float64[np.ndarray, "t 3 3"]
 
 #: Amplitudes tried when the drawn path does not fit, the largest first.
 _AMPLITUDES = np.linspace(1.0, 0.0, 17)
@@ -94,19 +105,18 @@ class Shot:
     def poses(self, time: Timeline, view: View) -> Float64[np.ndarray, "n 7"]:
         """Unscaled poses at every moment of `time`."""
         poses = np.zeros((len(time.progress), NUM_AXES))
-        for component in self.components:
-            if hasattr(component, "poses"):
-                poses += component.poses(time, view)
+        for component in select(self.components, MOVES):
+            poses += component.poses(time, view)
         return poses
 
     def blur(self, time: Timeline) -> Float64[np.ndarray, " n"]:
         """Standard deviation of the blur in frame widths at every moment of `time`."""
-        radii = [c.blur(time) for c in self.components if hasattr(c, "blur")]
+        radii = [component.blur(time) for component in select(self.components, BLURS)]
         return np.sqrt(np.sum(np.square(radii), axis=0)) if radii else np.zeros(len(time.progress))
 
     def stops(self, time: Timeline) -> Float64[np.ndarray, " n"]:
         """Exposure in stops at every moment of `time`."""
-        drifts = [c.exposure(time) for c in self.components if hasattr(c, "exposure")]
+        drifts = [component.exposure(time) for component in select(self.components, EXPOSES)]
         return np.sum(drifts, axis=0) if drifts else np.zeros(len(time.progress))
 
     def words(self) -> str:
@@ -121,7 +131,7 @@ class Shot:
         frames = np.arange(self.num_frames)[:, None] + exposure
         progress = np.clip(frames.ravel() * frame, 0.0, 1.0) if frame else np.full(frames.size, 0.5)
         clock = Clock(progress=progress, frame=frame)
-        retiming = [component for component in self.components if hasattr(component, "retime")]
+        retiming = select(self.components, RETIMES)
         for component in sorted(retiming, key=lambda component: _ORDER[type(component)]):
             clock = component.retime(clock)
         return Timeline.of(clock, self.num_frames / fps)
@@ -225,8 +235,8 @@ class Film:
 #: The one exposure of a frame at its own moment.
 NOMINAL = np.zeros(1)
 
-#: Components that change time apply in the order of the table.
-_ORDER = {component: place for place, component in enumerate(COMPONENTS.values())}
+#: Place of each component in the order in which they change time.
+_ORDER = {component: place for place, component in enumerate(RETIMES.values())}
 
 
 def draw_film(
@@ -234,7 +244,7 @@ def draw_film(
     video: VideoRecipe,
     views: Sequence[View],
     rng: np.random.Generator,
-    salient_points: Sequence[Callable[[], tuple[float, float]]],
+    salient_points: Sequence[SalientPoint],
 ) -> tuple[Film, tuple[Layer, ...]]:
     """A film of one still, or of several in order (a montage), that keeps every bound of the recipe; and
     its `layers`.
@@ -288,8 +298,9 @@ def _exposure(degrees: float, samples: int) -> Float64[np.ndarray, " s"]:
     return ((np.arange(samples) + 0.5) / samples - 0.5) * (degrees / 360)
 
 
-def _aimed(component: Component, salient_point: Callable[[], tuple[float, float]]) -> Component:
-    return component.aim(salient_point) if hasattr(component, "aim") else component
+def _aimed(component: Component, salient_point: SalientPoint) -> Component:
+    aiming = select([component], AIMS)
+    return aiming[0].aim(salient_point) if aiming else component
 
 
 def _draw_kind(kinds: Sequence[ShotKind], rng: np.random.Generator) -> ShotKind:

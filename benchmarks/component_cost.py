@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from animate.camera import View
 from animate.codec import decode_jpeg
-from animate.components import COMPONENTS
+from animate.components import COMPONENTS, RETIMES
 from animate.data import Take, take_rng
 from animate.recipe import EditRecipe, ShotKind, ShotRecipe, VideoRecipe
 from animate.render import render
@@ -35,8 +35,6 @@ from benchmarks import measure
 from benchmarks.measure import Spread
 
 VIDEO = VideoRecipe(format="frames")
-
-TIMING = ("jitter", "hold", "ramp", "speed", "temporal_crop")
 
 #: The component whose time the others are measured by.
 BASE = "truck"
@@ -84,7 +82,7 @@ def main() -> None:
 def _recipes() -> dict[str, ShotRecipe]:
     """Name -> a recipe with one shot and nothing else that costs anything."""
     truck = {"truck": {}}
-    recipes = {name: _one_shot({**(truck if name in TIMING else {}), name: {}}) for name in COMPONENTS}
+    recipes = {name: _one_shot({**(truck if name in RETIMES else {}), name: {}}) for name in COMPONENTS}
     for degrees in (180, 360):
         shutter = dataclasses.replace(_one_shot(truck), shutter_degrees=float(degrees))
         recipes[f"shutter {degrees}"] = shutter
@@ -123,7 +121,7 @@ def _row(name: str, seconds: dict[str, list[float]], draws: int) -> dict[str, An
         "name": name,
         "component": name in COMPONENTS,
         "excepted": name in EXCEPTED,
-        "note": "with a truck" if name in TIMING else "" if name in COMPONENTS else "no component",
+        "note": "with a truck" if name in RETIMES else "" if name in COMPONENTS else "no component",
         "milliseconds": Spread.of([1000 * value / draws for value in seconds[name]]),
         "times_base": Spread.of(ratios),
     }

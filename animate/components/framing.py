@@ -1,13 +1,15 @@
 """Framing: how much of the still the first and the last frame show, and what they look at."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
-from animate.camera import PEDESTAL, TRUCK, ZOOM, View
-from animate.components.motion import Poses, along
+from animate.camera import PEDESTAL, TRUCK, ZOOM, Poses, View
+from animate.components.capabilities import SalientPoint
+from animate.components.motion import along
 from animate.components.parameters import choice, number
 from animate.components.timeline import EASES, Timeline
 
@@ -55,7 +57,7 @@ class Interest:
     y: float = number(0.3, 0.7, at_least=0, at_most=1)
     ease: str = choice(*EASES)
 
-    def aim(self, salient_point: Callable[[], tuple[float, float]]) -> "Interest":
+    def aim(self, salient_point: SalientPoint) -> Self:
         """The same component with (x, y) where its point lies on this still."""
         if self.point == "random":
             return self

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from animate.camera import ZOOM, View
-from animate.components.motion import Poses, along, orbit
+from animate.camera import ZOOM, Poses, View
+from animate.components.motion import along, orbit
 from animate.components.parameters import choice, number
 from animate.components.timeline import EASES, Array, Timeline, burst
 

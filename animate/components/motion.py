@@ -3,13 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64
 
-from animate.camera import DOLLY, NUM_AXES, PAN, PEDESTAL, ROLL, TILT, TRUCK, View
+from animate.camera import DOLLY, NUM_AXES, PAN, PEDESTAL, ROLL, TILT, TRUCK, Poses, View
 from animate.components.parameters import choice, number, seed
 from animate.components.timeline import EASES, Array, Timeline, burst
-
-Poses = Float64[np.ndarray, "t 7"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +29,8 @@ class Pan:
     ease: str = choice(*EASES)
 
     def poses(self, time: Timeline, view: View) -> Poses:
-        return along(PAN, np.radians(self.degrees) * self._sign * centred(time, self.ease))
-
-    @property
-    def _sign(self) -> int:
-        return 1 if self.direction == "right" else -1
+        sign = 1 if self.direction == "right" else -1
+        return along(PAN, np.radians(self.degrees) * sign * centred(time, self.ease))
 
     def words(self) -> str:
         return f"pan {self.direction}"

@@ -10,7 +10,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-T = TypeVar("T")
+from animate.components.capabilities import Component
+
+C = TypeVar("C", bound=Component)
 
 #: Drawn numbers are rounded to this, so that a shot's JSON is short and exact.
 _DECIMALS = 6
@@ -31,7 +33,7 @@ def seed() -> Any:
     return dataclasses.field(metadata={"seed": True})
 
 
-def check(component: type, given: Mapping[str, Any]) -> None:
+def check(component: type[Component], given: Mapping[str, Any]) -> None:
     """Raises `ValueError` naming the parameter, unless a recipe's table for `component` can be drawn from."""
     known = {field.name: field.metadata for field in dataclasses.fields(component)}
     drawable = [name for name, metadata in known.items() if "seed" not in metadata]
@@ -44,10 +46,10 @@ def check(component: type, given: Mapping[str, Any]) -> None:
             _check_range(name, value, known[name]["limits"])
 
 
-def draw(component: type[T], given: Mapping[str, Any], rng: np.random.Generator) -> T:
+def draw(component: type[C], given: Mapping[str, Any], rng: np.random.Generator) -> C:
     """One component with every parameter drawn from the recipe's range, or from its own default."""
     values: dict[str, Any] = {}
-    for field in dataclasses.fields(component):  # type: ignore[arg-type]
+    for field in dataclasses.fields(component):
         if "seed" in field.metadata:
             values[field.name] = int(rng.random() * 2**32)
         elif "options" in field.metadata:
