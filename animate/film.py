@@ -17,11 +17,12 @@ from jaxtyping import UInt8
 from animate.camera import View, source_scale, union_area, view_areas, view_corners
 from animate.codec import UndecodableImage, decode_still, still_size
 from animate.data import Clip, Rejected, Sample, Take, take_rng
+from animate.edit import Edit, Layer, describe, draw_edit
 from animate.recipe import BuildRecipe, SourceRecipe, VideoRecipe
 from animate.render import Job, render_jobs
 from animate.render.prefilter import level_of
 from animate.saliency import salient_point
-from animate.shot import Film, Layer, StillTooSmall, describe, draw_film
+from animate.shot import StillTooSmall
 from animate.writers import WRITERS
 
 Frames = UInt8[np.ndarray, "t h w 3"]
@@ -74,7 +75,7 @@ class Scene:
     samples: tuple[Sample, ...]
     stills: tuple[Still, ...]
     take: Take
-    film: Film
+    edit: Edit
     layers: tuple[Layer, ...]
     job: Job | None
 
@@ -91,7 +92,7 @@ def stage(
     rng = take_rng(recipe.seed, recipe.source.name, take)
     try:
         points = [partial(still.salient_point, view) for still, view in zip(stills, views, strict=True)]
-        drawn, layers = draw_film(recipe.shot, video, views, rng, points)
+        edit, layers = draw_edit(recipe.shot, video, views, rng, points)
         if video.format == "virtual":
             stills[0].check()
             job = None
@@ -101,7 +102,7 @@ def stage(
         return reject(samples[0], error.status, str(error))
     except StillTooSmall as error:
         return reject(samples[0], "too_small", str(error))
-    return Scene(samples=tuple(samples), stills=tuple(stills), take=take, film=drawn, layers=layers, job=job)
+    return Scene(samples=tuple(samples), stills=tuple(stills), take=take, edit=edit, layers=layers, job=job)
 
 
 def develop(scene: Scene, frames: Frames | None, recipe: BuildRecipe) -> Clip:
@@ -133,7 +134,7 @@ def replay(image: bytes, record: Mapping[str, Any], device: str = "cpu") -> Fram
         quality=record["quality"],
     )
     still = Still(image, replay_source(record))
-    layers = Film.from_json(record["shot"]).layers([still.view(video)], video.fps)
+    layers = Edit.from_json(record["shot"]).layers([still.view(video)], video.fps)
     return render_jobs([_job([still], layers, video)], video, device)[0]
 
 
@@ -187,9 +188,9 @@ def _record(scene: Scene, recipe: BuildRecipe) -> dict[str, Any]:
         "num_frames": video.num_frames,
         "fps": video.fps,
         "duration": video.duration_seconds,
-        "camera": describe(scene.film, layers, video.fps),
+        "camera": describe(scene.edit, layers, video.fps),
         "homographies": homographies.reshape(-1, 9).tolist(),
-        "shot": scene.film.to_json(),
+        "shot": scene.edit.to_json(),
         "shot_starts": [int(np.argmax(shots == number)) for number in range(len(layers))],
         "view_areas": np.round(areas, 4).tolist(),
         "view_area_min": round(float(areas.min()), 4),

@@ -10,10 +10,10 @@ from jaxtyping import UInt8
 from animate.camera import View, view_corners
 from animate.components import COMPONENTS, RETIMES
 from animate.data import Take, take_rng
+from animate.edit import Edit, Layer, describe, draw_edit
 from animate.recipe import ShotKind, ShotRecipe, VideoRecipe, preset_names, read_preset
 from animate.render import render
 from animate.saliency import salient_point
-from animate.shot import Film, Layer, describe, draw_film
 from animate.strict_toml import RecipeError
 
 Picture = UInt8[np.ndarray, "h w 3"]
@@ -32,7 +32,7 @@ class Preview:
     still: Picture
     frames: UInt8[np.ndarray, "t h w 3"]
     layers: tuple[Layer, ...]
-    film: Film
+    edit: Edit
     label: str
 
 
@@ -58,13 +58,13 @@ def preview(still: Picture, recipe: ShotRecipe, video: VideoRecipe, seed: int = 
         raise RecipeError(f"shot.edit.stills = {recipe.edit.stills}: a preview has one still, not a montage")
     view = View(still_size=(still.shape[1], still.shape[0]), frame_size=(video.width, video.height))
     rng = take_rng(seed, "preview", Take(source_key=recipe.preset, index=0))
-    film, layers = draw_film(recipe, video, [view], rng, [lambda: salient_point(still)])
+    edit, layers = draw_edit(recipe, video, [view], rng, [lambda: salient_point(still)])
     return Preview(
         still=still,
         frames=render([still], layers, video),
         layers=layers,
-        film=film,
-        label=describe(film, layers, video.fps),
+        edit=edit,
+        label=describe(edit, layers, video.fps),
     )
 
 

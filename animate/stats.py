@@ -67,8 +67,8 @@ def stats(shards: str) -> ShardStats:
         with place.filesystem.open(f"{place.root}/{name}.tar", "rb") as file:
             for record in _records(file, each):
                 looked_at += 1
-                film = json.loads(record["shot"])
-                components.update(part for shot in film["shots"] for part in shot["components"])
+                edit = json.loads(record["shot"])
+                components.update(part for shot in edit["shots"] for part in shot["components"])
                 measures["smallest view area"].append(record["view_area_min"])
                 measures["area shown in all"].append(record["union_area"])
                 measures["speed, % of the still a second"].append(_speed(record))

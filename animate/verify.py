@@ -18,11 +18,11 @@ from jaxtyping import UInt64
 from animate import executor
 from animate.codec import declared_frames, decode_jpeg, decode_still
 from animate.data import ShardPlan, ShardRecord
+from animate.edit import Edit
 from animate.film import replay_source
 from animate.place import ATTEMPTS, BuildRefused, Place
 from animate.plan import LENGTH, MANIFEST, PLAN, SHARD_SUFFIXES, Plan, read_plan, totals
 from animate.recipe import BuildRecipe, VideoRecipe
-from animate.shot import Film
 from animate.strict_toml import from_table
 from animate.ustar import read_samples
 from animate.writers import COLUMNS, PARQUET, STATS, SUCCESS, TAR, frame_suffix, stored_frames
@@ -310,7 +310,7 @@ def _media_faults(
         still = decode_still(members["jpg"], replay_source(record))
         if still.shape[1::-1] != (record["original_width"], record["original_height"]):
             yield f"the still is {still.shape[1]}x{still.shape[0]}, and not as large as its json says"
-        Film.from_json(record["shot"])
+        Edit.from_json(record["shot"])
         return
     frames = stored_frames(members)
     if frames is None or frames.shape != (video.num_frames, *shape):

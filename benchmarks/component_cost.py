@@ -26,10 +26,10 @@ from animate.camera import View
 from animate.codec import decode_jpeg
 from animate.components import COMPONENTS, RETIMES
 from animate.data import Take, take_rng
+from animate.edit import Layer, draw_edit
 from animate.recipe import EditRecipe, ShotKind, ShotRecipe, VideoRecipe
 from animate.render import render
 from animate.saliency import salient_point
-from animate.shot import Layer, draw_film
 from animate.writers import WRITERS
 from benchmarks import measure
 from benchmarks.measure import Spread
@@ -112,7 +112,7 @@ def _timed(recipe: ShotRecipe, stills: list[np.ndarray]) -> Callable[[], float]:
 def _layers(recipe: ShotRecipe, still: np.ndarray, number: int) -> tuple[Layer, ...]:
     view = View(still_size=(still.shape[1], still.shape[0]), frame_size=(VIDEO.width, VIDEO.height))
     rng = take_rng(0, "component cost", Take(source_key=str(number), index=0))
-    return draw_film(recipe, VIDEO, [view], rng, [lambda: salient_point(still)])[1]
+    return draw_edit(recipe, VIDEO, [view], rng, [lambda: salient_point(still)])[1]
 
 
 def _row(name: str, seconds: dict[str, list[float]], draws: int) -> dict[str, Any]:

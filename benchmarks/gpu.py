@@ -18,10 +18,10 @@ import torch
 from animate.camera import View
 from animate.codec import decode_still
 from animate.data import Take, take_rng
+from animate.edit import draw_edit
 from animate.recipe import BuildRecipe
 from animate.render import Job, render_jobs
 from animate.saliency import salient_point
-from animate.shot import draw_film
 from benchmarks import measure
 from benchmarks.measure import Spread
 
@@ -66,7 +66,7 @@ def _job(path: Path, recipe: BuildRecipe) -> Job:
         still_size=(still.shape[1], still.shape[0]), frame_size=(recipe.video.width, recipe.video.height)
     )
     rng = take_rng(0, "benchmark", Take(source_key=path.stem, index=0))
-    _, layers = draw_film(recipe.shot, recipe.video, [view], rng, [lambda: salient_point(still)])
+    _, layers = draw_edit(recipe.shot, recipe.video, [view], rng, [lambda: salient_point(still)])
     return Job(stills=(still,), layers=layers)
 
 

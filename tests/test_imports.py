@@ -30,6 +30,7 @@ LAYERS = (
     ("stored",),
     ("duplicates",),
     ("shot", "saliency", "doctor"),
+    ("edit",),
     ("render",),
     ("film", "flow"),
     ("shard",),

@@ -17,10 +17,10 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import UInt8
 
+from animate.edit import Layer
 from animate.errors import UserError
 from animate.recipe import VideoRecipe
 from animate.render.mixing import Job
-from animate.shot import Layer
 
 __all__ = ["Job", "NoDevice", "check_device", "render", "render_jobs"]
 

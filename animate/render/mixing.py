@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import UInt8
 
-from animate.shot import Layer
+from animate.edit import Layer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
