@@ -19,7 +19,7 @@ from animate.codec import UndecodableImage, decode_still, still_size
 from animate.data import Clip, Rejected, Sample, Take, take_rng
 from animate.edit import Edit, Layer, describe, draw_edit
 from animate.recipe import BuildRecipe, SourceRecipe, VideoRecipe
-from animate.render import Job, render_jobs
+from animate.render import RenderJob, render_jobs
 from animate.render.prefilter import level_of
 from animate.saliency import salient_point
 from animate.shot import StillTooSmall
@@ -77,7 +77,7 @@ class Scene:
     take: Take
     edit: Edit
     layers: tuple[Layer, ...]
-    job: Job | None
+    job: RenderJob | None
 
 
 def stage(
@@ -150,7 +150,7 @@ def reject(sample: Sample, status: str, message: str) -> Rejected:
     )
 
 
-def _job(stills: Sequence[Still], layers: Sequence[Layer], video: VideoRecipe) -> Job:
+def _job(stills: Sequence[Still], layers: Sequence[Layer], video: VideoRecipe) -> RenderJob:
     """What to render: each still decoded as large as its closest view needs."""
     pixels = []
     for number, still in enumerate(stills):
@@ -158,7 +158,7 @@ def _job(stills: Sequence[Still], layers: Sequence[Layer], video: VideoRecipe) -
         scales = [source_scale(homographies, still.view(video)).min() for homographies in exposures]
         finest = min(scales, default=1.0) / (2 if video.quality == "best" else 1)
         pixels.append(still.pixels(min(level_of(float(finest)).halvings, _THUMBNAIL_HALVINGS)))
-    return Job(stills=tuple(pixels), layers=tuple(layers))
+    return RenderJob(stills=tuple(pixels), layers=tuple(layers))
 
 
 def _record(scene: Scene, recipe: BuildRecipe) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8
 
+from animate.arrays import Frames, Picture
 from animate.camera import View, view_corners
 from animate.components import COMPONENTS, RETIMES
 from animate.data import Take, take_rng
@@ -15,8 +15,6 @@ from animate.recipe import ShotKind, ShotRecipe, VideoRecipe, preset_names, read
 from animate.render import render
 from animate.saliency import salient_point
 from animate.strict_toml import RecipeError
-
-Picture = UInt8[np.ndarray, "h w 3"]
 
 #: Pixels between and around the pictures of a sheet, and the height of its text line.
 _GAP, _TEXT = 6, 20
@@ -30,7 +28,7 @@ class Preview:
     """One take of one still: its frames, where they were taken from, and the camera in words."""
 
     still: Picture
-    frames: UInt8[np.ndarray, "t h w 3"]
+    frames: Frames
     layers: tuple[Layer, ...]
     edit: Edit
     label: str

@@ -7,7 +7,9 @@ photographers put their subjects.
 
 import cv2
 import numpy as np
-from jaxtyping import Float64, UInt8
+from jaxtyping import Float64
+
+from animate.arrays import Picture
 
 _SIDE = 32
 
@@ -15,7 +17,7 @@ _SIDE = 32
 _OPPONENTS = np.array([[1 / 3, 1 / 3, 1 / 3], [1, -1, 0], [-0.5, -0.5, 1]])
 
 
-def salient_point(still: UInt8[np.ndarray, "h w 3"]) -> tuple[float, float]:
+def salient_point(still: Picture) -> tuple[float, float]:
     """(x, y) in unit coordinates of the most striking place, rounded to three decimals."""
     if min(still.shape[:2]) < _SIDE or np.ptp(still) < 8:
         return 0.5, 0.5
@@ -28,7 +30,7 @@ def salient_point(still: UInt8[np.ndarray, "h w 3"]) -> tuple[float, float]:
     return round(float(place[x]), 3), round(float(place[y]), 3)
 
 
-def _thumbnail(still: UInt8[np.ndarray, "h w 3"]) -> Float64[np.ndarray, "32 32 3"]:
+def _thumbnail(still: Picture) -> Float64[np.ndarray, "32 32 3"]:
     """Means over a grid of 32 x 32 cells of whole pixels, the picture shrunk to twice that or more before."""
     factor = min(still.shape[:2]) // (2 * _SIDE)
     if factor > 1:

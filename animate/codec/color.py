@@ -12,6 +12,8 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageCms
 
+from animate.arrays import Picture
+
 #: Colour space in a profile's header -> the Pillow mode of the pixels it describes. Grey is left alone.
 _MODES = {b"RGB ": "RGB", b"CMYK": "CMYK"}
 
@@ -32,9 +34,7 @@ def transform_to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform |
         return None
 
 
-def convert_pixels(
-    pixels: UInt8[np.ndarray, "h w c"], transform: ImageCms.ImageCmsTransform
-) -> UInt8[np.ndarray, "h w 3"]:
+def convert_pixels(pixels: UInt8[np.ndarray, "h w c"], transform: ImageCms.ImageCmsTransform) -> Picture:
     """`pixels` (3 channels RGB, 4 channels CMYK with 255 = full ink) through `transform`."""
     height, width, channels = pixels.shape
     mode = "RGB" if channels == 3 else "CMYK"

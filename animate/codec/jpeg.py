@@ -9,6 +9,7 @@ import simplejpeg
 from jaxtyping import UInt8
 from PIL import Image
 
+from animate.arrays import Picture
 from animate.codec.color import convert_pixels, transform_to_srgb
 from animate.codec.errors import UndecodableImage
 from animate.codec.exif import orientation_of
@@ -78,7 +79,7 @@ def read_jpeg_header(data: bytes) -> JpegHeader:
     )
 
 
-def decode_stored(data: bytes, header: JpegHeader, at_least: tuple[int, int]) -> UInt8[np.ndarray, "h w 3"]:
+def decode_stored(data: bytes, header: JpegHeader, at_least: tuple[int, int]) -> Picture:
     """The pixels as stored, in sRGB but not turned upright; every row must be there.
 
     `at_least` is the (width, height) which the result may not fall under; (0, 0) for the full size. The
@@ -105,7 +106,7 @@ def decode_stored(data: bytes, header: JpegHeader, at_least: tuple[int, int]) ->
     return np.asarray(image.convert("RGB"))
 
 
-def decode_jpeg(data: bytes) -> UInt8[np.ndarray, "h w 3"]:
+def decode_jpeg(data: bytes) -> Picture:
     """The pixels of a JPEG that `encode_jpeg` wrote; `UndecodableImage` if they are not all there."""
     try:
         return simplejpeg.decode_jpeg(data, "RGB")
@@ -113,7 +114,7 @@ def decode_jpeg(data: bytes) -> UInt8[np.ndarray, "h w 3"]:
         raise UndecodableImage("undecodable", f"not a whole JPEG: {error}") from None
 
 
-def encode_jpeg(frame: UInt8[np.ndarray, "h w 3"], quality: int) -> bytes:
+def encode_jpeg(frame: Picture, quality: int) -> bytes:
     """`frame` as a JPEG with 4:2:0 chroma; `quality` is libjpeg's, 1 to 100."""
     return simplejpeg.encode_jpeg(
         np.ascontiguousarray(frame), quality=quality, colorspace="RGB", colorsubsampling="420"

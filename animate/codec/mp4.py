@@ -13,6 +13,8 @@ import numpy as np
 from av.error import FFmpegError
 from jaxtyping import UInt8
 
+from animate.arrays import Frames, Picture
+
 #: Frames from one key frame to the next, at most.
 GROUP_OF_PICTURES = 12
 
@@ -26,7 +28,7 @@ _MATRIX_BT601, _LIMITED, _PRIMARIES_BT709, _TRANSFER_SRGB = 6, 1, 1, 13
 _BT601_MATRICES = (5, 6)
 
 
-def encode_mp4(frames: UInt8[np.ndarray, "t h w 3"], *, fps: int, crf: int, preset: str) -> bytes:
+def encode_mp4(frames: Frames, *, fps: int, crf: int, preset: str) -> bytes:
     """`frames` (sRGB, even sides) as H.264 in MP4, header first; the same frames give the same bytes.
 
     The count that the file declares is the number of packets in it and of `frames`, or this raises
@@ -64,7 +66,7 @@ def encode_mp4(frames: UInt8[np.ndarray, "t h w 3"], *, fps: int, crf: int, pres
     return data
 
 
-def decode_mp4(data: bytes) -> UInt8[np.ndarray, "t h w 3"]:
+def decode_mp4(data: bytes) -> Frames:
     """All frames of the first video stream as RGB; `ValueError` if there is none or it breaks off.
 
     Streams with the colours of `encode_mp4` are converted by OpenCV, whose BT.601 is exact to rounding;
@@ -85,7 +87,7 @@ def decode_mp4(data: bytes) -> UInt8[np.ndarray, "t h w 3"]:
     return np.stack(frames)
 
 
-def _i420(frame: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h3 w"]:
+def _i420(frame: Picture) -> UInt8[np.ndarray, "h3 w"]:
     """Planes Y, U, V below each other, BT.601 limited range.
 
     OpenCV's own I420 takes chroma from one pixel in four. The mean of the four costs 0.05 ms more at 224x224,
@@ -105,7 +107,7 @@ def _i420(frame: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h3 w"]:
     return planes
 
 
-def _rgb(frame: av.VideoFrame) -> UInt8[np.ndarray, "h w 3"]:
+def _rgb(frame: av.VideoFrame) -> Picture:
     ours = (
         frame.format.name == "yuv420p"
         and frame.colorspace in _BT601_MATRICES

@@ -13,9 +13,9 @@ import zlib
 from collections.abc import Iterator
 
 import numpy as np
-from jaxtyping import UInt8
 from PIL import Image, ImageCms, TiffImagePlugin, UnidentifiedImageError
 
+from animate.arrays import Picture
 from animate.codec.color import transform_to_srgb
 from animate.codec.errors import UndecodableImage
 from animate.codec.exif import orientation_of, swaps_sides, turned_upright
@@ -32,9 +32,7 @@ _ALPHA_MODES = ("RGBA", "LA", "PA", "La", "RGBa")
 _BMP_HEADER_SIZES = (12, 40, 52, 56, 64, 108, 124)
 
 
-def decode_still(
-    data: bytes, source: SourceRecipe, at_least: tuple[int, int] | None = None
-) -> UInt8[np.ndarray, "h w 3"]:
+def decode_still(data: bytes, source: SourceRecipe, at_least: tuple[int, int] | None = None) -> Picture:
     """The still in `data`: upright, sRGB, C-contiguous, within the limits of `source`.
 
     With `at_least` (width, height) in upright pixels, a JPEG may come at a half, a quarter or an eighth of
@@ -167,7 +165,7 @@ def _orientation(image: Image.Image) -> int:
     return orientation_of(exif) if isinstance(exif, bytes) else 1
 
 
-def _rgb(image: Image.Image, background: tuple[int, int, int]) -> UInt8[np.ndarray, "h w 3"]:
+def _rgb(image: Image.Image, background: tuple[int, int, int]) -> Picture:
     """The loaded `image` as RGB pixels, not turned."""
     if image.mode == "I" or image.mode.startswith("I;16"):
         grey = np.asarray(image)
