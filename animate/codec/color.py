@@ -14,7 +14,7 @@ from PIL import Image, ImageCms
 
 from animate.arrays import Picture
 
-#: Colour space in a profile's header -> the Pillow mode of the pixels it describes. Grey is left alone.
+#: Colour space in the header of a profile, and the Pillow mode of pixels in it. Grey is not converted.
 _MODES = {b"RGB ": "RGB", b"CMYK": "CMYK"}
 
 
@@ -22,8 +22,8 @@ _MODES = {b"RGB ": "RGB", b"CMYK": "CMYK"}
 def transform_to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     """The conversion of `mode` pixels under an ICC `profile` to sRGB.
 
-    None where there is nothing to do: the profile says sRGB, describes another mode, or cannot be read
-    (a viewer then shows the pixels as they are).
+    None if there is nothing to do: the profile is sRGB, describes another mode, or cannot be read (viewers
+    then show the pixels as they are).
     """
     try:
         source = ImageCms.getOpenProfile(io.BytesIO(profile))
