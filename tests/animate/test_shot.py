@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from animate.camera import View, max_magnification, max_speed, union_area, view_areas, view_corners
 from animate.components import COMPONENTS
 from animate.data import Take, take_rng
-from animate.edit import Edit, Layer, describe, draw_edit
+from animate.edit import Edit, Layer, Transition, describe, draw_edit
 from animate.recipe import (
     EditRecipe,
     ShotKind,
@@ -22,7 +22,7 @@ from animate.recipe import (
     read_preset,
     read_recipe,
 )
-from animate.shot import StillTooSmall
+from animate.shot import Shot, StillTooSmall
 from animate.strict_toml import RecipeError
 
 PHOTO = View(still_size=(500, 375), frame_size=(224, 224))
@@ -143,6 +143,26 @@ def test_shots_share_out_every_frame(seed, num_frames, shots, kind):
         np.testing.assert_allclose(weight, 1)
     assert len(edit.transitions) == len(edit.shots) - 1
     assert edit.shots[0].first == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "going", "coming"),
+    [
+        ("dissolve", [7 / 8, 5 / 8, 3 / 8, 1 / 8], [1 / 8, 3 / 8, 5 / 8, 7 / 8]),
+        ("fade", [3 / 4, 1 / 4, 0, 0], [0, 0, 1 / 4, 3 / 4]),
+    ],
+)
+def test_a_transition_of_four_frames_shares_out_their_light(kind, going, coming):
+    shots = [Shot(name="", components=(), still=0, first=first, num_frames=6) for first in (0, 2)]
+    edit = Edit(
+        shots=tuple(shots),
+        transitions=(Transition(kind=kind, frames=4),),
+        shutter_degrees=0.0,
+        shutter_samples=2,
+    )
+    before, after = edit.layers([PHOTO], 4)
+    np.testing.assert_allclose(before.weight, [1, 1, *going])
+    np.testing.assert_allclose(after.weight, [*coming, 1, 1])
 
 
 def test_a_take_is_drawn_from_its_own_name_alone():
