@@ -27,6 +27,8 @@ from jaxtyping import Float64
 
 #: Columns of a pose.
 PAN, TILT, ROLL, TRUCK, PEDESTAL, DOLLY, ZOOM = range(7)
+
+#: How many columns those are.
 NUM_AXES = 7
 
 #: One pose a moment.

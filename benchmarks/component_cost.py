@@ -2,10 +2,11 @@
 
 Render and JPEG encode of 12 frames of 224x224 (the frames format), processor time, rounds interleaved; the
 ratio is taken within a round. Each component films the same stills, with parameters drawn several times from
-its default ranges. The base is the plainest move, every frame of which is sampled and encoded: a static clip
-is none, for a resting frame is made once. Components of time have nothing to retime alone: they are measured
-with a truck, and so carry its cost too. Shutter and focus, which blur in linear light, are excepted from the
-bound; dissolves and fades are no components, and are measured to be known.
+its default ranges. The base is the plainest move in which every frame is sampled and encoded; a static clip
+will not do, because a frame in which the camera rests is only rendered once. Components that change time show
+nothing alone: they are measured with a truck, so their time includes that of the truck. Shutter and focus,
+which blur in linear light, need not keep the bound. Dissolves and fades are not components; they are listed
+for information.
 
     python benchmarks/component_cost.py --photos FOLDER [--quick]
 """

@@ -6,12 +6,12 @@ the methods is then a type error, and one that has any other public method fails
 """
 
 from collections.abc import Iterable, Mapping
-from typing import TypeVar
 
 from animate.components import framing, lens, motion, timing
 from animate.components.capabilities import (
     Aims,
     Blurs,
+    C,
     Component,
     Exposes,
     Moves,
@@ -20,8 +20,6 @@ from animate.components.capabilities import (
 )
 from animate.components.parameters import check, draw
 from animate.components.timeline import Timeline
-
-C = TypeVar("C", bound=Component)
 
 _CAMERA_AND_LENS: Mapping[str, type[Moves]] = {
     "static": motion.Static,
@@ -43,16 +41,19 @@ _FRAMING: Mapping[str, type[Moves]] = {
     "interest": framing.Interest,
 }
 
+#: Components that move or turn the camera, or zoom.
 MOVES: Mapping[str, type[Moves]] = {**_CAMERA_AND_LENS, **_FRAMING}
 
-#: Some of those that move the camera.
+#: Those of `MOVES` that look at the still when the shot is drawn.
 AIMS: Mapping[str, type[Aims]] = {"interest": framing.Interest}
 
+#: Components that put the frame out of focus.
 BLURS: Mapping[str, type[Blurs]] = {"focus_pull": lens.FocusPull}
 
+#: Components that make the frame brighter or darker.
 EXPOSES: Mapping[str, type[Exposes]] = {"exposure_drift": lens.ExposureDrift}
 
-#: In the order in which they apply, whatever their order in a recipe.
+#: Components that change time, in the order in which they apply, whatever their order in a recipe.
 RETIMES: Mapping[str, type[Retimes]] = {
     "jitter": timing.Jitter,
     "hold": timing.Hold,
@@ -70,6 +71,7 @@ COMPONENTS: Mapping[str, type[Component]] = {
     **RETIMES,
 }
 
+#: The name of each component in recipes and in a clip's JSON.
 NAMES: Mapping[type, str] = {component: name for name, component in COMPONENTS.items()}
 
 __all__ = [

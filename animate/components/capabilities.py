@@ -6,7 +6,7 @@ shot holds one drawn value each. Its methods are those of one or more of these p
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 from animate.camera import Poses, View
 from animate.components.timeline import Array, Clock, Timeline
@@ -23,6 +23,9 @@ class Component(Protocol):
     def words(self) -> str:
         """Its part of the camera label, such as "pan left"; empty where it has nothing to say."""
         ...
+
+
+C = TypeVar("C", bound=Component)
 
 
 class Moves(Component, Protocol):

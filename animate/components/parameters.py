@@ -6,13 +6,11 @@ of them, in which one that is repeated is drawn more often.
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
-from animate.components.capabilities import Component
-
-C = TypeVar("C", bound=Component)
+from animate.components.capabilities import C, Component
 
 #: Drawn numbers are rounded to this, so that a shot's JSON is short and exact.
 _DECIMALS = 6
