@@ -1,15 +1,17 @@
 """A pinhole camera in front of a still: poses in, homographies out.
 
-The still is a plane. At rest the camera faces its middle from distance 1 and sees the widest upright view of
-the frame's shape that the still can give. Every move is one pose a frame, and every pose one homography
+The still is a plane. At rest the camera faces the middle of the still from distance 1 and sees the largest
+upright rectangle of the frame's shape that fits into it. A move is one pose for each frame, and each pose
+gives one homography
 
     view_from_source = K(t) [R(t) - T(t) nT / d] K0^-1
 
 of which this file computes the inverse, `source_from_view`, in closed form.
 
-Convention. Unit coordinates: x and y run from 0 at the left and top edge to 1 at the right and bottom edge,
-of the still and of the view alike, so nothing here knows pixels. Camera axes: x right, y down, z forward.
-A pose is a row of seven numbers, the columns below. At rest it is all zeros, and poses of several moves add.
+Conventions. Unit coordinates: x and y run from 0 at the left and top edge to 1 at the right and bottom edge,
+of the still and of the view alike, so nothing here depends on pixels. Camera axes: x right, y down, z
+forward. A pose is a row of seven numbers, in the columns below. At rest all are 0. The poses of several moves
+add up.
 
     PAN, TILT, ROLL        radians; positive turns right, up, clockwise (as the operator sees it)
     TRUCK, PEDESTAL        to the right and up, in widths (heights) of the frame at rest
@@ -23,18 +25,32 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
+#: Columns of a pose.
 PAN, TILT, ROLL, TRUCK, PEDESTAL, DOLLY, ZOOM = range(7)
+
+#: How many columns those are.
 NUM_AXES = 7
 
-#: Angle that the longer side of the frame spans at rest: a normal lens.
+#: One pose a moment.
+Poses = Float64[np.ndarray, "t 7"]
+
+#: One homography a moment, from view to source in unit coordinates.
+Homographies = Float64[np.ndarray, "t 3 3"]
+
+#: Angle that the longer side of the frame spans at rest: that of a normal lens.
 FIELD_OF_VIEW_DEGREES = 50.0
 
-#: How far inside the still a view stays, relative to its size: room for rounding the homographies.
-_MARGIN = 1e-9
-_DECIMALS = 12
+#: Decimals to which homographies are rounded.
+_HOMOGRAPHY_DECIMALS = 12
 
-#: Rows that are >= 0 for a homogeneous source point inside the still: x, 1 - x, y, 1 - y, and in front.
+#: How far inside the still a view stays, relative to its size: room for that rounding.
+_MARGIN = 1e-9
+
+#: Each row gives a number that is >= 0 for a homogeneous source point (x w, y w, w) inside the still: x w,
+#: (1 - x) w, y w, (1 - y) w, and w itself, which is positive in front of the camera.
 _INSIDE = np.array([[1, 0, 0], [-1, 0, 1], [0, 1, 0], [0, -1, 1], [0, 0, 1]], dtype=np.float64)
+
+#: Corners of a view as homogeneous points, clockwise from the top left.
 _CORNERS = np.array([[0, 0, 1], [1, 0, 1], [1, 1, 1], [0, 1, 1]], dtype=np.float64)
 
 
@@ -80,126 +96,8 @@ def source_from_view(
     return _narrowed(source_from_ray(poses, view), tighten * np.exp(-poses[..., ZOOM]), view)
 
 
-def widest_fit(
-    poses: Float64[np.ndarray, "*b t 7"], view: View
-) -> tuple[Float64[np.ndarray, "*b"], Float64[np.ndarray, "*b t 3 3"]]:
-    """The largest `tighten`, at most 1, that keeps every view of a path inside the still, and those views
-    as `source_from_view` gives them; `tighten` <= 0, and views of no meaning, where none keeps them inside.
-
-    A corner's homogeneous source point is linear in the frame's half extents, so each edge of the still
-    bounds the width in closed form: no search, no corner left out.
-    """
-    across, down = view.half_extents
-    rays = source_from_ray(poses, view)
-    edges = _INSIDE @ rays
-    reach = np.abs(edges[..., 0]) * across + np.abs(edges[..., 1]) * down
-    widths = (edges[..., 2] / np.maximum(reach, 1e-300)).min(axis=-1) * np.exp(poses[..., ZOOM])
-    tighten = np.minimum(widths.min(axis=-1) * (1 - _MARGIN), 1 - _MARGIN)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return tighten, _narrowed(rays, tighten[..., None] * np.exp(-poses[..., ZOOM]), view)
-
-
-def project(
-    homographies: Float64[np.ndarray, "*b 3 3"], points: Float64[np.ndarray, "n 2"]
-) -> Float64[np.ndarray, "*b n 2"]:
-    """Points of the view, in unit coordinates, as points of the source."""
-    homogeneous = np.concatenate([points, np.ones((len(points), 1))], axis=1)
-    return _dehomogenise(homogeneous @ homographies.swapaxes(-1, -2))
-
-
-def view_corners(homographies: Float64[np.ndarray, "*b 3 3"]) -> Float64[np.ndarray, "*b 4 2"]:
-    """Corners of each view on the still, clockwise from the top left."""
-    return _dehomogenise(_CORNERS @ homographies.swapaxes(-1, -2))
-
-
-def view_areas(corners: Float64[np.ndarray, "*b 4 2"]) -> Float64[np.ndarray, "*b"]:
-    """Share of the still that each view shows."""
-    x, y = corners[..., 0], corners[..., 1]
-    return 0.5 * np.abs(
-        (x[..., 2] - x[..., 0]) * (y[..., 3] - y[..., 1]) - (x[..., 3] - x[..., 1]) * (y[..., 2] - y[..., 0])
-    )
-
-
-def union_area(corners: Float64[np.ndarray, "*b t 4 2"], num_lines: int = 32) -> Float64[np.ndarray, "*b"]:
-    """Share of the still that a path of views shows in all.
-
-    Exact along x, sampled on `num_lines` lines in y: each convex view cuts a line in one interval, and the
-    union of intervals is summed in order of their left ends. Right to about 1 / (2 `num_lines`).
-    """
-    start, end = corners, np.roll(corners, -1, axis=-2)
-    rise = end[..., 1] - start[..., 1]
-    slope = (end[..., 0] - start[..., 0]) / np.where(np.abs(rise) < 1e-12, np.inf, rise)
-    lines = (np.arange(num_lines) + 0.5) / num_lines
-    lines = lines.reshape(num_lines, *([1] * (start.ndim - 1)))
-    low, high = np.minimum(start[..., 1], end[..., 1]), np.maximum(start[..., 1], end[..., 1])
-    crossed = (lines >= low) & (lines < high)
-    cut = start[..., 0] + (lines - start[..., 1]) * slope
-    left = np.where(crossed, cut, np.inf).min(axis=-1)
-    right = np.where(crossed, cut, -np.inf).max(axis=-1)
-    order = np.argsort(left, axis=-1)
-    left, right = np.take_along_axis(left, order, -1), np.take_along_axis(right, order, -1)
-    reached = np.maximum.accumulate(right, axis=-1)
-    before = np.concatenate([np.full_like(reached[..., :1], -np.inf), reached[..., :-1]], axis=-1)
-    shown = np.maximum(right - np.maximum(left, before), 0.0)
-    return np.where(np.isfinite(left), shown, 0.0).sum(axis=-1).mean(axis=0)
-
-
-def max_speed(homographies: Float64[np.ndarray, "*b t 3 3"], seconds: float) -> Float64[np.ndarray, "*b"]:
-    """Fastest motion between two frames `seconds` apart, in frame widths a second.
-
-    Measured where it can be largest: at the corners of the view.
-    """
-    if homographies.shape[-3] < 2:
-        return np.zeros(homographies.shape[:-3])
-    corners = _CORNERS @ homographies[..., :-1, :, :].swapaxes(-1, -2)
-    moved = _dehomogenise(corners @ np.linalg.inv(homographies[..., 1:, :, :]).swapaxes(-1, -2))
-    distance = np.linalg.norm(moved - _CORNERS[:, :2], axis=-1)
-    return distance.max(axis=(-1, -2)) / seconds
-
-
-def max_magnification(homographies: Float64[np.ndarray, "*b t 3 3"], view: View) -> Float64[np.ndarray, "*b"]:
-    """Most frame pixels that a source pixel is spread over, along one side, anywhere in the path."""
-    still, frame = view.still_size, view.frame_size
-    depths = (homographies[..., 2:, :] @ _CORNERS.T).max(axis=(-1, -2))
-    source_area = _determinant(homographies) / depths**3 * (still[0] * still[1]) / (frame[0] * frame[1])
-    return 1 / np.sqrt(np.maximum(source_area, 1e-300).min(axis=-1))
-
-
-def source_scale(homographies: Float64[np.ndarray, "*b 3 3"], view: View) -> Float64[np.ndarray, "*b"]:
-    """Source pixels that a frame pixel spans along one side, at the middle of each view."""
-    still, frame = view.still_size, view.frame_size
-    depth = homographies[..., 2, 0] / 2 + homographies[..., 2, 1] / 2 + homographies[..., 2, 2]
-    area = _determinant(homographies) / depth**3 * (still[0] * still[1]) / (frame[0] * frame[1])
-    return np.sqrt(area)
-
-
-def _narrowed(
-    rays: Float64[np.ndarray, "*b 3 3"], narrowing: Float64[np.ndarray, "*b"], view: View
-) -> Float64[np.ndarray, "*b 3 3"]:
-    """Homographies from view to source of a frame `narrowing` times as wide as at rest; overwrites `rays`."""
-    across, down = view.half_extents
-    rays[..., :, 0] *= (2 * across * narrowing)[..., None]
-    rays[..., :, 1] *= (2 * down * narrowing)[..., None]
-    rays[..., :, 2] -= (rays[..., :, 0] + rays[..., :, 1]) / 2
-    return np.round(rays / rays[..., 2:, 2:], _DECIMALS)
-
-
-def _determinant(matrices: Float64[np.ndarray, "*b 3 3"]) -> Float64[np.ndarray, "*b"]:
-    """By cofactors: for a few 3 x 3 matrices five times as fast as a factorisation."""
-    a, b, c = matrices[..., 0, :], matrices[..., 1, :], matrices[..., 2, :]
-    return (
-        a[..., 0] * (b[..., 1] * c[..., 2] - b[..., 2] * c[..., 1])
-        - a[..., 1] * (b[..., 0] * c[..., 2] - b[..., 2] * c[..., 0])
-        + a[..., 2] * (b[..., 0] * c[..., 1] - b[..., 1] * c[..., 0])
-    )
-
-
-def _dehomogenise(points: Float64[np.ndarray, "*b n 3"]) -> Float64[np.ndarray, "*b n 2"]:
-    return points[..., :2] / points[..., 2:]
-
-
 def source_from_ray(poses: Float64[np.ndarray, "*b 7"], view: View) -> Float64[np.ndarray, "*b 3 3"]:
-    """Matrix from a ray in camera axes to the homogeneous source point where it meets the still."""
+    """Matrices from a ray in camera axes to the homogeneous source point where it meets the still."""
     sines, cosines = np.sin(poses[..., :3]), np.cos(poses[..., :3])
     sp, st, sr = sines[..., PAN], sines[..., TILT], sines[..., ROLL]
     cp, ct, cr = cosines[..., PAN], cosines[..., TILT], cosines[..., ROLL]
@@ -230,3 +128,130 @@ def source_from_ray(poses: Float64[np.ndarray, "*b 7"], view: View) -> Float64[n
     )
     result[..., 2, :] = forward
     return result
+
+
+def widest_fit(
+    poses: Float64[np.ndarray, "*b t 7"], view: View
+) -> tuple[Float64[np.ndarray, "*b"], Float64[np.ndarray, "*b t 3 3"]]:
+    """The largest `tighten`, at most 1, that keeps every view of a path inside the still, and those views as
+    `source_from_view` gives them. Where no `tighten` does, it is 0 or less and the views have no meaning.
+
+    The homogeneous source point of a corner is linear in the half extents of the frame. So each edge of the
+    still limits the width of the frame in closed form, and nothing is searched for: with the distance e from
+    the middle of the view to an edge, and half extents that reach r towards that edge, the factor is e / r.
+    """
+    across, down = view.half_extents
+    rays = source_from_ray(poses, view)
+    edges = _INSIDE @ rays
+    reach = np.abs(edges[..., 0]) * across + np.abs(edges[..., 1]) * down
+    widths = (edges[..., 2] / np.maximum(reach, 1e-300)).min(axis=-1) * np.exp(poses[..., ZOOM])
+    tighten = np.minimum(widths.min(axis=-1) * (1 - _MARGIN), 1 - _MARGIN)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return tighten, _narrowed(rays, tighten[..., None] * np.exp(-poses[..., ZOOM]), view)
+
+
+def project(
+    homographies: Float64[np.ndarray, "*b 3 3"], points: Float64[np.ndarray, "n 2"]
+) -> Float64[np.ndarray, "*b n 2"]:
+    """Points of the view, in unit coordinates, as points of the source."""
+    homogeneous = np.concatenate([points, np.ones((len(points), 1))], axis=1)
+    return _dehomogenise(homogeneous @ homographies.swapaxes(-1, -2))
+
+
+def view_corners(homographies: Float64[np.ndarray, "*b 3 3"]) -> Float64[np.ndarray, "*b 4 2"]:
+    """Corners of each view on the still, clockwise from the top left."""
+    return _dehomogenise(_CORNERS @ homographies.swapaxes(-1, -2))
+
+
+def view_areas(corners: Float64[np.ndarray, "*b 4 2"]) -> Float64[np.ndarray, "*b"]:
+    """Share of the still's area that each view shows: half the cross product of its diagonals."""
+    x, y = corners[..., 0], corners[..., 1]
+    return 0.5 * np.abs(
+        (x[..., 2] - x[..., 0]) * (y[..., 3] - y[..., 1]) - (x[..., 3] - x[..., 1]) * (y[..., 2] - y[..., 0])
+    )
+
+
+def union_area(corners: Float64[np.ndarray, "*b t 4 2"], num_lines: int = 32) -> Float64[np.ndarray, "*b"]:
+    """Share of the still's area that a path of views shows in all, right to about 1 / (2 `num_lines`).
+
+    The still is sampled on `num_lines` horizontal lines. A view is convex, so it covers one interval of a
+    line, and the lengths of the union of these intervals are exact. For the intervals 1..4, 2..3 and 6..8,
+    sorted by their left ends:
+
+        left       1   2   6
+        right      4   3   8
+        reached    4   4   8      the furthest right end so far
+        before   -inf  4   4      `reached` before this interval
+        shown      3   0   2      right - max(left, before), or 0 where that is negative: 5 in all
+    """
+    start, end = corners, np.roll(corners, -1, axis=-2)
+    rise = end[..., 1] - start[..., 1]
+    slope = (end[..., 0] - start[..., 0]) / np.where(np.abs(rise) < 1e-12, np.inf, rise)
+    lines = (np.arange(num_lines) + 0.5) / num_lines
+    lines = lines.reshape(num_lines, *([1] * (start.ndim - 1)))
+    low, high = np.minimum(start[..., 1], end[..., 1]), np.maximum(start[..., 1], end[..., 1])
+    crossed = (lines >= low) & (lines < high)
+    cut = start[..., 0] + (lines - start[..., 1]) * slope
+    left = np.where(crossed, cut, np.inf).min(axis=-1)
+    right = np.where(crossed, cut, -np.inf).max(axis=-1)
+    order = np.argsort(left, axis=-1)
+    left, right = np.take_along_axis(left, order, -1), np.take_along_axis(right, order, -1)
+    reached = np.maximum.accumulate(right, axis=-1)
+    before = np.concatenate([np.full_like(reached[..., :1], -np.inf), reached[..., :-1]], axis=-1)
+    shown = np.maximum(right - np.maximum(left, before), 0.0)
+    return np.where(np.isfinite(left), shown, 0.0).sum(axis=-1).mean(axis=0)
+
+
+def max_speed(homographies: Float64[np.ndarray, "*b t 3 3"], seconds: float) -> Float64[np.ndarray, "*b"]:
+    """The fastest motion between two successive frames, `seconds` apart, in frame widths a second.
+
+    It is measured at the corners of the view, where it is largest.
+    """
+    if homographies.shape[-3] < 2:
+        return np.zeros(homographies.shape[:-3])
+    corners = _CORNERS @ homographies[..., :-1, :, :].swapaxes(-1, -2)
+    moved = _dehomogenise(corners @ np.linalg.inv(homographies[..., 1:, :, :]).swapaxes(-1, -2))
+    distance = np.linalg.norm(moved - _CORNERS[:, :2], axis=-1)
+    return distance.max(axis=(-1, -2)) / seconds
+
+
+def max_magnification(homographies: Float64[np.ndarray, "*b t 3 3"], view: View) -> Float64[np.ndarray, "*b"]:
+    """The most frame pixels along one side that a source pixel is spread over, anywhere in the path."""
+    still, frame = view.still_size, view.frame_size
+    depths = (homographies[..., 2:, :] @ _CORNERS.T).max(axis=(-1, -2))
+    source_area = _determinant(homographies) / depths**3 * (still[0] * still[1]) / (frame[0] * frame[1])
+    return 1 / np.sqrt(np.maximum(source_area, 1e-300).min(axis=-1))
+
+
+def source_scale(homographies: Float64[np.ndarray, "*b 3 3"], view: View) -> Float64[np.ndarray, "*b"]:
+    """Source pixels that a frame pixel spans along one side, at the middle of each view."""
+    still, frame = view.still_size, view.frame_size
+    depth = homographies[..., 2, 0] / 2 + homographies[..., 2, 1] / 2 + homographies[..., 2, 2]
+    area = _determinant(homographies) / depth**3 * (still[0] * still[1]) / (frame[0] * frame[1])
+    return np.sqrt(area)
+
+
+def _narrowed(
+    rays: Float64[np.ndarray, "*b 3 3"], narrowing: Float64[np.ndarray, "*b"], view: View
+) -> Float64[np.ndarray, "*b 3 3"]:
+    """Homographies from view to source of a frame `narrowing` times as wide as at rest. Overwrites `rays`."""
+    across, down = view.half_extents
+    rays[..., :, 0] *= (2 * across * narrowing)[..., None]
+    rays[..., :, 1] *= (2 * down * narrowing)[..., None]
+    rays[..., :, 2] -= (rays[..., :, 0] + rays[..., :, 1]) / 2
+    return np.round(rays / rays[..., 2:, 2:], _HOMOGRAPHY_DECIMALS)
+
+
+def _determinant(matrices: Float64[np.ndarray, "*b 3 3"]) -> Float64[np.ndarray, "*b"]:
+    """Determinants by cofactors: for a few 3 x 3 matrices five times as fast as `np.linalg.det`."""
+    a, b, c = matrices[..., 0, :], matrices[..., 1, :], matrices[..., 2, :]
+    return (
+        a[..., 0] * (b[..., 1] * c[..., 2] - b[..., 2] * c[..., 1])
+        - a[..., 1] * (b[..., 0] * c[..., 2] - b[..., 2] * c[..., 0])
+        + a[..., 2] * (b[..., 0] * c[..., 1] - b[..., 1] * c[..., 0])
+    )
+
+
+def _dehomogenise(points: Float64[np.ndarray, "*b n 3"]) -> Float64[np.ndarray, "*b n 2"]:
+    """(x w, y w, w) as (x, y)."""
+    return points[..., :2] / points[..., 2:]

@@ -12,20 +12,19 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
 
+from animate.arrays import Frames, Picture
 from animate.camera import View, source_scale, union_area, view_areas, view_corners
 from animate.codec import UndecodableImage, decode_still, still_size
 from animate.data import Clip, Fault, Rejected, Sample, Take, take_rng
+from animate.edit import Edit, Layer, describe, draw_edit
 from animate.formats import WRITERS
 from animate.recipe import BuildRecipe, SourceRecipe, VideoRecipe
 from animate.record import SUCCESS, ClipRecord, read_record
-from animate.render import Job, render_jobs
+from animate.render import RenderJob, render_jobs
 from animate.render.prefilter import level_of
 from animate.saliency import salient_point
-from animate.shot import Film, Layer, StillTooSmall, describe, draw_film
-
-Frames = UInt8[np.ndarray, "t h w 3"]
+from animate.shot import StillTooSmall
 
 
 class Still:
@@ -38,9 +37,9 @@ class Still:
         self.image = image
         self.source = source
         self.size = still_size(image)
-        self._pixels: dict[int, UInt8[np.ndarray, "h w 3"]] = {}
+        self._pixels: dict[int, Picture] = {}
 
-    def pixels(self, halvings: int) -> UInt8[np.ndarray, "h w 3"]:
+    def pixels(self, halvings: int) -> Picture:
         """The upright picture, or one up to 2 ** `halvings` times smaller where that decodes faster."""
         if halvings not in self._pixels:
             smallest = tuple(-(-side // 2**halvings) for side in self.size)
@@ -75,9 +74,9 @@ class Scene:
     samples: tuple[Sample, ...]
     stills: tuple[Still, ...]
     take: Take
-    film: Film
+    edit: Edit
     layers: tuple[Layer, ...]
-    job: Job | None
+    job: RenderJob | None
 
 
 def stage(
@@ -92,7 +91,7 @@ def stage(
     rng = take_rng(recipe.seed, recipe.source.name, take)
     try:
         points = [partial(still.salient_point, view) for still, view in zip(stills, views, strict=True)]
-        drawn, layers = draw_film(recipe.shot, video, views, rng, points)
+        edit, layers = draw_edit(recipe.shot, video, views, rng, points)
         if video.format == "virtual":
             stills[0].check()
             job = None
@@ -102,7 +101,7 @@ def stage(
         return Rejected.of(samples[0], error.fault)
     except StillTooSmall as error:
         return Rejected.of(samples[0], Fault("too_small", str(error)))
-    return Scene(samples=tuple(samples), stills=tuple(stills), take=take, film=drawn, layers=layers, job=job)
+    return Scene(samples=tuple(samples), stills=tuple(stills), take=take, edit=edit, layers=layers, job=job)
 
 
 def develop(scene: Scene, frames: Frames | None, recipe: BuildRecipe) -> Clip:
@@ -140,7 +139,7 @@ def replay_record(image: bytes, record: ClipRecord, device: str) -> Frames:
         quality=record.quality,  # pyright: ignore[reportArgumentType]
     )
     still = Still(image, replay_source(record))
-    layers = Film.from_json(record.shot).layers([still.view(video)], video.fps)
+    layers = Edit.from_json(record.shot).layers([still.view(video)], video.fps)
     return render_jobs([_job([still], layers, video)], video, device)[0]
 
 
@@ -150,7 +149,7 @@ def replay_source(record: ClipRecord) -> SourceRecipe:
     return SourceRecipe(min_side=1, max_pixels=2**62, max_aspect=1e9, background=(red, green, blue))
 
 
-def _job(stills: Sequence[Still], layers: Sequence[Layer], video: VideoRecipe) -> Job:
+def _job(stills: Sequence[Still], layers: Sequence[Layer], video: VideoRecipe) -> RenderJob:
     """What to render: each still decoded as large as its closest view needs."""
     pixels = []
     for number, still in enumerate(stills):
@@ -158,7 +157,7 @@ def _job(stills: Sequence[Still], layers: Sequence[Layer], video: VideoRecipe) -
         scales = [source_scale(homographies, still.view(video)).min() for homographies in exposures]
         finest = min(scales, default=1.0) / (2 if video.quality == "best" else 1)
         pixels.append(still.pixels(min(level_of(float(finest)).halvings, _THUMBNAIL_HALVINGS)))
-    return Job(stills=tuple(pixels), layers=tuple(layers))
+    return RenderJob(stills=tuple(pixels), layers=tuple(layers))
 
 
 def _record(scene: Scene, recipe: BuildRecipe) -> ClipRecord:
@@ -186,9 +185,9 @@ def _record(scene: Scene, recipe: BuildRecipe) -> ClipRecord:
         num_frames=video.num_frames,
         fps=video.fps,
         duration=video.duration_seconds,
-        camera=describe(scene.film, layers, video.fps),
+        camera=describe(scene.edit, layers, video.fps),
         homographies=homographies.reshape(-1, 9).tolist(),
-        shot=scene.film.to_json(),
+        shot=scene.edit.to_json(),
         shot_starts=[int(np.argmax(shots == number)) for number in range(len(layers))],
         view_areas=np.round(areas, 4).tolist(),
         view_area_min=round(float(areas.min()), 4),

@@ -10,11 +10,11 @@ from animate.camera import project
 
 
 def flow(clip: Mapping[str, Any], i: int, j: int) -> Float32[np.ndarray, "h w 2"]:
-    """Where each pixel of frame `i` has gone in frame `j`: displacement (x to the right, y down) in pixels.
+    """Where each pixel of frame `i` is in frame `j`: its displacement in pixels, x to the right and y down.
 
     `clip` is what `animate.load` yields, or its `json`. Points that leave the frame keep their true
     displacement. Raises `ValueError` if a frame does not exist, or if the two lie in different shots of the
-    clip: across a cut nothing flows.
+    clip, between which there is no motion.
     """
     record = clip.get("json", clip)
     num_frames = record["num_frames"]

@@ -7,13 +7,10 @@ import re
 from collections.abc import Callable, Mapping
 
 import numpy as np
-from jaxtyping import UInt8
 
+from animate.arrays import Frames, Picture
 from animate.codec import decode_jpeg, decode_mp4, encode_jpeg, encode_mp4
 from animate.recipe import Format, VideoRecipe
-
-Frame = UInt8[np.ndarray, "h w 3"]
-Frames = UInt8[np.ndarray, "t h w 3"]
 
 _FRAME = re.compile(r"\d+\.jpg")
 
@@ -38,7 +35,7 @@ def _frames_members(image: bytes, frames: Frames | None, video: VideoRecipe) -> 
     return members
 
 
-def _equal(frame: Frame, other: Frame) -> bool:
+def _equal(frame: Picture, other: Picture) -> bool:
     """Whether two frames are the same; two that differ mostly do so in a few rows already."""
     return np.array_equal(frame[::32], other[::32]) and np.array_equal(frame, other)
 

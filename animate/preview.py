@@ -1,43 +1,44 @@
-"""What a shot looks like: clips and contact sheets of one still, with the views drawn on it."""
+"""What a shot looks like: a clip of one still, and contact sheets with the views drawn on the still."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8
 
+from animate.arrays import Frames, Picture
 from animate.camera import View, view_corners
-from animate.components import COMPONENTS
+from animate.components import COMPONENTS, RETIMES
 from animate.data import Take, take_rng
+from animate.edit import Edit, Layer, describe, draw_edit
 from animate.recipe import ShotKind, ShotRecipe, VideoRecipe, preset_names, read_preset
 from animate.render import render
 from animate.saliency import salient_point
-from animate.shot import Film, Layer, describe, draw_film
 from animate.strict_toml import RecipeError
-
-Picture = UInt8[np.ndarray, "h w 3"]
 
 #: Pixels between and around the pictures of a sheet, and the height of its text line.
 _GAP, _TEXT = 6, 20
+
+#: Colours of a sheet and of its text.
 _PAPER, _INK = (255, 255, 255), (40, 40, 40)
-#: First and last view on the still: green to red.
+
+#: Colours of the first and the last view, green and red; those in between are mixtures.
 _FIRST, _LAST = np.array([40, 200, 80]), np.array([235, 50, 40])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
-    """One take of one still: its frames, where they were taken from, and the camera in words."""
+    """A `still` that has been filmed: its `frames`, their `layers` and `edit`, and its camera `label`."""
 
     still: Picture
-    frames: UInt8[np.ndarray, "t h w 3"]
+    frames: Frames
     layers: tuple[Layer, ...]
-    film: Film
+    edit: Edit
     label: str
 
 
 def shot_list(name: str) -> ShotRecipe:
-    """A preset by its name, or one component alone by its; `RecipeError` lists both."""
+    """The preset called `name`, or a shot of the component called so alone; `RecipeError` lists both."""
     if name in preset_names():
         return read_preset(name)
     if name not in COMPONENTS:
@@ -46,25 +47,25 @@ def shot_list(name: str) -> ShotRecipe:
             f"or a component ({', '.join(COMPONENTS)})"
         )
     components: dict[str, dict] = {name: {}}
-    if hasattr(COMPONENTS[name], "retime"):
-        # Time alone moves nothing: show it on a plain truck.
+    if name in RETIMES:
+        # A change of time can only be seen in a move.
         components = {"truck": {"amount": 0.3, "ease": "linear"}, **components}
     return ShotRecipe(preset=name, shots=(ShotKind(name=name, components=components),))
 
 
 def preview(still: Picture, recipe: ShotRecipe, video: VideoRecipe, seed: int = 0) -> Preview:
-    """Films `still` once. A montage needs several stills and is refused."""
+    """A clip of `still`. Raises `RecipeError` for a montage, which needs several stills."""
     if recipe.edit.stills > 1:
         raise RecipeError(f"shot.edit.stills = {recipe.edit.stills}: a preview has one still, not a montage")
     view = View(still_size=(still.shape[1], still.shape[0]), frame_size=(video.width, video.height))
     rng = take_rng(seed, "preview", Take(source_key=recipe.preset, index=0))
-    film, layers = draw_film(recipe, video, [view], rng, [lambda: salient_point(still)])
+    edit, layers = draw_edit(recipe, video, [view], rng, [lambda: salient_point(still)])
     return Preview(
         still=still,
         frames=render([still], layers, video),
         layers=layers,
-        film=film,
-        label=describe(film, layers, video.fps),
+        edit=edit,
+        label=describe(edit, layers, video.fps),
     )
 
 
@@ -107,7 +108,7 @@ def _with_views(preview: Preview, height: int) -> Picture:
         for i, corners in enumerate(view_corners(layer.homographies)):
             share = (layer.first + i) / total
             colour = tuple(int(c) for c in _FIRST * (1 - share) + _LAST * share)
-            # Sixteenths of a pixel, so that slow moves are seen to be smooth.
+            # In sixteenths of a pixel, so that lines of slow moves do not snap to whole pixels.
             points = np.rint((corners * (width, height) - 0.5) * 16).astype(np.int32)
             cv2.polylines(picture, [points], True, colour, 1, cv2.LINE_AA, 4)
     return picture

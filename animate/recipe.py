@@ -119,7 +119,10 @@ class SourceRecipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShotKind:
-    """One line of a shot list: components with their ranges, drawn together, as often as `weight` says."""
+    """One line of a shot list: a shot with these `components`, whose parameters are drawn from these ranges.
+
+    A line is chosen with a chance in proportion to its `weight`.
+    """
 
     name: str
     weight: float = 1.0
@@ -144,10 +147,10 @@ class ShotKind:
 class EditRecipe:
     """How shots become a clip.
 
-    `shots` is the range of how many; a clip too short for as many has fewer. `transitions` are drawn from
-    with equal chance (repeat one to make it likelier); a dissolve or fade lasts `transition_seconds`.
-    `stills` above 1 makes montages: a clip cuts through that many stills of the corpus, neighbours in
-    its order, one shot each, and their captions are joined in that order.
+    The number of shots is drawn from the range `shots`; a clip that is too short for as many has fewer. Each
+    of `transitions` has the same chance, so one that is repeated is drawn more often. A dissolve or fade
+    lasts between the two `transition_seconds`. `stills` above 1 makes montages: a clip then shows that many
+    neighbouring stills of the corpus, with one shot each, and their captions are joined in the same order.
     """
 
     shots: tuple[int, int] = (1, 1)
@@ -175,11 +178,12 @@ class EditRecipe:
 class ShotRecipe:
     """What the camera may do: a shot list, how it is edited, and bounds that every drawn shot keeps.
 
-    `preset` names a shot list of recipes/shots; a table here is laid over it. Areas are shares of the widest
-    view that the frame's shape can have of the still: no frame shows less than `min_view_area`, no shot less
-    than `min_union_area` in all. `max_speed` is in per cent of the frame's width a second,
-    `max_magnification` in frame pixels a source pixel. `shutter_degrees` above 0 blurs motion: each frame
-    averages `shutter_samples` poses over that share (of 360) of the frame's time, in linear light.
+    `preset` names a shot list of recipes/shots; keys that the recipe gives itself replace those of the list.
+    Areas are shares of the widest view that the frame's shape can have of the still: no frame shows less than
+    `min_view_area`, no shot less than `min_union_area` in all. `max_speed` is in per cent of the frame's
+    width a second, `max_magnification` in frame pixels a source pixel. `shutter_degrees` above 0 blurs
+    motion: each frame averages `shutter_samples` poses over that share (of 360) of the frame's time, in
+    linear light.
     """
 
     preset: str = "default"

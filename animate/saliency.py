@@ -1,4 +1,4 @@
-"""Where the eye goes first in a still: a small classical measure, for framing.
+"""The most striking point of a still, which framing looks at: a small classical measure.
 
 Spectral residual (Hou and Zhang, "Saliency Detection: A Spectral Residual Approach", CVPR 2007) on 32 x 32
 thumbnails of brightness and of two opponent colours, with a mild preference for the middle, where
@@ -7,16 +7,22 @@ photographers put their subjects.
 
 import cv2
 import numpy as np
-from jaxtyping import Float64, UInt8
+from jaxtyping import Float64
 
+from animate.arrays import Picture
+
+#: Side of the thumbnails in pixels.
 _SIDE = 32
 
-#: Brightness, red against green, blue against yellow.
+#: Rows: brightness, red against green, blue against yellow.
 _OPPONENTS = np.array([[1 / 3, 1 / 3, 1 / 3], [1, -1, 0], [-0.5, -0.5, 1]])
 
 
-def salient_point(still: UInt8[np.ndarray, "h w 3"]) -> tuple[float, float]:
-    """(x, y) in unit coordinates of the most striking place, rounded to three decimals."""
+def salient_point(still: Picture) -> tuple[float, float]:
+    """The most striking point, (x, y) in unit coordinates, rounded to three decimals.
+
+    It is the middle of a still that is smaller than a thumbnail or nearly of one colour.
+    """
     if min(still.shape[:2]) < _SIDE or np.ptp(still) < 8:
         return 0.5, 0.5
     channels = np.moveaxis(_thumbnail(still) @ _OPPONENTS.T, -1, 0)
@@ -28,8 +34,8 @@ def salient_point(still: UInt8[np.ndarray, "h w 3"]) -> tuple[float, float]:
     return round(float(place[x]), 3), round(float(place[y]), 3)
 
 
-def _thumbnail(still: UInt8[np.ndarray, "h w 3"]) -> Float64[np.ndarray, "32 32 3"]:
-    """Means over a grid of 32 x 32 cells of whole pixels, the picture shrunk to twice that or more before."""
+def _thumbnail(still: Picture) -> Float64[np.ndarray, "32 32 3"]:
+    """The means of 32 x 32 cells of whole pixels. A large still is shrunk first, to no less than 64 x 64."""
     factor = min(still.shape[:2]) // (2 * _SIDE)
     if factor > 1:
         height, width = (side // factor for side in still.shape[:2])
@@ -44,17 +50,20 @@ def _thumbnail(still: UInt8[np.ndarray, "h w 3"]) -> Float64[np.ndarray, "32 32 
 
 
 def _spectral_residual(channels: Float64[np.ndarray, "c 32 32"]) -> Float64[np.ndarray, "c 32 32"]:
-    """What a spectrum does not share with its neighbourhood, back in space; the mean of each is 1."""
+    """How much each place stands out: what its spectrum has beyond the local mean, transformed back.
+
+    Each channel is scaled to a mean of 1.
+    """
     spectrum = np.fft.fft2(channels - channels.mean(axis=(1, 2), keepdims=True))
     amplitude = np.abs(spectrum) + 1e-3
-    # spectrum / amplitude is the phase; the exponential puts the residual of the logarithms in its place.
+    # spectrum / amplitude is the phase. Its new amplitude is the old one over its local geometric mean.
     residual = spectrum / amplitude * np.exp(np.log(amplitude) - _smooth(np.log(amplitude), 1))
     surprise = np.abs(np.fft.ifft2(residual)) ** 2
     return surprise / np.maximum(surprise.mean(axis=(1, 2), keepdims=True), 1e-12)
 
 
 def _smooth(values: np.ndarray, reach: int) -> np.ndarray:
-    """Mean over a square of 2 `reach` + 1 in the last two axes, wrapping around."""
+    """Means over squares of side 2 `reach` + 1 in the last two axes, which wrap around."""
     for axis in (-1, -2):
         values = np.mean([np.roll(values, shift, axis) for shift in range(-reach, reach + 1)], axis=0)
     return values

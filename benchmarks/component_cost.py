@@ -2,10 +2,11 @@
 
 Render and JPEG encode of 12 frames of 224x224 (the frames format), processor time, rounds interleaved; the
 ratio is taken within a round. Each component films the same stills, with parameters drawn several times from
-its default ranges. The base is the plainest move, every frame of which is sampled and encoded: a static clip
-is none, for a resting frame is made once. Components of time have nothing to retime alone: they are measured
-with a truck, and so carry its cost too. Shutter and focus, which blur in linear light, are excepted from the
-bound; dissolves and fades are no components, and are measured to be known.
+its default ranges. The base is the plainest move in which every frame is sampled and encoded; a static clip
+will not do, because a frame in which the camera rests is only rendered once. Components that change time show
+nothing alone: they are measured with a truck, so their time includes that of the truck. Shutter and focus,
+which blur in linear light, need not keep the bound. Dissolves and fades are not components; they are listed
+for information.
 
     python benchmarks/component_cost.py --photos FOLDER [--quick]
 """
@@ -24,19 +25,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from animate.camera import View
 from animate.codec import decode_jpeg
-from animate.components import COMPONENTS
+from animate.components import COMPONENTS, RETIMES
 from animate.data import Take, take_rng
+from animate.edit import Layer, draw_edit
 from animate.formats import WRITERS
 from animate.recipe import EditRecipe, ShotKind, ShotRecipe, VideoRecipe
 from animate.render import render
 from animate.saliency import salient_point
-from animate.shot import Layer, draw_film
 from benchmarks import measure
 from benchmarks.measure import Spread
 
 VIDEO = VideoRecipe(format="frames")
-
-TIMING = ("jitter", "hold", "ramp", "speed", "temporal_crop")
 
 #: The component whose time the others are measured by.
 BASE = "truck"
@@ -84,7 +83,7 @@ def main() -> None:
 def _recipes() -> dict[str, ShotRecipe]:
     """Name -> a recipe with one shot and nothing else that costs anything."""
     truck = {"truck": {}}
-    recipes = {name: _one_shot({**(truck if name in TIMING else {}), name: {}}) for name in COMPONENTS}
+    recipes = {name: _one_shot({**(truck if name in RETIMES else {}), name: {}}) for name in COMPONENTS}
     for degrees in (180, 360):
         shutter = dataclasses.replace(_one_shot(truck), shutter_degrees=float(degrees))
         recipes[f"shutter {degrees}"] = shutter
@@ -114,7 +113,7 @@ def _timed(recipe: ShotRecipe, stills: list[np.ndarray]) -> Callable[[], float]:
 def _layers(recipe: ShotRecipe, still: np.ndarray, number: int) -> tuple[Layer, ...]:
     view = View(still_size=(still.shape[1], still.shape[0]), frame_size=(VIDEO.width, VIDEO.height))
     rng = take_rng(0, "component cost", Take(source_key=str(number), index=0))
-    return draw_film(recipe, VIDEO, [view], rng, [lambda: salient_point(still)])[1]
+    return draw_edit(recipe, VIDEO, [view], rng, [lambda: salient_point(still)])[1]
 
 
 def _row(name: str, seconds: dict[str, list[float]], draws: int) -> dict[str, Any]:
@@ -123,7 +122,7 @@ def _row(name: str, seconds: dict[str, list[float]], draws: int) -> dict[str, An
         "name": name,
         "component": name in COMPONENTS,
         "excepted": name in EXCEPTED,
-        "note": "with a truck" if name in TIMING else "" if name in COMPONENTS else "no component",
+        "note": "with a truck" if name in RETIMES else "" if name in COMPONENTS else "no component",
         "milliseconds": Spread.of([1000 * value / draws for value in seconds[name]]),
         "times_base": Spread.of(ratios),
     }

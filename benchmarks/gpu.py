@@ -18,10 +18,10 @@ import torch
 from animate.camera import View
 from animate.codec import decode_still
 from animate.data import Take, take_rng
+from animate.edit import draw_edit
 from animate.recipe import BuildRecipe
-from animate.render import Job, render_jobs
+from animate.render import RenderJob, render_jobs
 from animate.saliency import salient_point
-from animate.shot import draw_film
 from benchmarks import measure
 from benchmarks.measure import Spread
 
@@ -60,17 +60,17 @@ def main() -> None:
     )
 
 
-def _job(path: Path, recipe: BuildRecipe) -> Job:
+def _job(path: Path, recipe: BuildRecipe) -> RenderJob:
     still = decode_still(path.read_bytes(), recipe.source)
     view = View(
         still_size=(still.shape[1], still.shape[0]), frame_size=(recipe.video.width, recipe.video.height)
     )
     rng = take_rng(0, "benchmark", Take(source_key=path.stem, index=0))
-    _, layers = draw_film(recipe.shot, recipe.video, [view], rng, [lambda: salient_point(still)])
-    return Job(stills=(still,), layers=layers)
+    _, layers = draw_edit(recipe.shot, recipe.video, [view], rng, [lambda: salient_point(still)])
+    return RenderJob(stills=(still,), layers=layers)
 
 
-def _rate(jobs: list[Job], recipe: BuildRecipe, device: str, batch: int) -> float:
+def _rate(jobs: list[RenderJob], recipe: BuildRecipe, device: str, batch: int) -> float:
     def run() -> None:
         for first in range(0, len(jobs), batch):
             render_jobs(jobs[first : first + batch], recipe.video, device)
@@ -78,7 +78,7 @@ def _rate(jobs: list[Job], recipe: BuildRecipe, device: str, batch: int) -> floa
     return len(jobs) / measure.seconds_of(run)
 
 
-def _difference(jobs: list[Job], recipe: BuildRecipe, device: str) -> float:
+def _difference(jobs: list[RenderJob], recipe: BuildRecipe, device: str) -> float:
     ours = render_jobs(jobs, recipe.video, "cpu")
     theirs = render_jobs(jobs, recipe.video, device)
     return float(np.mean([np.abs(a.astype(int) - b).mean() for a, b in zip(ours, theirs, strict=True)]))

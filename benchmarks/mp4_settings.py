@@ -39,10 +39,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from animate.camera import View
 from animate.codec import decode_jpeg, decode_mp4, encode_mp4, mp4
 from animate.data import Take, take_rng
+from animate.edit import draw_edit
 from animate.recipe import VideoRecipe, read_preset
 from animate.render import render
 from animate.saliency import salient_point
-from animate.shot import draw_film
 from benchmarks import measure
 from benchmarks.measure import Spread
 
@@ -100,7 +100,7 @@ def _clip(path: Path, number: int, num_frames: int) -> np.ndarray:
     view = View(still_size=(still.shape[1], still.shape[0]), frame_size=(VIDEO.width, VIDEO.height))
     video = VideoRecipe(num_frames=num_frames, fps=VIDEO.fps)
     rng = take_rng(0, "mp4 settings", Take(source_key=str(number), index=0))
-    _, layers = draw_film(read_preset("default"), video, [view], rng, [lambda: salient_point(still)])
+    _, layers = draw_edit(read_preset("default"), video, [view], rng, [lambda: salient_point(still)])
     return render([still], layers, video)
 
 

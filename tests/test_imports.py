@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 
 #: Each unit of `animate` may import from the units of the lines above its own, and from no other.
 LAYERS = (
-    ("errors",),
+    ("errors", "arrays"),
     ("data", "strict_toml", "place", "tally"),
     ("camera",),
     ("components",),
@@ -30,6 +30,7 @@ LAYERS = (
     ("stored",),
     ("duplicates",),
     ("shot", "saliency", "doctor"),
+    ("edit",),
     ("render",),
     ("film", "flow"),
     ("shard",),

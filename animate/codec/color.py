@@ -12,7 +12,9 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageCms
 
-#: Colour space in a profile's header -> the Pillow mode of the pixels it describes. Grey is left alone.
+from animate.arrays import Picture
+
+#: Colour space in the header of a profile, and the Pillow mode of pixels in it. Grey is not converted.
 _MODES = {b"RGB ": "RGB", b"CMYK": "CMYK"}
 
 
@@ -20,8 +22,8 @@ _MODES = {b"RGB ": "RGB", b"CMYK": "CMYK"}
 def transform_to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     """The conversion of `mode` pixels under an ICC `profile` to sRGB.
 
-    None where there is nothing to do: the profile says sRGB, describes another mode, or cannot be read
-    (a viewer then shows the pixels as they are).
+    None if there is nothing to do: the profile is sRGB, describes another mode, or cannot be read (viewers
+    then show the pixels as they are).
     """
     try:
         source = ImageCms.getOpenProfile(io.BytesIO(profile))
@@ -32,9 +34,7 @@ def transform_to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform |
         return None
 
 
-def convert_pixels(
-    pixels: UInt8[np.ndarray, "h w c"], transform: ImageCms.ImageCmsTransform
-) -> UInt8[np.ndarray, "h w 3"]:
+def convert_pixels(pixels: UInt8[np.ndarray, "h w c"], transform: ImageCms.ImageCmsTransform) -> Picture:
     """`pixels` (3 channels RGB, 4 channels CMYK with 255 = full ink) through `transform`."""
     height, width, channels = pixels.shape
     mode = "RGB" if channels == 3 else "CMYK"

@@ -1,4 +1,4 @@
-"""The one exception of bad image bytes."""
+"""What is raised for bad image bytes."""
 
 from animate.data import Fault
 

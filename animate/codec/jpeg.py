@@ -1,4 +1,4 @@
-"""JPEG through libjpeg-turbo: header, pixels, and back."""
+"""JPEG through libjpeg-turbo: its header, its pixels, and pixels to JPEG."""
 
 import io
 import math
@@ -9,21 +9,31 @@ import simplejpeg
 from jaxtyping import UInt8
 from PIL import Image
 
+from animate.arrays import Picture
 from animate.codec.color import convert_pixels, transform_to_srgb
 from animate.codec.errors import UndecodableImage
 from animate.codec.exif import orientation_of
 
-#: What libjpeg says of data that ends early, and of a scan that is damaged inside.
+#: What libjpeg says of data that ends early.
 _TRUNCATED = ("premature end",)
+
+#: What it says of data that is damaged inside.
 _DAMAGED = ("bad huffman code", "instead of rst", "inconsistent progression")
 
+#: Markers of the segment that states the size and the number of channels.
 _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+
+#: Markers that stand alone, without a length and content behind them.
 _WITHOUT_LENGTH = frozenset((0x01, *range(0xD0, 0xD9)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JpegHeader:
-    """What stands before the first scan; the size is the stored one, in pixels, not turned upright."""
+    """What a JPEG says before its pixels.
+
+    `width` and `height` are in pixels as stored, not turned upright. `orientation` is EXIF's, 1 to 8,
+    `profile` the ICC profile, empty if there is none.
+    """
 
     width: int
     height: int
@@ -33,7 +43,14 @@ class JpegHeader:
 
 
 def read_jpeg_header(data: bytes) -> JpegHeader:
-    """What the segments before the first scan say (one quick walk); `UndecodableImage` if they break."""
+    """What the segments before the pixels say; `UndecodableImage` if they break off.
+
+    A segment begins with FF and its marker. Two bytes give its length, which counts themselves but not the FF
+    and the marker. `position` goes from the FF of one segment to the next:
+
+        FF D8   FF E1  00 10  (14 bytes)   FF C0  00 11  (15 bytes)   FF DA ...
+        start   Exif   length body         size   length body         pixels
+    """
     width = height = channels = 0
     orientation = 1
     profile: list[tuple[int, bytes]] = []
@@ -48,7 +65,7 @@ def read_jpeg_header(data: bytes) -> JpegHeader:
         position += 2
         if marker == 0 or marker in _WITHOUT_LENGTH:
             continue
-        if marker in (0xDA, 0xD9):
+        if marker in (0xDA, 0xD9):  # the pixels, or the end of the file
             break
         length = int.from_bytes(data[position : position + 2], "big")
         if position + max(length, 2) > end:
@@ -78,12 +95,12 @@ def read_jpeg_header(data: bytes) -> JpegHeader:
     )
 
 
-def decode_stored(data: bytes, header: JpegHeader, at_least: tuple[int, int]) -> UInt8[np.ndarray, "h w 3"]:
-    """The pixels as stored, in sRGB but not turned upright; every row must be there.
+def decode_stored(data: bytes, header: JpegHeader, at_least: tuple[int, int]) -> Picture:
+    """The pixels in sRGB, as they are stored: not turned upright. Every row must be there.
 
-    `at_least` is the (width, height) which the result may not fall under; (0, 0) for the full size. The
-    decoder divides the size by 2, 4 or 8 (rounding up) where that leaves enough: it then works on fewer
-    DCT coefficients, which costs less than reading all pixels and averaging them.
+    The result is no smaller than `at_least` (width, height); (0, 0) asks for the full size. If half, a
+    quarter or an eighth of the size (rounded up) is enough, the decoder uses fewer DCT coefficients, which is
+    faster than to decode all pixels and average them.
     """
     stored = "CMYK" if header.channels == 4 else "RGB"
     divisor = _divisor(header, at_least)
@@ -97,7 +114,7 @@ def decode_stored(data: bytes, header: JpegHeader, at_least: tuple[int, int]) ->
     if stored == "RGB":
         transform = transform_to_srgb(header.profile, "RGB") if header.profile else None
         return pixels if transform is None else convert_pixels(pixels, transform)
-    ink = 255 - pixels  # Adobe writes CMYK inverted, and so does everybody since
+    ink = 255 - pixels  # CMYK is stored inverted in JPEG, as Adobe began to
     transform = transform_to_srgb(header.profile, "CMYK") if header.profile else None
     if transform is not None:
         return convert_pixels(ink, transform)
@@ -105,7 +122,7 @@ def decode_stored(data: bytes, header: JpegHeader, at_least: tuple[int, int]) ->
     return np.asarray(image.convert("RGB"))
 
 
-def decode_jpeg(data: bytes) -> UInt8[np.ndarray, "h w 3"]:
+def decode_jpeg(data: bytes) -> Picture:
     """The pixels of a JPEG that `encode_jpeg` wrote; `UndecodableImage` if they are not all there."""
     try:
         return simplejpeg.decode_jpeg(data, "RGB")
@@ -113,7 +130,7 @@ def decode_jpeg(data: bytes) -> UInt8[np.ndarray, "h w 3"]:
         raise UndecodableImage("undecodable", f"not a whole JPEG: {error}") from None
 
 
-def encode_jpeg(frame: UInt8[np.ndarray, "h w 3"], quality: int) -> bytes:
+def encode_jpeg(frame: Picture, quality: int) -> bytes:
     """`frame` as a JPEG with 4:2:0 chroma; `quality` is libjpeg's, 1 to 100."""
     return simplejpeg.encode_jpeg(
         np.ascontiguousarray(frame), quality=quality, colorspace="RGB", colorsubsampling="420"
@@ -128,10 +145,10 @@ def _divisor(header: JpegHeader, at_least: tuple[int, int]) -> int:
 
 
 def _decode_again(data: bytes, complaint: str, stored: str) -> UInt8[np.ndarray, "h w c"]:
-    """The pixels of a JPEG of which libjpeg-turbo's strict reading said `complaint`.
+    """The pixels, by Pillow, of a JPEG for which libjpeg-turbo raised `complaint`.
 
-    Stray bytes between segments and odd version numbers are harmless and common, and Pillow reads samplings
-    that the strict decoder does not know; data that is missing or damaged is not passed over.
+    Stray bytes between segments and odd version numbers are common and do no harm, and Pillow knows more ways
+    to sample chroma. Data that is missing or damaged is refused all the same.
     """
     lowered = complaint.lower()
     if any(text in lowered for text in _TRUNCATED) or data.rfind(b"\xff\xd9") < 0:

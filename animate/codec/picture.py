@@ -2,19 +2,19 @@
 
 import io
 
-import numpy as np
-from jaxtyping import UInt8
 from PIL import Image
 
+from animate.arrays import Frames, Picture
 
-def encode_png(picture: UInt8[np.ndarray, "h w 3"]) -> bytes:
+
+def encode_png(picture: Picture) -> bytes:
     """`picture` as a PNG."""
     with io.BytesIO() as stream:
         Image.fromarray(picture).save(stream, "PNG", optimize=True)
         return stream.getvalue()
 
 
-def encode_gif(frames: UInt8[np.ndarray, "t h w 3"], fps: int) -> bytes:
+def encode_gif(frames: Frames, fps: int) -> bytes:
     """`frames` as an endless animated GIF with one palette for all of them, so that nothing flickers.
 
     GIF counts time in hundredths of a second: `fps` is met to within that.

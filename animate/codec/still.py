@@ -13,32 +13,32 @@ import zlib
 from collections.abc import Iterator
 
 import numpy as np
-from jaxtyping import UInt8
 from PIL import Image, ImageCms, TiffImagePlugin, UnidentifiedImageError
 
+from animate.arrays import Picture
 from animate.codec.color import transform_to_srgb
 from animate.codec.errors import UndecodableImage
-from animate.codec.exif import orientation_of, swaps_sides, turned_upright
+from animate.codec.exif import ORIENTATION_TAG, orientation_of, swaps_sides, turned_upright
 from animate.codec.jpeg import decode_stored, read_jpeg_header
 from animate.recipe import SourceRecipe
 
-#: How Pillow's readers fail on bytes that break their format's rules.
+#: What Pillow's readers raise for bytes that break the rules of their format.
 _BROKEN = (
     OSError, SyntaxError, ValueError, EOFError, KeyError, IndexError, TypeError, OverflowError,
     ZeroDivisionError, RuntimeError, struct.error, zlib.error,
 )  # fmt: skip
 
+#: Pillow's modes with an alpha channel.
 _ALPHA_MODES = ("RGBA", "LA", "PA", "La", "RGBa")
+#: Data that starts with BM is a BMP only if its second header has one of these sizes.
 _BMP_HEADER_SIZES = (12, 40, 52, 56, 64, 108, 124)
 
 
-def decode_still(
-    data: bytes, source: SourceRecipe, at_least: tuple[int, int] | None = None
-) -> UInt8[np.ndarray, "h w 3"]:
+def decode_still(data: bytes, source: SourceRecipe, at_least: tuple[int, int] | None = None) -> Picture:
     """The still in `data`: upright, sRGB, C-contiguous, within the limits of `source`.
 
-    With `at_least` (width, height) in upright pixels, a JPEG may come at a half, a quarter or an eighth of
-    its size (rounded up) where both sides stay that large; limits are those of the full size. Raises
+    With `at_least` (width, height) in upright pixels, a JPEG may be decoded at a half, a quarter or an eighth
+    of its size (rounded up) if both sides stay that large. The limits always apply to the full size. Raises
     `UndecodableImage`, whose status says what is wrong.
     """
     kind = _kind(data)
@@ -74,7 +74,7 @@ def still_size(data: bytes) -> tuple[int, int]:
 
 
 def _kind(data: bytes) -> str:
-    """The format by its first bytes, as Pillow names it."""
+    """The name that Pillow gives to the format, which the first bytes tell."""
     if not data:
         raise UndecodableImage("empty_file", "zero bytes")
     if data.startswith(b"\xff\xd8\xff"):
@@ -105,9 +105,9 @@ def _kind(data: bytes) -> str:
 
 @contextlib.contextmanager
 def _pillow_as_we_use_it() -> Iterator[None]:
-    """Pillow without its own pixel limit (the recipe's is checked instead) and without its warnings.
+    """Pillow without its own pixel limit, because the recipe's is checked, and without its warnings.
 
-    What it warns of (odd metadata, a palette stored one way or another) does not touch the pixels.
+    It warns of odd metadata and of how a palette is stored, which do not change the pixels.
     """
     limit = Image.MAX_IMAGE_PIXELS
     with warnings.catch_warnings():
@@ -120,7 +120,7 @@ def _pillow_as_we_use_it() -> Iterator[None]:
 
 
 def _open(data: bytes, kind: str) -> Image.Image:
-    """The image, its header read and its pixels not."""
+    """The image with its header read, but not its pixels."""
     try:
         return Image.open(io.BytesIO(data), formats=[kind])
     except UnidentifiedImageError:
@@ -152,23 +152,23 @@ def _check_size(width: int, height: int, source: SourceRecipe) -> None:
 
 
 def _stored_size(image: Image.Image) -> tuple[int, int]:
-    """(width, height) before anything is turned: of a TIFF, some releases of Pillow state the turned size."""
+    """(width, height) as stored. For a TIFF, some releases of Pillow state the size after turning instead."""
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         return image.tag_v2[TiffImagePlugin.IMAGEWIDTH], image.tag_v2[TiffImagePlugin.IMAGELENGTH]
     return image.size
 
 
 def _orientation(image: Image.Image) -> int:
-    """What is still to be turned: Pillow itself turns a TIFF while it loads it, and drops the tag."""
+    """By what the picture must still be turned: Pillow turns a TIFF while it loads it, and drops the tag."""
     if isinstance(image, TiffImagePlugin.TiffImageFile):
-        stated = image.getexif().get(0x0112, 1)
+        stated = image.getexif().get(ORIENTATION_TAG, 1)
         return stated if stated in range(1, 9) else 1
     exif = image.info.get("exif", b"")
     return orientation_of(exif) if isinstance(exif, bytes) else 1
 
 
-def _rgb(image: Image.Image, background: tuple[int, int, int]) -> UInt8[np.ndarray, "h w 3"]:
-    """The loaded `image` as RGB pixels, not turned."""
+def _rgb(image: Image.Image, background: tuple[int, int, int]) -> Picture:
+    """The pixels of a loaded `image` as RGB, as they are stored: not turned upright."""
     if image.mode == "I" or image.mode.startswith("I;16"):
         grey = np.asarray(image)
         if grey.min() < 0 or grey.max() > 65535:

@@ -1,17 +1,19 @@
 """Framing: how much of the still the first and the last frame show, and what they look at."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
-from animate.camera import PEDESTAL, TRUCK, ZOOM, View
-from animate.components.motion import Poses, along
+from animate.camera import PEDESTAL, TRUCK, ZOOM, Poses, View
+from animate.components.capabilities import SalientPoint
+from animate.components.motion import along
 from animate.components.parameters import choice, number
 from animate.components.timeline import EASES, Timeline
 
-#: Shot scales as ranges of focal length over focal length at rest.
+#: For each shot scale, the range of focal length over focal length at rest.
 SCALES: Mapping[str, tuple[float, float]] = {
     "wide": (1.0, 1.15),
     "medium": (1.3, 1.6),
@@ -21,7 +23,10 @@ SCALES: Mapping[str, tuple[float, float]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShotScale:
-    """The scale of the `first` and of the `last` frame, each placed `within` its range."""
+    """The scales of the `first` and the `last` frame.
+
+    `first_within` and `last_within` place the focal length in the range of the scale, from 0 to 1.
+    """
 
     first: str = choice(*SCALES)
     last: str = choice(*SCALES)
@@ -30,7 +35,7 @@ class ShotScale:
     ease: str = choice(*EASES)
 
     def poses(self, time: Timeline, view: View) -> Poses:
-        # The same scale twice is a fixed lens, not a drift from one end of its range to the other.
+        # With the same scale at both ends the lens does not zoom, so the two draws must not differ.
         last_within = self.first_within if self.first == self.last else self.last_within
         start = _log_zoom(self.first, self.first_within)
         end = _log_zoom(self.last, last_within)
@@ -43,10 +48,10 @@ class ShotScale:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interest:
-    """The frame's middle moves to a point of the still, or away from one.
+    """The middle of the frame moves to a point of the still, or away from it.
 
-    `point` says which: `random` is the drawn (x, y), `centre` the middle, `saliency` the most striking place.
-    x and y are in unit coordinates.
+    `point` says which: "random" is the drawn (`x`, `y`) in unit coordinates, "centre" the middle of the
+    still, "saliency" its most striking point. `aim` puts the latter two into `x` and `y`.
     """
 
     point: str = choice("random", "centre", "saliency")
@@ -55,8 +60,8 @@ class Interest:
     y: float = number(0.3, 0.7, at_least=0, at_most=1)
     ease: str = choice(*EASES)
 
-    def aim(self, salient_point: Callable[[], tuple[float, float]]) -> "Interest":
-        """The same component with (x, y) where its point lies on this still."""
+    def aim(self, salient_point: SalientPoint) -> Self:
+        """The same component with its point on this still in `x` and `y`."""
         if self.point == "random":
             return self
         x, y = (0.5, 0.5) if self.point == "centre" else salient_point()

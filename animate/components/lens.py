@@ -4,15 +4,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from animate.camera import ZOOM, View
-from animate.components.motion import Poses, along, orbit
+from animate.camera import ZOOM, Poses, View
+from animate.components.motion import along, orbit
 from animate.components.parameters import choice, number
 from animate.components.timeline import EASES, Array, Timeline, burst
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Zoom:
-    """Focal length times `ratio` at a constant logarithmic rate, before easing."""
+    """The focal length grows to `ratio` times that at rest, or shrinks from there back to it.
+
+    `ease` applies to its logarithm.
+    """
 
     ratio: float = number(1.15, 1.7, at_least=1, at_most=10)
     direction: str = choice("in", "out")
@@ -28,7 +31,7 @@ class Zoom:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CrashZoom:
-    """A zoom by `ratio` done in `seconds`, `at` a share of the shot."""
+    """A zoom by `ratio` within `seconds`, whose middle lies at the share `at` of the shot."""
 
     ratio: float = number(1.4, 2.0, at_least=1, at_most=10)
     direction: str = choice("in", "out")
@@ -45,10 +48,10 @@ class CrashZoom:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DollyZoom:
-    """A dolly by `amount` of the distance, with the zoom that keeps the middle of the still the same size.
+    """A dolly by `amount` of the distance, with a zoom that keeps the middle of the still at the same size.
 
-    Straight in front of a plane that would show nothing at all, so the camera stands `degrees` to one side:
-    the nearer it comes, the stronger the perspective.
+    In front of a plane the two would cancel, and nothing would seem to move. So the camera stands `degrees`
+    to one `side`: the nearer it comes, the stronger the perspective.
     """
 
     amount: float = number(0.2, 0.4, at_least=0, at_most=0.8)
@@ -71,7 +74,7 @@ class DollyZoom:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FocusPull:
-    """Blur that goes away ("in") or comes ("out"): `percent` of the frame's width (sigma) at its worst."""
+    """Blur that goes away ("in") or comes ("out"), with a sigma of at most `percent` of the frame's width."""
 
     percent: float = number(0.5, 1.5, at_least=0, at_most=10)
     direction: str = choice("in", "out")
@@ -87,7 +90,7 @@ class FocusPull:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExposureDrift:
-    """Exposure that drifts by `stops` in all, from as still to brighter, or darker."""
+    """Exposure that begins as that of the still and becomes `stops` brighter or darker."""
 
     stops: float = number(0.1, 0.4, at_least=0, at_most=4)
     direction: str = choice("brighter", "darker")

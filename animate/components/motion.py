@@ -3,18 +3,15 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64
 
-from animate.camera import DOLLY, NUM_AXES, PAN, PEDESTAL, ROLL, TILT, TRUCK, View
+from animate.camera import DOLLY, NUM_AXES, PAN, PEDESTAL, ROLL, TILT, TRUCK, Poses, View
 from animate.components.parameters import choice, number, seed
 from animate.components.timeline import EASES, Array, Timeline, burst
-
-Poses = Float64[np.ndarray, "t 7"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Static:
-    """A locked-off camera."""
+    """The camera does not move."""
 
     def poses(self, time: Timeline, view: View) -> Poses:
         return np.zeros((len(time.progress), NUM_AXES))
@@ -25,18 +22,15 @@ class Static:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pan:
-    """The camera turns about its vertical axis by `degrees` in all, half of it before the middle."""
+    """The camera turns about its vertical axis by `degrees` in all, half before the middle of the shot."""
 
     degrees: float = number(4, 16, at_least=0, at_most=90)
     direction: str = choice("left", "right")
     ease: str = choice(*EASES)
 
     def poses(self, time: Timeline, view: View) -> Poses:
-        return along(PAN, np.radians(self.degrees) * self._sign * centred(time, self.ease))
-
-    @property
-    def _sign(self) -> int:
-        return 1 if self.direction == "right" else -1
+        sign = 1 if self.direction == "right" else -1
+        return along(PAN, np.radians(self.degrees) * sign * centred(time, self.ease))
 
     def words(self) -> str:
         return f"pan {self.direction}"
@@ -124,7 +118,7 @@ class Dolly:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arc:
-    """The camera trucks on a circle about the middle of the still and pans against it, `degrees` in all."""
+    """The camera moves `degrees` on a circle about the middle of the still, and keeps looking at it."""
 
     degrees: float = number(6, 24, at_least=0, at_most=120)
     direction: str = choice("left", "right")
@@ -140,7 +134,7 @@ class Arc:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WhipPan:
-    """A pan of `degrees` done in `seconds`, `at` a share of the shot."""
+    """A pan of `degrees` within `seconds`, whose middle lies at the share `at` of the shot."""
 
     degrees: float = number(14, 30, at_least=0, at_most=90)
     direction: str = choice("left", "right")
@@ -155,20 +149,24 @@ class WhipPan:
         return f"whip pan {self.direction}"
 
 
-#: Sines that make up the noise of one axis of a hand-held camera, and its slowest frequency.
+#: Number of sines that make up the noise of one axis of a hand-held camera.
 _NUM_SINES = 6
+
+#: The lowest frequency of that noise.
 _SLOWEST_HERTZ = 0.2
 
-#: Share of the stated amplitude on each axis: hands roll less than they pan and sway more than they step.
-_HAND = np.array([1.0, 1.0, 0.5, 1.0, 1.0, 0.5])
+#: Share of the stated amplitude on each axis: a hand rolls less than it pans and tilts, and moves less
+#: towards the still than along it.
+_HAND_SHARES = np.array([1.0, 1.0, 0.5, 1.0, 1.0, 0.5])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handheld:
-    """Band-limited noise on all six axes: sines up to `hertz`, weaker the faster, phases from `noise`.
+    """Band-limited noise on all axes but the zoom: sines of up to `hertz`, the faster ones weaker.
 
-    `degrees` is the standard deviation of the turns, `percent` that of the moves, in per cent of the frame's
-    width (of the distance to the still for the dolly).
+    `degrees` is the standard deviation of pan and tilt, `percent` that of truck and pedestal in per cent of
+    the frame's width and height. Roll and dolly have half as much, the dolly in per cent of the distance to
+    the still. `noise` seeds the frequencies and phases.
     """
 
     degrees: float = number(0.15, 0.6, at_least=0, at_most=10)
@@ -184,7 +182,7 @@ class Handheld:
         weights *= np.sqrt(2) / np.linalg.norm(weights, axis=1, keepdims=True)
         waves = np.sin(2 * np.pi * (hertz * time.seconds[:, None, None] + random[1]))
         poses = np.zeros((len(time.seconds), NUM_AXES))
-        poses[:, :6] = (waves * weights).sum(axis=2) * _HAND
+        poses[:, :6] = (waves * weights).sum(axis=2) * _HAND_SHARES
         poses[:, :3] *= np.radians(self.degrees)
         poses[:, 3:6] *= self.percent / 100
         return poses
@@ -194,14 +192,14 @@ class Handheld:
 
 
 def along(axis: int, values: Array) -> Poses:
-    """Poses that move along one axis alone."""
+    """Poses that are `values` on one axis and 0 on the others."""
     poses = np.zeros((len(values), NUM_AXES))
     poses[:, axis] = values
     return poses
 
 
 def centred(time: Timeline, ease: str) -> Array:
-    """Eased progress from -1/2 to 1/2."""
+    """Eased progress minus 1/2: from -1/2 at the beginning of the shot to 1/2 at its end."""
     return EASES[ease](time.progress) - 0.5
 
 

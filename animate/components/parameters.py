@@ -1,38 +1,38 @@
-"""Parameters of components: declared with a default range and hard limits, checked in a recipe, drawn once.
+"""Parameters of components: declared as fields of the component, checked in a recipe, drawn for each shot.
 
 In a recipe a number is given as one value or as `[low, high]`, a choice as one of its options or as a list
-of them (repeat one to make it likelier).
+of them, in which one that is repeated is drawn more often.
 """
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
-T = TypeVar("T")
+from animate.components.capabilities import C, Component
 
 #: Drawn numbers are rounded to this, so that a shot's JSON is short and exact.
 _DECIMALS = 6
 
 
 def number(low: float, high: float, *, at_least: float, at_most: float) -> Any:
-    """A numeric parameter drawn uniformly from `[low, high]` unless the recipe says otherwise."""
+    """A number drawn uniformly from `[low, high]`, or from what the recipe gives, `at_least` to `at_most`."""
     return dataclasses.field(metadata={"range": (low, high), "limits": (at_least, at_most)})
 
 
 def choice(*options: str) -> Any:
-    """A parameter that is one of `options`, each as likely as the others unless the recipe says otherwise."""
+    """One of `options`, each with the same chance, or one of those that the recipe gives."""
     return dataclasses.field(metadata={"options": options})
 
 
 def seed() -> Any:
-    """A parameter that seeds the component's own noise; always drawn, never given in a recipe."""
+    """The seed of the component's own noise. It is always drawn and cannot be given in a recipe."""
     return dataclasses.field(metadata={"seed": True})
 
 
-def check(component: type, given: Mapping[str, Any]) -> None:
-    """Raises `ValueError` naming the parameter, unless a recipe's table for `component` can be drawn from."""
+def check(component: type[Component], given: Mapping[str, Any]) -> None:
+    """Raises `ValueError`, naming the parameter, if `component` cannot be drawn from `given`."""
     known = {field.name: field.metadata for field in dataclasses.fields(component)}
     drawable = [name for name, metadata in known.items() if "seed" not in metadata]
     for name, value in given.items():
@@ -44,10 +44,10 @@ def check(component: type, given: Mapping[str, Any]) -> None:
             _check_range(name, value, known[name]["limits"])
 
 
-def draw(component: type[T], given: Mapping[str, Any], rng: np.random.Generator) -> T:
-    """One component with every parameter drawn from the recipe's range, or from its own default."""
+def draw(component: type[C], given: Mapping[str, Any], rng: np.random.Generator) -> C:
+    """A `component`, its parameters drawn from what a recipe has `given`, the others from their defaults."""
     values: dict[str, Any] = {}
-    for field in dataclasses.fields(component):  # type: ignore[arg-type]
+    for field in dataclasses.fields(component):
         if "seed" in field.metadata:
             values[field.name] = int(rng.random() * 2**32)
         elif "options" in field.metadata:

@@ -1,4 +1,4 @@
-"""The clock of a shot: where on its own timeline each frame of the clip lies."""
+"""The timeline of a shot, and where on it each frame of the clip lies."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,16 +7,17 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
+#: One number for each moment.
 Array = Float64[np.ndarray, " t"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clock:
-    """Progress of each frame and how it runs, while components retime it.
+    """What the components that change time hand from one to the next.
 
-    `progress` is 0 at the first frame and 1 at the last, before `Timeline` reads it as a place on the
-    shot's own timeline. `frame` is the distance in progress between two frames. `rate` is how much faster
-    than life the shot plays, `window` how much of the shot's timeline the clip shows.
+    `progress` is the place of each moment on the shot's timeline: before any change 0 at the first frame and
+    1 at the last. `frame` is the step in progress from one frame to the next. `rate` is how many times as
+    fast as in life the shot plays, `window` the share of the shot's timeline that the clip shows.
     """
 
     progress: Array
@@ -27,9 +28,10 @@ class Clock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeline:
-    """Where each frame lies on the shot's own timeline.
+    """Where each moment lies on the shot's own timeline.
 
-    `progress` in 0..1, `seconds` the same in seconds of the shot, which lasts `duration` seconds.
+    `progress` is in 0..1, `seconds` is the same in seconds of the shot, and the shot lasts `duration`
+    seconds.
     """
 
     progress: Array
@@ -38,10 +40,16 @@ class Timeline:
 
     @classmethod
     def of(cls, clock: Clock, clip_seconds: float) -> "Timeline":
+        """The timeline that a clip of `clip_seconds` shows by `clock`.
+
+        A clip of 3 s at twice the pace of life (rate 2) films 6 s. If that is half of the shot (window 0.5),
+        the shot lasts 12 s.
+        """
         duration = clip_seconds * clock.rate / clock.window
         return cls(progress=clock.progress, seconds=clock.progress * duration, duration=duration)
 
 
+#: How a move spreads over the shot: progress in 0..1 to the share of the move that is done.
 EASES: Mapping[str, Callable[[Any], Any]] = {
     "linear": lambda p: p,
     "ease_in": lambda p: p * p,
@@ -51,6 +59,6 @@ EASES: Mapping[str, Callable[[Any], Any]] = {
 
 
 def burst(time: Timeline, at: float, seconds: float) -> Array:
-    """0 before, 1 after, and a smooth step of `seconds` around `at` (a share of the shot) in between."""
+    """A smooth step from 0 to 1 that takes `seconds`; its middle lies at the share `at` of the shot."""
     step = np.clip((time.seconds - at * time.duration) / seconds + 0.5, 0.0, 1.0)
     return EASES["ease_in_out"](step)

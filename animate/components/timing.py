@@ -1,4 +1,4 @@
-"""Time: which window of the shot's own timeline the clip shows, and at what pace."""
+"""Time: which part of the shot's own timeline the clip shows, and at what pace."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -11,13 +11,16 @@ from animate.components.timeline import Clock
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Jitter:
-    """Frames are taken up to `amount` of a frame early or late, as cameras without a steady clock do."""
+    """Each frame is up to `amount` of a frame early or late, as with a camera whose clock is not steady.
+
+    `noise` seeds the delays.
+    """
 
     amount: float = number(0.05, 0.25, at_least=0, at_most=0.45)
     noise: int = seed()
 
     def retime(self, clock: Clock) -> Clock:
-        # Samples of one exposure share its frame's delay: noise is a function of the frame, not the sample.
+        # All moments that the shutter averages in a frame have the delay of that frame.
         frames = np.rint(clock.progress / clock.frame).astype(int) if clock.frame else np.zeros(1, int)
         random = np.random.Generator(np.random.PCG64(self.noise)).random(frames.max() + 1)
         late = (random[frames] * 2 - 1) * self.amount * clock.frame
@@ -44,7 +47,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ramp:
-    """The pace goes linearly from 1 + `change` to 1 - `change` of its mean: positive brakes."""
+    """The pace goes linearly from 1 + `change` to 1 - `change` times its mean; above 0 it slows down."""
 
     change: float = number(-0.6, 0.6, at_least=-0.95, at_most=0.95)
 
@@ -58,7 +61,7 @@ class Ramp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speed:
-    """The clip plays the shot `factor` times as fast as life: above 1 time lapse, below 1 slow motion."""
+    """The clip plays the shot `factor` times as fast as in life: time lapse above 1, slow motion below."""
 
     factor: float = number(0.5, 2.0, at_least=0.1, at_most=10)
 
@@ -71,7 +74,7 @@ class Speed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TemporalCrop:
-    """The clip shows a window of the shot: `length` of it, its place from 0 (first) to 1 (last)."""
+    """The clip shows the share `length` of the shot, from its beginning (`position` 0) to its end (1)."""
 
     length: float = number(0.5, 1.0, at_least=0.05, at_most=1)
     position: float = number(0, 1, at_least=0, at_most=1)

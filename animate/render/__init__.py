@@ -1,28 +1,27 @@
-"""A still and a film in, frames out: the only place that warps pixels.
+"""Stills and the layers of an edit in, frames out: the only place that warps pixels.
 
-Conventions, stated once. A homography maps view to source in unit coordinates; pixel centres lie at (i + 0.5)
-/ n, so pixel i of an axis of n pixels covers i / n .. (i + 1) / n. OpenCV and kornia both count from pixel
-centres (kornia with `align_corners=True`), so unit coordinate u is pixel u n - 0.5 in either. Samples between
-the outermost pixel centres and the edge repeat the edge. Nothing is rounded before the sampler.
+The conventions of all its files. A homography maps view to source in unit coordinates; pixel centres lie at
+(i + 0.5) / n, so pixel i of an axis of n pixels covers i / n .. (i + 1) / n. OpenCV and kornia both count
+from pixel centres (kornia with `align_corners=True`), so unit coordinate u is pixel u n - 0.5 in either.
+Samples between the outermost pixel centres and the edge repeat the edge. Nothing is rounded before the
+sampler.
 
-Down-scaling is anti-aliased: see `animate.render.prefilter`. Light is mixed (dissolve, shutter, blur,
-exposure) in linear light, decoded from and encoded to sRGB by its standard curve: see `animate.render.light`.
-A frame of one shot with nothing to mix is the sampler's output, untouched.
+Down-scaling is anti-aliased: see `animate.render.prefilter`. Dissolve, shutter, blur and exposure are
+computed in linear light: see `animate.render.light`. A frame of one shot that needs none of them is what the
+sampler gave, untouched.
 
-The device alone decides how: `"cpu"` samples with OpenCV, any torch device with kornia.
+The device decides which library samples: OpenCV on `"cpu"`, kornia on any torch device.
 """
 
 from collections.abc import Sequence
 
-import numpy as np
-from jaxtyping import UInt8
-
+from animate.arrays import Frames, Picture
+from animate.edit import Layer
 from animate.errors import UserError
 from animate.recipe import VideoRecipe
-from animate.render.mixing import Job
-from animate.shot import Layer
+from animate.render.mixing import RenderJob
 
-__all__ = ["Job", "NoDevice", "check_device", "render", "render_jobs"]
+__all__ = ["NoDevice", "RenderJob", "check_device", "render", "render_jobs"]
 
 
 class NoDevice(UserError):
@@ -30,7 +29,7 @@ class NoDevice(UserError):
 
 
 def check_device(device: str, *, here: bool) -> None:
-    """Raises `NoDevice` if frames cannot be rendered on `device`; `here` is whether on this machine."""
+    """Raises `NoDevice` if torch does not know `device` or, with `here`, if this machine does not have it."""
     if device == "cpu":
         return
     import torch
@@ -45,23 +44,21 @@ def check_device(device: str, *, here: bool) -> None:
 
 
 def render(
-    stills: Sequence[UInt8[np.ndarray, "h w 3"]],
+    stills: Sequence[Picture],
     layers: Sequence[Layer],
     video: VideoRecipe,
     device: str = "cpu",
-) -> UInt8[np.ndarray, "t h w 3"]:
+) -> Frames:
     """All frames of a clip, sRGB, `video.num_frames` of them, each `video.height` by `video.width`.
 
-    `stills` are the pictures that the layers number, at any resolution of the same shape. `device` is
-    "cpu" or whatever torch takes.
+    `stills` are the pictures that the layers refer to by number, at any resolution of the same shape.
+    `device` is "cpu" or whatever torch takes.
     """
-    [frames] = render_jobs([Job(stills=tuple(stills), layers=tuple(layers))], video, device)
+    [frames] = render_jobs([RenderJob(stills=tuple(stills), layers=tuple(layers))], video, device)
     return frames
 
 
-def render_jobs(
-    jobs: Sequence[Job], video: VideoRecipe, device: str = "cpu"
-) -> list[UInt8[np.ndarray, "t h w 3"]]:
+def render_jobs(jobs: Sequence[RenderJob], video: VideoRecipe, device: str = "cpu") -> list[Frames]:
     """The frames of several clips, as `render` gives them one by one.
 
     On a torch device all views of all jobs that look at pictures of one size are sampled in one call.

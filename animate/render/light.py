@@ -1,13 +1,14 @@
-"""Mixing light: sRGB to linear light and back, and what is done in between.
+"""sRGB to linear light and back.
 
-Dissolves, shutter, focus and exposure act on light, not on code values: a dissolve half way through holds
-half the photons of each picture. The sRGB curve (IEC 61966-2-1) is applied by table: exact into linear light,
-and to within half a code value back.
+Dissolves, shutter, focus and exposure act on light, not on code values: half way through a dissolve, half of
+the light comes from each picture. The sRGB curve (IEC 61966-2-1) is applied by table: exactly into linear
+light, and to within half a code value back.
 """
 
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+#: The sRGB code values 0..255 as 0..1.
 _CODES = np.arange(256) / 255
 
 #: Linear light of each sRGB code value, 0..1.
@@ -15,6 +16,7 @@ TO_LINEAR: Float32[np.ndarray, "256"] = np.where(
     _CODES <= 0.04045, _CODES / 12.92, ((_CODES + 0.055) / 1.055) ** 2.4
 ).astype(np.float32)
 
+#: Entries of the table from linear light to sRGB.
 _STEPS = 1 << 14
 
 
@@ -32,11 +34,11 @@ def to_linear(frame: UInt8[np.ndarray, "*b"]) -> Float32[np.ndarray, "*b"]:
 
 
 def to_srgb(light: Float32[np.ndarray, "*b"]) -> UInt8[np.ndarray, "*b"]:
-    """Linear light as sRGB code values; what is brighter than white is white."""
+    """Linear light as sRGB code values; whatever is brighter than white becomes white."""
     steps = light * np.float32(_STEPS - 1) + np.float32(0.5)
     return np.take(_TO_SRGB, steps.astype(np.int32), mode="clip")
 
 
 def exposure_table(stops: float) -> UInt8[np.ndarray, "256"]:
-    """sRGB code value of each sRGB code value exposed `stops` brighter."""
+    """For each sRGB code value, the code value of `stops` more exposure."""
     return to_srgb(TO_LINEAR * np.float32(2.0**stops))

@@ -4,24 +4,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import UInt8
 
-from animate.shot import Layer
+from animate.arrays import Picture
+from animate.edit import Layer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """What to render for one clip: `layers`, and the pictures that they number, at any resolution."""
+class RenderJob:
+    """What to render for one clip: `layers`, and the `stills` that they refer to by number, at any
+    resolution.
+    """
 
-    stills: tuple[UInt8[np.ndarray, "h w 3"], ...]
+    stills: tuple[Picture, ...]
     layers: tuple[Layer, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contribution:
-    """One shot's part in one frame: entry `frame` of layer number `layer`, and that entry's light.
+    """What one shot adds to one frame: entry `frame` of layer number `layer`, its weight, blur and stops.
 
-    `repeated` says that it is the same as in the frame before.
+    `repeated` says that it is the same as the entry before: the camera rests and the light does not change.
     """
 
     layer: int
@@ -33,7 +35,7 @@ class Contribution:
 
 
 def contributions(layers: Sequence[Layer], num_frames: int) -> list[list[Contribution]]:
-    """For each frame, the shots seen in it, in order; those without weight are left out."""
+    """For each frame of the clip, the shots seen in it, in order; those of weight 0 are left out."""
     frames: list[list[Contribution]] = [[] for _ in range(num_frames)]
     for number, layer in enumerate(layers):
         light = np.stack([layer.weight, layer.blur, layer.stops], axis=1)

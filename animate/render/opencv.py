@@ -1,31 +1,30 @@
-"""Rendering on a CPU: OpenCV samples, one still's levels are made once and shared by all frames."""
+"""Rendering on a CPU: OpenCV samples. The levels of a still are made once and shared by all frames."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, Float64, UInt8
+from jaxtyping import Float32, Float64
 
+from animate.arrays import Frames, Picture
 from animate.camera import View, source_scale, view_corners
 from animate.recipe import VideoRecipe
 from animate.render.light import exposure_table, to_linear, to_srgb
-from animate.render.mixing import Contribution, Job, contributions, is_plain
+from animate.render.mixing import Contribution, RenderJob, contributions, is_plain
 from animate.render.pixels import source_pixel_from_frame_pixel
 from animate.render.prefilter import Level, gaussian_taps, level_of
 from animate.render.warp import Warp, prepare, sample
 
-Frame = UInt8[np.ndarray, "h w 3"]
 
-
-def render_job(job: Job, video: VideoRecipe) -> UInt8[np.ndarray, "t h w 3"]:
+def render_job(job: RenderJob, video: VideoRecipe) -> Frames:
     """See `animate.render.render`."""
     layers = job.layers
     samplers = [
         _Sampler(still, [layer.exposures for layer in layers if layer.still == number], video)
         for number, still in enumerate(job.stills)
     ]
-    aims = [samplers[layer.still].aim(layer.exposures) for layer in layers]
+    views = [samplers[layer.still].prepare_views(layer.exposures) for layer in layers]
     frames = np.empty((video.num_frames, video.height, video.width, 3), np.uint8)
     all_parts = contributions(layers, video.num_frames)
     for number, (frame, parts) in enumerate(zip(frames, all_parts, strict=True)):
@@ -33,12 +32,12 @@ def render_job(job: Job, video: VideoRecipe) -> UInt8[np.ndarray, "t h w 3"]:
             frame[:] = frames[number - 1]  # the camera rests
         elif is_plain(parts, layers):
             [part] = parts
-            samplers[layers[part.layer].still].sample(aims[part.layer][part.frame][0], frame)
+            samplers[layers[part.layer].still].sample(views[part.layer][part.frame][0], frame)
             if part.stops:
                 cv2.LUT(frame, exposure_table(part.stops), dst=frame)
         elif parts:
             lights = [
-                _light(samplers[layers[part.layer].still], aims[part.layer][part.frame], part, video)
+                _light(samplers[layers[part.layer].still], views[part.layer][part.frame], part, video)
                 for part in parts
             ]
             frame[:] = to_srgb(sum(lights[1:], lights[0]))
@@ -48,17 +47,17 @@ def render_job(job: Job, video: VideoRecipe) -> UInt8[np.ndarray, "t h w 3"]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Aim:
-    """One view: the level to sample, and how its frame's pixels lie on that level."""
+class _LevelWarp:
+    """One view: the level to sample, and how the pixels of the frame lie on that level."""
 
     level: Level
     warp: Warp
 
 
 class _Sampler:
-    """One still, cropped to what any view sees of it; its levels made as views ask for them."""
+    """One still, cropped to what its views see of it. Each of its levels is made when it is first needed."""
 
-    def __init__(self, still: Frame, seen: Sequence[Float64[np.ndarray, "t s 3 3"]], video: VideoRecipe):
+    def __init__(self, still: Picture, seen: Sequence[Float64[np.ndarray, "t s 3 3"]], video: VideoRecipe):
         self.frame_size = (video.width, video.height)
         self.supersampling = 2 if video.quality == "best" else 1
         self.size = (video.width * self.supersampling, video.height * self.supersampling)
@@ -72,12 +71,14 @@ class _Sampler:
                 [0, 0, 1],
             ]
         )
-        self.levels: dict[Level, Frame] = {Level(halvings=0, sigma=0.0): still[top:bottom, left:right]}
+        self.levels: dict[Level, Picture] = {Level(halvings=0, sigma=0.0): still[top:bottom, left:right]}
 
     def _box(self, seen: Sequence[Float64[np.ndarray, "t s 3 3"]]) -> tuple[int, int, int, int]:
-        """Left, top, right and bottom of what `seen` needs, filters included, in pixels of the still.
+        """Left, top, right and bottom, in pixels of the still, of what the views `seen` and their filters
+        need.
 
-        Whole blocks of 8 pixels, so that halving three times meets the same pixels as without the crop.
+        The box begins and ends on multiples of 8 pixels, so that halving it up to three times averages the
+        same groups of pixels as halving the whole still.
         """
         width, height = self.view.still_size
         homographies = np.concatenate(
@@ -89,11 +90,11 @@ class _Sampler:
         right, bottom = (-(-(corners.max(axis=0) + margin) // 8) * 8).astype(int)
         return int(left), int(top), min(int(right), width), min(int(bottom), height)
 
-    def aim(self, exposures: Float64[np.ndarray, "t s 3 3"]) -> list[list[_Aim]]:
+    def prepare_views(self, exposures: Float64[np.ndarray, "t s 3 3"]) -> list[list[_LevelWarp]]:
         """What to sample for each exposure of each frame."""
         flat = exposures.reshape(-1, 3, 3)
         levels = [level_of(scale) for scale in source_scale(flat, self.view).tolist()]
-        aims: dict[int, _Aim] = {}
+        views: dict[int, _LevelWarp] = {}
         for halvings in {level.halvings for level in levels}:
             height, width = self._level(Level(halvings=halvings, sigma=0.0)).shape[:2]
             places = [i for i, level in enumerate(levels) if level.halvings == halvings]
@@ -101,20 +102,20 @@ class _Sampler:
                 self.crop_from_still @ flat[places], (width, height), self.size
             )
             for i, warp in zip(places, prepare(matrices, self.size), strict=True):
-                aims[i] = _Aim(level=levels[i], warp=warp)
+                views[i] = _LevelWarp(level=levels[i], warp=warp)
         per_frame = exposures.shape[1]
-        return [[aims[i * per_frame + j] for j in range(per_frame)] for i in range(len(exposures))]
+        return [[views[i * per_frame + j] for j in range(per_frame)] for i in range(len(exposures))]
 
-    def sample(self, aim: _Aim, frame: Frame) -> None:
+    def sample(self, view: _LevelWarp, frame: Picture) -> None:
         """Fills `frame` with the view."""
         if self.supersampling == 1:
-            sample(self._level(aim.level), aim.warp, frame)
+            sample(self._level(view.level), view.warp, frame)
         else:
             large = np.empty((self.size[1], self.size[0], 3), np.uint8)
-            sample(self._level(aim.level), aim.warp, large)
+            sample(self._level(view.level), view.warp, large)
             cv2.resize(large, self.frame_size, dst=frame, interpolation=cv2.INTER_AREA)
 
-    def _level(self, level: Level) -> Frame:
+    def _level(self, level: Level) -> Picture:
         if level not in self.levels:
             if level.sigma:
                 base = self._level(Level(halvings=level.halvings, sigma=0.0))
@@ -128,18 +129,18 @@ class _Sampler:
 
 
 def _light(
-    sampler: _Sampler, aims: Sequence[_Aim], part: Contribution, video: VideoRecipe
+    sampler: _Sampler, views: Sequence[_LevelWarp], part: Contribution, video: VideoRecipe
 ) -> Float32[np.ndarray, "h w 3"]:
-    """What one shot adds to a frame's linear light."""
+    """What one shot adds to the linear light of a frame: the mean of its exposures, blurred and weighted."""
     sampled = np.empty((video.height, video.width, 3), np.uint8)
     light: Float32[np.ndarray, "h w 3"] | None = None
-    for aim in aims:
-        sampler.sample(aim, sampled)
+    for view in views:
+        sampler.sample(view, sampled)
         light = to_linear(sampled) if light is None else cv2.add(light, to_linear(sampled), dst=light)
     assert light is not None  # a frame has at least one exposure
     sigma = part.blur * video.width
     if sigma > 0.1:
         taps = gaussian_taps(sigma)
         light = cv2.sepFilter2D(light, -1, taps, taps, borderType=cv2.BORDER_REPLICATE)
-    light *= np.float32(part.weight * 2.0**part.stops / len(aims))
+    light *= np.float32(part.weight * 2.0**part.stops / len(views))
     return light

@@ -1,6 +1,6 @@
-"""Rendering on a torch device: kornia samples; all views of pictures of one size are one call.
+"""Rendering on a torch device: kornia samples all views of pictures of one size in one call.
 
-The reference everywhere: the same levels, the same light and the same rounding as `animate.render.opencv`.
+It uses the same levels, the same light and the same rounding as `animate.render.opencv`.
 """
 
 from collections import defaultdict
@@ -14,20 +14,22 @@ from kornia.geometry.transform import warp_perspective
 from torch import Tensor
 from torch.nn import functional
 
+from animate.arrays import Frames, Picture
 from animate.camera import View, source_scale
 from animate.recipe import VideoRecipe
 from animate.render.light import TO_LINEAR
-from animate.render.mixing import Contribution, Job, contributions, is_plain
+from animate.render.mixing import Contribution, RenderJob, contributions, is_plain
 from animate.render.pixels import source_pixel_from_frame_pixel
 from animate.render.prefilter import Level, gaussian_taps, level_of
 
-Image = Float[Tensor, "1 3 h w"]
+#: A picture on the device, in code values 0..255.
+DevicePicture = Float[Tensor, "1 3 h w"]
 
-#: Most bytes of pictures that one call of the sampler is given: a picture once for each of its views.
+#: Most bytes that one call of the sampler is given. A picture counts once for each of its views.
 _BYTES_A_CALL = 1 << 30
 
 
-def render_jobs(jobs: Sequence[Job], video: VideoRecipe, device: str) -> list[UInt8[np.ndarray, "t h w 3"]]:
+def render_jobs(jobs: Sequence[RenderJob], video: VideoRecipe, device: str) -> list[Frames]:
     """See `animate.render.render`."""
     on = torch.device(device)
     parts = [contributions(job.layers, video.num_frames) for job in jobs]
@@ -47,22 +49,25 @@ def render_jobs(jobs: Sequence[Job], video: VideoRecipe, device: str) -> list[UI
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Wanted:
-    """Views of one level of a picture: their homographies, and which exposure of what each is."""
+    """Views of one level of a still: `picture` is the level, `homographies` are the views.
 
-    level: Image
+    `places` says where each view belongs: the numbers of its job, layer, frame and exposure.
+    """
+
+    picture: DevicePicture
     homographies: Float64[np.ndarray, "n 3 3"]
     places: list[tuple[int, int, int, int]]
 
 
 def _sample(
-    jobs: Sequence[Job], video: VideoRecipe, device: torch.device
+    jobs: Sequence[RenderJob], video: VideoRecipe, device: torch.device
 ) -> dict[tuple[int, int, int], Float[Tensor, "s 3 h w"]]:
-    """(job, layer, frame) -> the view of each exposure, in whole code values 0..255."""
+    """For each (job, layer, frame), the view of each of its exposures, in whole code values 0..255."""
     factor = 2 if video.quality == "best" else 1
     size = (video.width * factor, video.height * factor)
     by_size: dict[tuple[int, ...], list[_Wanted]] = defaultdict(list)
     for wanted in _wanted(jobs, size, device):
-        by_size[tuple(wanted.level.shape)].append(wanted)
+        by_size[tuple(wanted.picture.shape)].append(wanted)
     views = {
         (n, k, i): torch.empty(layer.exposures.shape[1], 3, video.height, video.width, device=device)
         for n, job in enumerate(jobs)
@@ -71,7 +76,7 @@ def _sample(
     }
     for group in by_size.values():
         for some in _chunks(group):
-            pictures = torch.cat([w.level.expand(len(w.places), -1, -1, -1) for w in some])
+            pictures = torch.cat([w.picture.expand(len(w.places), -1, -1, -1) for w in some])
             warped = _warp(pictures, np.concatenate([w.homographies for w in some]), size)
             if factor == 2:
                 warped = functional.avg_pool2d(warped, 2).round()
@@ -81,9 +86,9 @@ def _sample(
     return views
 
 
-def _wanted(jobs: Sequence[Job], size: tuple[int, int], device: torch.device) -> Iterator[_Wanted]:
+def _wanted(jobs: Sequence[RenderJob], size: tuple[int, int], device: torch.device) -> Iterator[_Wanted]:
     for n, job in enumerate(jobs):
-        pyramids = [_Levels(still, device) for still in job.stills]
+        stills = [_DeviceStill(still, device) for still in job.stills]
         places: dict[tuple[int, Level], list[tuple[int, int, int, int]]] = defaultdict(list)
         for k, layer in enumerate(job.layers):
             height, width = job.stills[layer.still].shape[:2]
@@ -92,15 +97,15 @@ def _wanted(jobs: Sequence[Job], size: tuple[int, int], device: torch.device) ->
                 places[layer.still, level_of(float(scale))].append((n, k, i, j))
         for (still, level), those in places.items():
             homographies = np.stack([job.layers[k].exposures[i, j] for _, k, i, j in those])
-            yield _Wanted(level=pyramids[still].level(level), homographies=homographies, places=those)
+            yield _Wanted(picture=stills[still].level(level), homographies=homographies, places=those)
 
 
 def _chunks(group: Sequence[_Wanted]) -> Iterator[list[_Wanted]]:
-    """`group` in runs whose pictures, repeated for every view, fit into `_BYTES_A_CALL` (or are alone)."""
+    """`group` in runs of at most `_BYTES_A_CALL`; one that is larger is a run of its own."""
     run: list[_Wanted] = []
     held = 0
     for wanted in group:
-        bytes_wanted = wanted.level.numel() * wanted.level.element_size() * len(wanted.places)
+        bytes_wanted = wanted.picture.numel() * wanted.picture.element_size() * len(wanted.places)
         if run and held + bytes_wanted > _BYTES_A_CALL:
             yield run
             run, held = [], 0
@@ -127,7 +132,11 @@ def _warp(
 
 
 def _mix(
-    parts: Sequence[Contribution], views: Sequence[Tensor], job: Job, video: VideoRecipe, device: torch.device
+    parts: Sequence[Contribution],
+    views: Sequence[Tensor],
+    job: RenderJob,
+    video: VideoRecipe,
+    device: torch.device,
 ) -> UInt8[Tensor, "3 h w"]:
     """One frame from the views of the shots seen in it."""
     if is_plain(parts, job.layers) and not parts[0].stops:
@@ -145,7 +154,7 @@ def _mix(
     return (255 * srgb).round().to(torch.uint8)
 
 
-def _gaussian(image: Float[Tensor, "1 3 h w"], sigma: float) -> Float[Tensor, "1 3 h w"]:
+def _gaussian(image: DevicePicture, sigma: float) -> DevicePicture:
     taps = torch.from_numpy(gaussian_taps(sigma)).to(image.device, image.dtype)
     reach = len(taps) // 2
     padded = functional.pad(image, (reach, reach, reach, reach), mode="replicate")
@@ -155,24 +164,27 @@ def _gaussian(image: Float[Tensor, "1 3 h w"], sigma: float) -> Float[Tensor, "1
 
 
 def _area(source: int, target: int) -> Float[Tensor, "target source"]:
-    """Matrix that averages `source` pixels over the area of each of `target`, whole or not."""
+    """The matrix that shrinks `source` pixels to `target` by area averaging.
+
+    Of 3 pixels to 2, each target covers one and a half source pixels: [[2/3, 1/3, 0], [0, 1/3, 2/3]].
+    """
     edges = torch.arange(target + 1, dtype=torch.float64) * (source / target)
     pixels = torch.arange(source)
     overlap = torch.minimum(edges[1:, None], pixels + 1) - torch.maximum(edges[:-1, None], pixels)
     return overlap.clamp_min(0) * (target / source)
 
 
-class _Levels:
-    """One still on the device, its levels made as they are asked for."""
+class _DeviceStill:
+    """One still on the device. Each of its levels is made when it is first asked for."""
 
-    def __init__(self, still: UInt8[np.ndarray, "h w 3"], device: torch.device):
+    def __init__(self, still: Picture, device: torch.device):
         pinned = torch.from_numpy(still)
         if device.type == "cuda":  # copies from pinned memory run beside the kernels
             pinned = pinned.pin_memory()
         pixels = pinned.to(device, non_blocking=True).permute(2, 0, 1)[None].float()
-        self.levels: dict[Level, Image] = {Level(halvings=0, sigma=0.0): pixels}
+        self.levels: dict[Level, DevicePicture] = {Level(halvings=0, sigma=0.0): pixels}
 
-    def level(self, level: Level) -> Image:
+    def level(self, level: Level) -> DevicePicture:
         if level not in self.levels:
             if level.sigma:
                 base = self.level(Level(halvings=level.halvings, sigma=0.0))

@@ -59,8 +59,8 @@ def stats(shards: str) -> ShardStats:
         for _, members in islice(read_clips(place, name), each):
             looked_at += 1
             record, _ = read_record(json.loads(members["json"]))
-            film = json.loads(record.shot)
-            components.update(part for shot in film["shots"] for part in shot["components"])
+            edit = json.loads(record.shot)
+            components.update(part for shot in edit["shots"] for part in shot["components"])
             measures["smallest view area"].append(record.view_area_min)
             measures["area shown in all"].append(record.union_area)
             measures["speed, % of the still a second"].append(_speed(record))

@@ -17,6 +17,7 @@ from jaxtyping import UInt64
 from animate import executor
 from animate.codec import declared_frames, decode_jpeg, decode_still
 from animate.data import ShardPlan, ShardRecord
+from animate.edit import Edit
 from animate.executor import HERE, Workforce
 from animate.film import replay_source
 from animate.formats import media_suffixes, stored_frames
@@ -46,7 +47,6 @@ from animate.shards.place import (
 from animate.shards.plan import Plan, counts_fault, read_plan, totals
 from animate.shards.read import read_marker, read_table
 from animate.shards.ustar import read_samples
-from animate.shot import Film
 from animate.strict_toml import from_table
 
 #: What a missing value of a column is in JSON.
@@ -314,7 +314,7 @@ def _media_faults(members: Mapping[str, bytes], record: ClipRecord, video: Video
         still = decode_still(members["jpg"], replay_source(record))
         if still.shape[1::-1] != (record.original_width, record.original_height):
             yield f"the still is {still.shape[1]}x{still.shape[0]}, and not as large as its json says"
-        Film.from_json(record.shot)
+        Edit.from_json(record.shot)
         return
     frames = stored_frames(members)
     if frames is None or frames.shape != (video.num_frames, *shape):

@@ -13,10 +13,10 @@ from animate.camera import View
 from animate.codec import decode_jpeg, decode_still, encode_jpeg
 from animate.components import COMPONENTS
 from animate.data import Take, take_rng
+from animate.edit import draw_edit
 from animate.recipe import ShotKind, ShotRecipe, SourceRecipe, VideoRecipe
 from animate.render import render
 from animate.saliency import salient_point
-from animate.shot import draw_film
 from benchmarks import measure
 from benchmarks.corpus import mosaic
 from benchmarks.image_quality.supersampled import SIZE, ours
@@ -76,7 +76,7 @@ def kornia(photographs: Sequence[Path], stills: int) -> list[dict[str, Any]]:
                 still = decode_jpeg(path.read_bytes())
                 view = View(still_size=(still.shape[1], still.shape[0]), frame_size=(SIZE, SIZE))
                 rng = take_rng(0, "kornia", Take(source_key=str(number), index=0))
-                _, layers = draw_film(recipe, video, [view], rng, [lambda still=still: salient_point(still)])
+                _, layers = draw_edit(recipe, video, [view], rng, [lambda still=still: salient_point(still)])
                 opencv = render([still], layers, video).astype(int)
                 # "cpu" alone means OpenCV; a numbered device is torch's, so goes through kornia.
                 differences.append(np.abs(opencv - render([still], layers, video, "cpu:0")))

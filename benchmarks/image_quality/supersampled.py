@@ -3,10 +3,10 @@
 import cv2
 import numpy as np
 
+from animate.edit import Layer
 from animate.recipe import VideoRecipe
 from animate.render import render
 from animate.render.pixels import source_pixel_from_frame_pixel
-from animate.shot import Layer
 
 SIZE = 224
 #: Samples along each side of a frame pixel.

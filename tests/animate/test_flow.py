@@ -6,10 +6,11 @@ import pytest
 
 from animate.camera import View
 from animate.components import COMPONENTS
+from animate.edit import Edit
 from animate.flow import flow
 from animate.recipe import VideoRecipe
 from animate.render import render
-from animate.shot import Film, Shot
+from animate.shot import Shot
 
 VIDEO = VideoRecipe()
 VIEW = View(still_size=(800, 600), frame_size=(224, 224))
@@ -18,8 +19,8 @@ VIEW = View(still_size=(800, 600), frame_size=(224, 224))
 def filmed(still: np.ndarray, **components):
     parts = tuple(COMPONENTS[name](**values) for name, values in components.items())
     shot = Shot(name="", components=parts, still=0, first=0, num_frames=12, tighten=0.7)
-    film = Film(shots=(shot,), transitions=(), shutter_degrees=0.0, shutter_samples=2)
-    layers = film.layers([VIEW], VIDEO.fps)
+    edit = Edit(shots=(shot,), transitions=(), shutter_degrees=0.0, shutter_samples=2)
+    layers = edit.layers([VIEW], VIDEO.fps)
     record = {
         "num_frames": 12,
         "width": 224,

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from animate.camera import ZOOM, View, project, source_from_view
 from animate.components import COMPONENTS
 from animate.data import Take, take_rng
+from animate.edit import Edit, Layer, draw_edit
 from animate.recipe import EditRecipe, ShotKind, ShotRecipe, VideoRecipe, read_preset
 from animate.render import render
 from animate.render.light import exposure_table, to_linear, to_srgb
 from animate.render.warp import STEP, TOLERANCE, _interpolated, prepare
-from animate.shot import Film, Layer, Shot, draw_film
+from animate.shot import Shot
 
 VIDEO = VideoRecipe(num_frames=12)
 #: Any torch device goes through kornia; this one is always there.
@@ -47,11 +48,11 @@ def photograph_like(height=375, width=500, seed=0) -> np.ndarray:
     return picture
 
 
-def films(recipe, num, size=(500, 375), video=VIDEO):
+def drawn_layers(recipe, num, size=(500, 375), video=VIDEO):
     view = View(still_size=size, frame_size=(video.width, video.height))
     for key in map(str, range(num)):
         rng = take_rng(0, "test", Take(source_key=key, index=0))
-        yield draw_film(recipe, video, [view], rng, [lambda: (0.6, 0.4)])[1]
+        yield draw_edit(recipe, video, [view], rng, [lambda: (0.6, 0.4)])[1]
 
 
 @pytest.mark.parametrize("device", ["cpu", TORCH_CPU])
@@ -99,7 +100,7 @@ def test_kornia_and_opencv_agree_on_every_component(size, quality):
     still = photograph_like()
     for name in COMPONENTS:
         recipe = ShotRecipe(shots=(ShotKind(name=name, components={name: {}, "shot_scale": {}}),))
-        for layers in films(recipe, 2, video=video):
+        for layers in drawn_layers(recipe, 2, video=video):
             difference = np.abs(
                 render([still], layers, video).astype(int) - render([still], layers, video, TORCH_CPU)
             )
@@ -114,7 +115,7 @@ def test_kornia_and_opencv_agree_on_edits_and_the_shutter():
         shutter_degrees=180.0,
         shutter_samples=4,
     )
-    for layers in films(recipe, 3):
+    for layers in drawn_layers(recipe, 3):
         difference = np.abs(
             render([still], layers, VIDEO).astype(int) - render([still], layers, VIDEO, TORCH_CPU)
         )
@@ -188,13 +189,13 @@ def test_the_shutter_smears_along_the_motion():
     view = View(still_size=(224, 224), frame_size=(224, 224))
     widths = []
     for degrees in (0.0, 360.0):
-        film = Film(
+        edit = Edit(
             shots=(Shot(name="", components=(zoom, truck), still=0, first=0, num_frames=12, tighten=0.9),),
             transitions=(),
             shutter_degrees=degrees,
             shutter_samples=16,
         )
-        frame = render([still], film.layers([view], 4), VIDEO)[6]
+        frame = render([still], edit.layers([view], 4), VIDEO)[6]
         widths.append(int((frame[112, :, 0] > 10).sum()))
     assert widths[1] > widths[0] + 10
 

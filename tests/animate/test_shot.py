@@ -1,4 +1,4 @@
-"""Shots: bounds that hold for every draw, and films that replay exactly."""
+"""Shots: bounds that hold for every draw, and edits that replay exactly."""
 
 import dataclasses
 import functools
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from animate.camera import View, max_magnification, max_speed, union_area, view_areas, view_corners
 from animate.components import COMPONENTS
 from animate.data import Take, take_rng
+from animate.edit import Edit, Layer, Transition, describe, draw_edit
 from animate.recipe import (
     EditRecipe,
     ShotKind,
@@ -21,7 +22,7 @@ from animate.recipe import (
     read_preset,
     read_recipe,
 )
-from animate.shot import Film, Layer, StillTooSmall, describe, draw_film
+from animate.shot import Shot, StillTooSmall
 from animate.strict_toml import RecipeError
 
 PHOTO = View(still_size=(500, 375), frame_size=(224, 224))
@@ -33,11 +34,11 @@ def middle() -> tuple[float, float]:
 
 def draw(recipe, video=None, view=PHOTO, key="a", seed=0):
     rng = take_rng(seed, "test", Take(source_key=key, index=0))
-    film, layers = draw_film(recipe, video or VideoRecipe(), [view], rng, [middle])
-    for drawn, replayed in zip(layers, film.layers([view], (video or VideoRecipe()).fps), strict=True):
+    edit, layers = draw_edit(recipe, video or VideoRecipe(), [view], rng, [middle])
+    for drawn, replayed in zip(layers, edit.layers([view], (video or VideoRecipe()).fps), strict=True):
         for field in dataclasses.fields(Layer):
             np.testing.assert_array_equal(getattr(drawn, field.name), getattr(replayed, field.name))
-    return film
+    return edit
 
 
 def only(**components) -> ShotRecipe:
@@ -90,11 +91,11 @@ def test_every_bound_holds_for_every_shot(recipe, size, frame, seed):
     video = VideoRecipe(size=frame)
     view = View(still_size=size, frame_size=frame)
     try:
-        film = draw(recipe, video, view, seed=seed)
+        edit = draw(recipe, video, view, seed=seed)
     except StillTooSmall:
         assert 1 / view.source_pixels_per_frame_pixel > recipe.max_magnification * (1 - 1e-5)
         return
-    for layer in film.layers([view], video.fps):
+    for layer in edit.layers([view], video.fps):
         exposed = np.concatenate([layer.homographies, layer.exposures.reshape(-1, 3, 3)])
         corners = view_corners(exposed)
         assert corners.min() >= 0 and corners.max() <= 1, "the view left the still"
@@ -107,15 +108,15 @@ def test_every_bound_holds_for_every_shot(recipe, size, frame, seed):
 
 
 @given(recipe=recipes(), seed=st.integers(0, 2**32), num_frames=st.integers(1, 60))
-def test_a_film_replays_from_its_json(recipe, seed, num_frames):
+def test_an_edit_replays_from_its_json(recipe, seed, num_frames):
     video = VideoRecipe(num_frames=num_frames)
     try:
-        film = draw(recipe, video, seed=seed)
+        edit = draw(recipe, video, seed=seed)
     except StillTooSmall:
         return
-    again = Film.from_json(film.to_json())
-    assert again == film
-    for layer, replayed in zip(film.layers([PHOTO], 4), again.layers([PHOTO], 4), strict=True):
+    again = Edit.from_json(edit.to_json())
+    assert again == edit
+    for layer, replayed in zip(edit.layers([PHOTO], 4), again.layers([PHOTO], 4), strict=True):
         for field in dataclasses.fields(layer):
             np.testing.assert_array_equal(getattr(layer, field.name), getattr(replayed, field.name))
 
@@ -132,16 +133,36 @@ def test_shots_share_out_every_frame(seed, num_frames, shots, kind):
         edit=EditRecipe(shots=(shots, shots), transitions=(kind,), transition_seconds=(0.2, 2)),
     )
     video = VideoRecipe(num_frames=num_frames)
-    film = draw(recipe, video, seed=seed)
+    edit = draw(recipe, video, seed=seed)
     weight = np.zeros(num_frames)
-    for layer in film.layers([PHOTO], video.fps):
+    for layer in edit.layers([PHOTO], video.fps):
         weight[layer.first : layer.first + len(layer.weight)] += layer.weight
     if kind == "fade":
         assert (weight <= 1 + 1e-12).all()
     else:
         np.testing.assert_allclose(weight, 1)
-    assert len(film.transitions) == len(film.shots) - 1
-    assert film.shots[0].first == 0
+    assert len(edit.transitions) == len(edit.shots) - 1
+    assert edit.shots[0].first == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "going", "coming"),
+    [
+        ("dissolve", [7 / 8, 5 / 8, 3 / 8, 1 / 8], [1 / 8, 3 / 8, 5 / 8, 7 / 8]),
+        ("fade", [3 / 4, 1 / 4, 0, 0], [0, 0, 1 / 4, 3 / 4]),
+    ],
+)
+def test_a_transition_of_four_frames_shares_out_their_light(kind, going, coming):
+    shots = [Shot(name="", components=(), still=0, first=first, num_frames=6) for first in (0, 2)]
+    edit = Edit(
+        shots=tuple(shots),
+        transitions=(Transition(kind=kind, frames=4),),
+        shutter_degrees=0.0,
+        shutter_samples=2,
+    )
+    before, after = edit.layers([PHOTO], 4)
+    np.testing.assert_allclose(before.weight, [1, 1, *going])
+    np.testing.assert_allclose(after.weight, [*coming, 1, 1])
 
 
 def test_a_take_is_drawn_from_its_own_name_alone():
@@ -162,13 +183,13 @@ def test_a_take_is_drawn_from_its_own_name_alone():
     ],
 )
 def test_the_label_says_what_the_camera_does(components, label):
-    film = draw(only(**components))
-    assert describe(film, film.layers([PHOTO], 4), 4) == label
+    edit = draw(only(**components))
+    assert describe(edit, edit.layers([PHOTO], 4), 4) == label
 
 
 def test_holding_stands_still_at_the_ends():
-    film = draw(only(truck={"amount": 0.2, "ease": "linear"}, hold={"first": 0.3, "last": 0.3}))
-    steps = np.abs(np.diff(film.layers([PHOTO], 4)[0].homographies, axis=0)).max(axis=(1, 2))
+    edit = draw(only(truck={"amount": 0.2, "ease": "linear"}, hold={"first": 0.3, "last": 0.3}))
+    steps = np.abs(np.diff(edit.layers([PHOTO], 4)[0].homographies, axis=0)).max(axis=(1, 2))
     assert steps[0] == 0 and steps[-1] == 0 and steps[5] > 0
 
 
@@ -177,7 +198,7 @@ def test_a_temporal_crop_shows_part_of_the_move():
     crop = draw(
         only(truck={"amount": 0.3, "direction": "right", "ease": "linear"}, temporal_crop={"length": 0.5})
     )
-    travels = [np.ptp(film.layers([PHOTO], 4)[0].homographies[:, 0, 2]) for film in (whole, crop)]
+    travels = [np.ptp(edit.layers([PHOTO], 4)[0].homographies[:, 0, 2]) for edit in (whole, crop)]
     assert travels[1] == pytest.approx(travels[0] / 2, rel=0.1)
 
 
@@ -197,9 +218,9 @@ def test_a_still_under_the_magnification_limit_is_refused():
 def test_every_preset_draws_and_replays(name):
     recipe = read_preset(name)
     for key in map(str, range(20)):
-        film = draw(recipe, key=key)
-        assert Film.from_json(film.to_json()) == film
-        assert json.loads(film.to_json())["shots"]
+        edit = draw(recipe, key=key)
+        assert Edit.from_json(edit.to_json()) == edit
+        assert json.loads(edit.to_json())["shots"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,254 @@
+"""An edit: the shots of one clip and the transitions between them.
+
+`draw_edit` draws one from a recipe and a generator, `Edit.to_json` records it, `Edit.from_json` reads it
+again, and `Edit.layers` gives the homographies that are rendered.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from animate.camera import Homographies, View, max_speed
+from animate.components import COMPONENTS, NAMES, SalientPoint
+from animate.recipe import EditRecipe, ShotRecipe, VideoRecipe
+from animate.shot import NOMINAL, Shot, draw_shot, fit_shot, shutter_offsets
+
+#: Speeds in frame widths a second: a shot that stays below the one is called slow, one above the other fast.
+_SLOW, _FAST = 0.12, 1.0
+
+#: How a transition reads in a camera label.
+_JOINTS: Mapping[str, str] = {"cut": "cut to", "dissolve": "dissolve to", "fade": "fade to"}
+
+#: Frames that a clip must have for each of its shots, so that there is something to see beside transitions.
+_FRAMES_A_SHOT = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """What one shot gives to a clip: frames `first`, `first` + 1, … of still number `still`.
+
+    `homographies` map view to source in unit coordinates, one a frame. `exposures` are the homographies that
+    are averaged in each frame: several while the shutter is open, otherwise the frame's own alone. `weight`
+    is the share of the shot in the light of each frame, `blur` the standard deviation of its blur in frame
+    widths, `stops` its exposure.
+    """
+
+    still: int
+    first: int
+    homographies: Homographies
+    exposures: Float64[np.ndarray, "t s 3 3"]
+    weight: Float64[np.ndarray, " t"]
+    blur: Float64[np.ndarray, " t"]
+    stops: Float64[np.ndarray, " t"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """How a shot gives way to the next: `kind` is cut, dissolve or fade, `frames` is how many show both."""
+
+    kind: str
+    frames: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """The camera work of one clip: its `shots` in order, and `transitions`, one between each and the next.
+
+    The shutter is open for `shutter_degrees` of 360 of a frame's time, and `shutter_samples` moments of it
+    are averaged.
+    """
+
+    shots: tuple[Shot, ...]
+    transitions: tuple[Transition, ...]
+    shutter_degrees: float
+    shutter_samples: int
+
+    def layers(self, views: Sequence[View], fps: int) -> tuple[Layer, ...]:
+        """One layer a shot, given the view of each still. The weights of every frame of the clip add up to 1,
+        or to less in a fade, which is black in the middle.
+        """
+        offsets = shutter_offsets(self.shutter_degrees, self.shutter_samples)
+        seen = [shot.homographies(views[shot.still], fps, offsets) for shot in self.shots]
+        return self._layers(seen, fps)
+
+    def _layers(self, seen: Sequence[Homographies], fps: int) -> tuple[Layer, ...]:
+        """One layer a shot, given what `Shot.homographies` says of each."""
+        layers = []
+        for shot, views, weight in zip(self.shots, seen, self._weights(), strict=True):
+            time = shot.timeline(fps, NOMINAL)
+            frames, exposures = views[: shot.num_frames], views[shot.num_frames :]
+            layers.append(
+                Layer(
+                    still=shot.still,
+                    first=shot.first,
+                    homographies=frames,
+                    exposures=(exposures if len(exposures) else frames).reshape(shot.num_frames, -1, 3, 3),
+                    weight=weight,
+                    blur=shot.blur(time),
+                    stops=shot.stops(time),
+                )
+            )
+        return tuple(layers)
+
+    def _weights(self) -> list[Float64[np.ndarray, " t"]]:
+        """For each shot, its share in the light of each of its frames.
+
+        For the four frames of a transition:
+
+            share       1/8  3/8  5/8  7/8     of the transition that has passed in the middle of the frame
+            dissolve    7/8  5/8  3/8  1/8     of the shot that goes
+                        1/8  3/8  5/8  7/8     of the shot that comes
+            fade        3/4  1/4   0    0      of the shot that goes, to black
+                         0    0   1/4  3/4     of the shot that comes, from black
+        """
+        weights = [np.ones(shot.num_frames) for shot in self.shots]
+        for i, transition in enumerate(self.transitions):
+            if not transition.frames:
+                continue
+            share = (np.arange(transition.frames) + 0.5) / transition.frames
+            if transition.kind == "fade":
+                going, coming = np.maximum(1 - 2 * share, 0), np.maximum(2 * share - 1, 0)
+            else:
+                going, coming = 1 - share, share
+            weights[i][-transition.frames :] *= going
+            weights[i + 1][: transition.frames] *= coming
+        return weights
+
+    def to_json(self) -> str:
+        """Everything needed to film the same stills in the same way again."""
+        shots = [
+            {
+                "name": shot.name,
+                "still": shot.still,
+                "first": shot.first,
+                "num_frames": shot.num_frames,
+                "amplitude": shot.amplitude,
+                "tighten": shot.tighten,
+                "components": {NAMES[type(c)]: dataclasses.asdict(c) for c in shot.components},
+            }
+            for shot in self.shots
+        ]
+        edit = {
+            "shots": shots,
+            "transitions": [dataclasses.asdict(transition) for transition in self.transitions],
+            "shutter_degrees": self.shutter_degrees,
+            "shutter_samples": self.shutter_samples,
+        }
+        return json.dumps(edit, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Edit":
+        """The edit that `to_json` recorded, equal in every number."""
+        edit = json.loads(text)
+        shots = []
+        for shot in edit["shots"]:
+            components = tuple(COMPONENTS[name](**values) for name, values in shot["components"].items())
+            shots.append(Shot(**{**shot, "components": components}))
+        return cls(
+            shots=tuple(shots),
+            transitions=tuple(Transition(**transition) for transition in edit["transitions"]),
+            shutter_degrees=edit["shutter_degrees"],
+            shutter_samples=edit["shutter_samples"],
+        )
+
+
+def draw_edit(
+    recipe: ShotRecipe,
+    video: VideoRecipe,
+    views: Sequence[View],
+    rng: np.random.Generator,
+    salient_points: Sequence[SalientPoint],
+) -> tuple[Edit, tuple[Layer, ...]]:
+    """An edit of one still, or of several in order (a montage), that keeps every bound of the recipe; and
+    its `layers`.
+
+    `views` and `salient_points` hold one entry a still, sizes in pixels. Raises `StillTooSmall` where even
+    the widest view of a still would be magnified too much.
+    """
+    transitions, spans = _draw_spans(recipe.edit, video, len(views), rng)
+    shots, seen = [], []
+    for number, frames in enumerate(spans):
+        still = number % len(views)
+        drawn = draw_shot(recipe.shots, still, frames, salient_points[still], rng)
+        shot, homographies = fit_shot(drawn, recipe, video, views[still])
+        shots.append(shot)
+        seen.append(homographies)
+    edit = Edit(
+        shots=tuple(shots),
+        transitions=tuple(transitions),
+        shutter_degrees=recipe.shutter_degrees,
+        shutter_samples=recipe.shutter_samples,
+    )
+    return edit, edit._layers(seen, video.fps)
+
+
+def describe(edit: Edit, layers: Sequence[Layer], fps: int) -> str:
+    """The camera label of a clip: "slow push in and handheld, cut to pan left"."""
+    label = ""
+    joints = ["", *(f", {_JOINTS[transition.kind]} " for transition in edit.transitions)]
+    for joint, shot, layer in zip(joints, edit.shots, layers, strict=True):
+        words = shot.words()
+        speed = max_speed(layer.homographies, 1 / fps)
+        pace = "slow " if speed < _SLOW else "fast " if speed > _FAST else ""
+        label += joint + (words if words == "static" else pace + words)
+    return label
+
+
+def _draw_spans(
+    edit: EditRecipe, video: VideoRecipe, num_stills: int, rng: np.random.Generator
+) -> tuple[list[Transition], list[range]]:
+    """The transitions and, for each shot, the frames of the clip in which it is seen.
+
+    Each frame first belongs to one shot. A dissolve or fade of 2 `half` frames then ends the shot before it
+    `half` frames later and starts the one after it `half` frames earlier, so that both are seen in all of its
+    frames. With 12 frames and the shots a, b and c:
+
+        frame           0  1  2  3  4  5  6  7  8  9 10 11
+        belongs to      a  a  a  a  a  b  b  b  b  c  c  c      starts 0, 5, 9 and ends 5, 9, 12
+        a is seen in    a  a  a  a  a  a                        range(0, 6)    a dissolves into b: 2 frames,
+        b is seen in                b  b  b  b  b               range(4, 9)    half = 1
+        c is seen in                               c  c  c      range(9, 12)   b is cut to c: half = 0
+    """
+    num_shots = _draw_num_shots(edit, video.num_frames, num_stills, rng)
+    ends = _draw_ends(num_shots, video.num_frames, rng)
+    starts = np.concatenate([[0], ends[:-1]])
+    transitions, spans = [], []
+    half_before = 0
+    for i, (start, end) in enumerate(zip(starts, ends, strict=True)):
+        half = 0
+        if i + 1 < len(ends):
+            kind = edit.transitions[int(rng.random() * len(edit.transitions))]
+            seconds = edit.transition_seconds[0] + rng.random() * np.ptp(edit.transition_seconds)
+            # At most half of the shorter shot, so that two transitions never meet inside a shot.
+            room = min(end - start, ends[i + 1] - starts[i + 1]) // 2
+            half = 0 if kind == "cut" else min(max(1, round(seconds * video.fps / 2)), int(room))
+            transitions.append(Transition(kind=kind if half else "cut", frames=2 * half))
+        spans.append(range(int(start) - half_before, int(end) + half))
+        half_before = half
+    return transitions, spans
+
+
+def _draw_num_shots(edit: EditRecipe, num_frames: int, num_stills: int, rng: np.random.Generator) -> int:
+    low, high = (num_stills, num_stills) if edit.stills > 1 else edit.shots
+    wanted = low + int(rng.random() * (high - low + 1))
+    # A montage must show every still, if only for a frame.
+    return min(wanted, num_frames if edit.stills > 1 else max(1, num_frames // _FRAMES_A_SHOT))
+
+
+def _draw_ends(num_shots: int, num_frames: int, rng: np.random.Generator) -> Int64[np.ndarray, " n"]:
+    """For each of `num_shots` shots, the frame behind its last.
+
+    One frame is set aside for each shot, and the others are shared out. With 12 frames, three shots and drawn
+    shares of 1.6, 1.2 and 0.8, nine frames are left:
+
+        shares added up, of all          4/9  7/9  9/9
+        as frames of the nine            4    7    9
+        with the frames set aside        5    9    12
+    """
+    shares = np.array([0.6 + rng.random() for _ in range(num_shots)])
+    ends = np.rint(np.cumsum(shares) / shares.sum() * (num_frames - num_shots)).astype(int)
+    return ends + np.arange(1, num_shots + 1)
