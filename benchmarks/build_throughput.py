@@ -10,6 +10,7 @@ and the whole command, start-up stated apart. Peers: `benchmarks/peers`.
     python benchmarks/build_throughput.py --photos FOLDER [--quick]
 """
 
+from animate.executor import Workforce
 import multiprocessing
 import os
 import shutil
@@ -182,7 +183,7 @@ def _on_ray(photographs: list[Path], folder: Path, rounds: int) -> list[dict[str
     """Whole builds on one and on two Ray workers, Ray started and the workers warm."""
     import ray
 
-    from animate.build import build
+    from animate.build import build_shards
 
     os.environ["PYTHONPATH"] = os.pathsep.join(
         filter(None, (str(measure.ROOT), os.environ.get("PYTHONPATH")))
@@ -194,7 +195,7 @@ def _on_ray(photographs: list[Path], folder: Path, rounds: int) -> list[dict[str
     def run(form: str, workers: int) -> float:
         limits = (f"source.limit={clips[form]}", f"shards.clips_per_shard={clips[form] // 8}")
         recipe = recipe_for(photographs[0].parent, f'video.format="{form}"', *limits)
-        return measure.seconds_of(lambda: build(recipe, folder / "ray", workers=workers, overwrite=True))
+        return measure.seconds_of(lambda: build_shards(recipe, folder / "ray", workforce=Workforce(workers=workers), overwrite=True))
 
     try:
         cases = {(form, workers): (lambda f=form, w=workers: run(f, w)) for form in ("frames", "mp4")

@@ -34,10 +34,10 @@ _SMALL = {
 
 _BUILD = """
 import json, resource, sys
-from animate.build import build
+from animate.build import build_shards
 from animate.recipe import read_recipe
 recipe = read_recipe(None, json.loads(sys.argv[1]))
-report = build(recipe, sys.argv[2], workers=0)
+report = build_shards(recipe, sys.argv[2], workers=0)
 assert report.complete and report.clips == int(sys.argv[3]), report
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """

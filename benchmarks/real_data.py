@@ -1,5 +1,6 @@
 """The photographs and videos of `retrieval_real.py`: filmed by `animate`, encoded by frozen towers."""
 
+from animate.executor import Workforce
 import json
 import time
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from animate.build import build
+from animate.build import build_shards
 from animate.recipe import read_recipe
 from benchmarks.frozen_towers import (
     IMAGE_SIZE,
@@ -70,7 +71,7 @@ def load(photographs: Path, videos: Path, cache: Path) -> RealData:
         started = time.perf_counter()
         shards = cache / name.replace(" ", "_")
         fixed = ('source.name="folder"', f'source.path="{photographs}"', 'video.format="frames"')
-        build(read_recipe(None, [*fixed, *overrides]), shards, workers=0)
+        build_shards(read_recipe(None, [*fixed, *overrides]), shards, workforce=Workforce(workers=0))
         seconds[f"build {name}"] = time.perf_counter() - started
         clips = open_dataset(DataSpec(shards=(str(shards),))).train
         assert clips is not None

@@ -10,6 +10,7 @@ on mp4 and frames shards, and for a ViT-B-32. Without `--distractors` the agreem
     python benchmarks/retrieval_speed.py [--distractors FOLDER] [--scratch FOLDER] [--loops demo] [--quick]
 """
 
+from animate.executor import Workforce
 import statistics
 import sys
 import tempfile
@@ -24,7 +25,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from animate.build import build
+from animate.build import build_shards
 from animate.recipe import read_recipe
 from benchmarks import measure
 from benchmarks.measure import Spread
@@ -107,7 +108,7 @@ def _recipe(scratch: Path, format: str) -> TrainRecipe:
 
 
 def _film(shards: Path, *overrides: str) -> Path:
-    build(read_recipe(None, list(overrides)), shards, workers=0)
+    build_shards(read_recipe(None, list(overrides)), shards, workforce=Workforce(workers=0))
     return shards
 
 

@@ -283,7 +283,7 @@ def test_other_formats_cut_anywhere_are_whole_or_refused(kind):
         try:
             assert np.array_equal(decode_still(whole[:cut], SOURCE), pixels)
         except UndecodableImage as error:
-            seen.add(error.status)
+            seen.add(error.fault.status)
     assert seen <= {"truncated", "undecodable"}
     assert status_of(whole[: len(whole) // 2]) == "truncated"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from tests.animate.test_fetch import NAMES, Handler
+from tests.animate.sources.test_download import NAMES, Handler
 from tests.support.serving import served
 
 ROOT = Path(__file__).parents[2]

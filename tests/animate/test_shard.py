@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 
 from animate.codec import decode_jpeg, decode_mp4
-from animate.data import Clip, Rejected, Sample, Take
+from animate.data import Clip, Fault, Rejected, Sample, Take
 from animate.film import Still, film, replay
 from animate.recipe import BuildRecipe, SourceRecipe, VideoRecipe, read_preset, read_recipe
+from animate.record import flat_json
 from animate.shard import film_groups
 
 
@@ -37,7 +38,7 @@ FRAMES = read_recipe(None, ["video.format=frames", "video.jpeg_quality=95"])
 
 def test_the_record_says_what_the_camera_did():
     clip = film_one(sample(url="http://x/y.jpg", license="CC0"), FRAMES)
-    record = json.loads(json.dumps(clip.record))
+    record = json.loads(flat_json(clip.record, clip.carried, {"url": "string", "license": "string"}))
     assert record["key"] == "a_0"
     assert record["captions"] == ["a picture", "another caption"]
     assert record["caption"] == "a picture"
@@ -57,8 +58,8 @@ def test_the_same_take_is_the_same_clip_and_another_take_another():
     first, again = film_one(sample(), recipe), film_one(sample(), recipe)
     assert first.members == again.members
     assert first.record == again.record
-    assert film_one(sample(), recipe, take=1).record["shot"] != first.record["shot"]
-    assert film_one(sample(), dataclasses.replace(recipe, seed=1)).record["shot"] != first.record["shot"]
+    assert film_one(sample(), recipe, take=1).record.shot != first.record.shot
+    assert film_one(sample(), dataclasses.replace(recipe, seed=1)).record.shot != first.record.shot
 
 
 @pytest.mark.parametrize("size", [(500, 375), (1600, 1200), (375, 500), (3000, 900)])
@@ -80,8 +81,8 @@ def test_a_replay_is_what_was_filmed_bit_for_bit(size, quality, monkeypatch):
         one = sample(key, photograph(*size))
         clip = film_one(one, recipe)
         virtual = dataclasses.replace(recipe, video=dataclasses.replace(recipe.video, format="virtual"))
-        record = json.loads(json.dumps(film_one(one, virtual).record))
-        assert record == json.loads(json.dumps(clip.record)), "the format changes no number"
+        record = film_one(one, virtual).record.table()
+        assert record == json.loads(json.dumps(clip.record.table())), "the format changes no number"
         np.testing.assert_array_equal(replay(one.image, record), filmed[-1])
         del filmed[:]
         film_one(one, recipe)
@@ -114,15 +115,15 @@ def test_bad_pictures_are_rejected_with_their_caption():
         (photograph(900, 100), "aspect_ratio"),
     ):
         [(take, rejected)] = film_groups([[sample(image=image)]], FRAMES)
-        assert (take.key, rejected.status) == ("a_0", status)
+        assert (take.key, rejected.fault.status) == ("a_0", status)
         assert rejected.captions == ("a picture", "another caption")
 
 
 def test_a_still_too_small_for_its_frames_is_rejected():
     recipe = dataclasses.replace(FRAMES, video=VideoRecipe(size=512, format="frames"))
     [(_, rejected)] = film_groups([[sample(image=photograph(100, 100))]], recipe)
-    assert rejected.status == "too_small"
-    assert "max_magnification" in rejected.message
+    assert rejected.fault.status == "too_small"
+    assert "max_magnification" in rejected.fault.message
 
 
 def test_virtual_stores_the_very_bytes_and_still_checks_them():
@@ -130,14 +131,14 @@ def test_virtual_stores_the_very_bytes_and_still_checks_them():
     image = photograph(format="PNG")
     assert film_one(sample(image=image), recipe).members == {"jpg": image}
     [(_, rejected)] = film_groups([[sample(image=photograph()[:-2000])]], recipe)
-    assert rejected.status == "truncated"
+    assert rejected.fault.status == "truncated"
 
 
 def test_every_take_of_every_row_is_accounted_for():
     recipe = dataclasses.replace(FRAMES, takes=3)
-    rows = [sample("a"), Rejected(key="b", status="missing_caption", message="")]
+    rows = [sample("a"), Rejected(key="b", fault=Fault("missing_caption", ""))]
     keys = [
-        clip.take.key if isinstance(clip, Clip) else clip[0].key
+        clip.record.key if isinstance(clip, Clip) else clip[0].key
         for row in rows
         for clip in film_groups([[row]], recipe)
     ]
@@ -148,18 +149,18 @@ def test_a_montage_goes_through_its_group_from_each_of_its_stills():
     recipe = dataclasses.replace(FRAMES, shot=read_preset("montage"))
     group = [sample(key, photograph(seed=i), (f"caption {key}.",)) for i, key in enumerate("abc")]
     clips = list(film_groups([group], recipe))
-    assert [clip.record["caption"] for clip in clips] == [
+    assert [clip.record.caption for clip in clips] == [
         "caption a. caption b. caption c.",
         "caption b. caption c. caption a.",
         "caption c. caption a. caption b.",
     ]
-    assert [clip.record["source_keys"] for clip in clips] == [
+    assert [clip.record.source_keys for clip in clips] == [
         ["a", "b", "c"],
         ["b", "c", "a"],
         ["c", "a", "b"],
     ]
-    assert all(len(clip.record["shot_starts"]) == 3 for clip in clips)
-    starts = clips[0].record["shot_starts"]
+    assert all(len(clip.record.shot_starts) == 3 for clip in clips)
+    starts = clips[0].record.shot_starts
     assert starts == sorted(set(starts))
 
     first = decode_jpeg(clips[0].members["00.jpg"]).astype(int)
@@ -172,9 +173,9 @@ def test_a_montage_leaves_out_what_cannot_be_decoded():
     recipe = dataclasses.replace(FRAMES, shot=read_preset("montage"))
     group = [sample("a"), sample("b", photograph()[:3000]), sample("c", photograph(seed=2))]
     results = list(film_groups([group], recipe))
-    assert results[1][1].status == "truncated"
-    assert results[0].record["source_keys"] == ["a", "c"]
-    assert results[2].record["source_keys"] == ["c", "a"]
+    assert results[1][1].fault.status == "truncated"
+    assert results[0].record.source_keys == ["a", "c"]
+    assert results[2].record.source_keys == ["c", "a"]
 
 
 def test_transparent_pixels_show_the_background_of_the_recipe():
@@ -192,10 +193,11 @@ def test_a_batch_on_a_torch_device_gives_the_clips_of_one_by_one():
     group = [sample(key, photograph(*size, seed=i)) for i, (key, size) in enumerate(SIZES.items())]
     rows = [[one] for one in (*group, sample("bad", b"no image"))]
     batched = list(film_groups(rows, FRAMES, device="cpu:0"))
-    assert [clip.take.source_key for clip in batched[:-1]] == list(SIZES)
-    assert batched[-1][1].status == "not_an_image"
+    assert [clip.record.source_key for clip in batched[:-1]] == list(SIZES)
+    assert batched[-1][1].fault.status == "not_an_image"
     for one, clip in zip(group, batched, strict=False):
-        alone = film([one], [Still(one.image, FRAMES.source)], clip.take, FRAMES, device="cpu:0")
+        take = Take(source_key=one.key, index=0)
+        alone = film([one], [Still(one.image, FRAMES.source)], take, FRAMES, device="cpu:0")
         assert alone.members == clip.members
         on_cpu = film_one(one, FRAMES)
         assert on_cpu.record == clip.record

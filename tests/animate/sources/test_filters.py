@@ -12,9 +12,9 @@ from animate.recipe import FilterRecipe
 from animate.sources import SourceError
 from animate.sources.captions import clean
 from animate.sources.listing import in_sample
-from tests.animate.test_sources import read, statuses, write_images, write_table, write_tar
+from tests.animate.sources.test_sources import read, statuses, write_images, write_table, write_tar
 
-DEMO = Path(__file__).parents[2] / "animate" / "demo"
+DEMO = Path(__file__).parents[3] / "animate" / "demo"
 
 
 @given(st.text(max_size=60))

@@ -10,18 +10,18 @@ import pyarrow.parquet as pq
 import pytest
 
 from animate.build import build_shards
-from animate.executor import Workforce
+from animate.executor import HERE, Workforce
 from animate.recipe import BuildRecipe, FetchRecipe, read_recipe
 from animate.shard import build_shard
 from animate.shards.place import BuildRefused
 from animate.shards.stats import stats
 from animate.shards.ustar import read_samples
 from animate.shards.verify import verify
-from animate.sources.download.process import stop_running
+from animate.sources.download.process import downloader
 from tests.support.serving import Quiet, served
 from tests.support.shard_sets import all_files
 
-DEMO = Path(__file__).parents[2] / "animate" / "demo"
+DEMO = Path(__file__).parents[3] / "animate" / "demo"
 IMAGES = [(DEMO / f"{name}.jpg").read_bytes() for name in ("cat", "coffee", "rocket")]
 ROWS = 11
 
@@ -69,7 +69,7 @@ def recipe(server, tmp_path_factory) -> Iterator[BuildRecipe]:
     )
     fetch = FetchRecipe(allow_private=True, seconds=5, retries=0, threads=4)
     yield dataclasses.replace(recipe, source=dataclasses.replace(recipe.source, fetch=fetch))
-    stop_running(fetch)
+    downloader(fetch).stop()
 
 
 def down(monkeypatch, *rows: int) -> None:

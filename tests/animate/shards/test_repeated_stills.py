@@ -17,7 +17,7 @@ from animate.shards.verify import verify
 from animate.sources import SourceError, open_source
 from tests.support.shard_sets import all_files
 
-DEMO = Path(__file__).parents[2] / "animate" / "demo"
+DEMO = Path(__file__).parents[3] / "animate" / "demo"
 NAMES = ["cat", "coffee", "cat", "rocket", "coffee", "cat"]
 
 

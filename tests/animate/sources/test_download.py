@@ -11,14 +11,13 @@ import pytest
 
 from animate.data import Rejected, Sample
 from animate.fetch import fetch as run_fetch
-from animate.fetch import process
 from animate.recipe import FetchRecipe, SourceRecipe
 from animate.sources import SourceError, open_source, read_part
 from animate.sources.download.guard import GuardedOpener, Refused, is_public
-from animate.sources.download.process import stop_running
+from animate.sources.download.process import downloader
 from tests.support.serving import Quiet, served
 
-DEMO = Path(__file__).parents[2] / "animate" / "demo"
+DEMO = Path(__file__).parents[3] / "animate" / "demo"
 IMAGE = (DEMO / "cat.jpg").read_bytes()
 
 
@@ -224,19 +223,20 @@ NAMES = {
 def fetch() -> Iterator[FetchRecipe]:
     recipe = FetchRecipe(allow_private=True, seconds=1.5, max_bytes=10**6, retries=0, threads=8)
     yield recipe
-    stop_running(recipe)
+    downloader(recipe).stop()
 
 
 def read_list(tmp_path: Path, lines: list[str], fetch: FetchRecipe, **options) -> list[Sample | Rejected]:
     path = tmp_path / "list.csv"
     path.write_text("".join(f"{line}\n" for line in ["caption,url,license", *lines]))
     recipe = SourceRecipe(name="urls", path=str(path), fetch=fetch, **options)
-    (part,) = open_source(recipe).freeze(tmp_path, 5)
+    frozen = open_source(recipe).freeze(tmp_path, 5)
+    (part,) = frozen.parts
     assert part.rows is not None
     return [
         row
         for start in range(0, part.rows, 5)
-        for row in read_part(part, start, min(start + 5, part.rows), recipe, tmp_path)
+        for row in read_part(part, start, min(start + 5, part.rows), recipe, tmp_path, frozen.columns)
     ]
 
 
@@ -245,7 +245,7 @@ def test_every_address_ends_in_one_row(server, fetch, tmp_path):
     lines += [f"  ,{server}/ok,CC0", "blank,,CC0", "dead,http://127.0.0.1:9/x.jpg,CC0"]
     rows = read_list(tmp_path, lines, fetch)
     assert [row.key for row in rows] == [f"{i:09d}" for i in range(len(NAMES) + 3)]
-    got = [row.status if isinstance(row, Rejected) else "ok" for row in rows]
+    got = [row.fault.status if isinstance(row, Rejected) else "ok" for row in rows]
     assert got == [*NAMES.values(), "missing_caption", "bad_row", "failed_to_download"]
     assert isinstance(rows[0], Sample)
     assert rows[0].image == IMAGE
@@ -259,14 +259,17 @@ def test_every_address_ends_in_one_row(server, fetch, tmp_path):
 def test_private_addresses_are_blocked_in_a_whole_list_too(server, tmp_path):
     strict = FetchRecipe(seconds=2, retries=0, threads=4)
     (row,) = read_list(tmp_path, [f"a,{server}/ok.jpg,CC0"], strict)
-    stop_running(strict)
+    downloader(strict).stop()
     assert isinstance(row, Rejected)
-    assert row.status == "blocked_address"
+    assert row.fault.status == "blocked_address"
 
 
 def test_a_downloader_that_dies_is_started_again(server, fetch, tmp_path):
-    process.running(fetch)._process.kill()
-    process.running(fetch)
+    (row,) = read_list(tmp_path, [f"a,{server}/ok.jpg,CC0"], fetch)
+    running = downloader(fetch)._process
+    assert running is not None
+    running._process.kill()
+    running._process.wait()
     (row,) = read_list(tmp_path, [f"a,{server}/ok.jpg,CC0"], fetch)
     assert isinstance(row, Sample)
 
@@ -290,8 +293,8 @@ def test_fetching_alone_checks_goes_on_and_tries_again(server, fetch, tmp_path, 
     kept = {name: content for name, content in before.items() if name.startswith(("00000", "00002"))}
     assert {name: (out / name).read_bytes() for name in kept} == kept
     built = SourceRecipe(name="webdataset", path=f"{out}/*.tar")
-    (part,) = open_source(built).freeze(tmp_path, 10)
-    rows = list(read_part(part, 0, None, built, tmp_path))
+    frozen = open_source(built).freeze(tmp_path, 10)
+    rows = list(read_part(frozen.parts[0], 0, None, built, tmp_path, frozen.columns))
     # Within a downloaded tar the order is the order of arrival.
     assert sorted(row.captions for row in rows) == [("c 1.jpg",), ("c 2.jpg",), ("c 410",), ("c 500",)]
     assert all(isinstance(row, Sample) and row.meta["url"] for row in rows)
@@ -303,7 +306,7 @@ def test_fetching_alone_checks_goes_on_and_tries_again(server, fetch, tmp_path, 
 def test_parts_are_deleted_or_kept(server, fetch, tmp_path):
     kept = FetchRecipe(allow_private=True, seconds=1.5, retries=0, keep_images=str(tmp_path / "kept"))
     read_list(tmp_path, [f"c{i},{server}/{i}.jpg,CC0" for i in range(7)], kept)
-    stop_running(kept)
+    downloader(kept).stop()
     assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == [
         f"{number:05d}{suffix}" for number in (0, 5) for suffix in (".parquet", ".tar", "_stats.json")
     ]
@@ -314,4 +317,7 @@ def test_the_same_address_twice_may_be_refused(server, fetch, tmp_path):
 
     lines = [f"a,{server}/1.jpg,CC0", f"b,{server}/1.jpg,CC0"]
     rows = read_list(tmp_path, lines, fetch, filters=FilterRecipe(duplicates="url"))
-    assert [getattr(row, "status", "ok") for row in rows] == ["ok", "duplicate_image"]
+    assert [row.fault.status if isinstance(row, Rejected) else "ok" for row in rows] == [
+        "ok",
+        "duplicate_image",
+    ]

@@ -18,7 +18,7 @@ from animate.codec import decode_mp4, encode_jpeg, encode_mp4
 from animate.executor import HERE
 from animate.shards import ustar
 from animate.shards.place import BuildRefused
-from animate.shards.verify import Fault, repair, verify
+from animate.shards.verify import Damage, repair, verify
 from tests.support.shard_sets import all_files, build_set, recipe_of
 
 FORMATS = ("mp4", "frames", "virtual")
@@ -107,11 +107,11 @@ CLIP_DAMAGE = {
     "background lost": ("virtual", without_key("background"), "does not decode|other keys"),
     "json damaged": ("mp4", lambda m: {**m, "json": m["json"][:-3]}, "cannot be read"),
     "json a list": ("mp4", lambda m: {**m, "json": b"[]"}, "no table"),
-    "json nested": ("mp4", with_record(camera={"pan": 1}), "not flat: 'camera'"),
-    "json null": ("mp4", with_record(camera=None), "not flat: 'camera'"),
-    "json of another type": ("mp4", with_record(union_area="all"), "'union_area' is str, and float before"),
-    "json key lost": ("mp4", without_key("union_area"), "other keys than before: union_area"),
-    "json key too many": ("mp4", with_record(more=1), "other keys than before: more"),
+    "json nested": ("mp4", with_record(camera={"pan": 1}), "json 'camera' is dict"),
+    "json null": ("mp4", with_record(camera=None), "json 'camera' is NoneType"),
+    "json of another type": ("mp4", with_record(union_area="all"), "'union_area' is str"),
+    "json key lost": ("mp4", without_key("union_area"), "other keys than planned: union_area"),
+    "json key too many": ("mp4", with_record(more=1), "other keys than planned: more"),
     "json of another clip": ("mp4", with_record(key="other_0"), "json 'key' is 'other_0'"),
     "caption exchanged": ("mp4", lambda m: {**m, "txt": b"something else"}, "'caption' is"),
     "captions exchanged": ("mp4", with_record(captions=["something else"]), "first of 'captions'"),
@@ -190,7 +190,7 @@ SET_DAMAGE: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "marker miscounts clips": (
         lambda f: change_json(f / "00001_stats.json", clips=3),
         "00001",
-        "but 3 clips",
+        "1 of 4 inputs are neither",
     ),
     "marker miscounts inputs": (
         lambda f: change_json(f / "00001_stats.json", inputs=3, clips=3),
@@ -214,7 +214,7 @@ SET_DAMAGE: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "length wrong": (
         lambda f: (f / "__len__").write_text("11"),
         "",
-        "__len__ is b'11', and there are 12 clips",
+        "__len__ is '11', and there are 12 clips",
     ),
     "length lost": (lambda f: (f / "__len__").unlink(), "", "__len__ is missing"),
     "manifest lost": (lambda f: (f / "_animate/manifest.json").unlink(), "", "manifest.json is missing"),
@@ -283,5 +283,5 @@ def test_a_folder_without_a_plan_is_refused(tmp_path):
 
 
 def test_a_fault_reads_as_a_line():
-    assert str(Fault(shard="00001", key="a_0", what="broken")) == "00001: a_0: broken"
-    assert str(Fault(shard="", key="", what="__len__ is missing")) == "__len__ is missing"
+    assert str(Damage(shard="00001", key="a_0", what="broken")) == "00001: a_0: broken"
+    assert str(Damage(shard="", key="", what="__len__ is missing")) == "__len__ is missing"

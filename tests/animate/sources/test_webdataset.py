@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from animate.data import Rejected, Sample
 from animate.sources import SourceError
-from tests.animate.test_sources import JPEG, caption, carried, fast, read, statuses, write_tar
+from tests.animate.sources.test_sources import JPEG, caption, carried, fast, read, statuses, write_tar
 
 name = st.text("abcXYZ019_- ü", min_size=1, max_size=8).map(str.strip).filter(bool)
 
@@ -186,11 +186,14 @@ def test_a_tar_that_breaks_off_gives_all_before_and_one_row(tmp_path, cut, rubbi
         rows = read(src, tmp_path)
         good = [row for row in rows if isinstance(row, Sample)]
         assert [row.image for row in good] == [JPEG * 30] * len(good)
-        assert [row.status for row in rows if isinstance(row, Rejected)][-1:] in ([], ["broken_archive"])
+        assert [row.fault.status for row in rows if isinstance(row, Rejected)][-1:] in (
+            [],
+            ["broken_archive"],
+        )
         # The last caption is one byte long; the padding behind it holds nothing.
         complete = broken.startswith(whole[: (len(members) - 1) * 1024 + 513])
         assert len(good) == 4 if complete else len(good) < 4
-        assert complete or rows[-1].status == "broken_archive"
+        assert complete or rows[-1].fault.status == "broken_archive"
 
 
 @pytest.mark.parametrize("content", [b"", b"not a tar at all" * 100, b"\x00" * 100])

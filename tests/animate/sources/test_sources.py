@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 
 from animate.data import Rejected, Sample
 from animate.recipe import SourceRecipe
+from animate.seen import SeenKeys
 from animate.sources import SOURCES, SourceError, open_source, read_part, resolve_src, safe_key
-from animate.sources.keys import SeenKeys
 from animate.sources.paths import expand_braces
 
 JPEG = b"\xff\xd8\xff\xe0 pretend"
-SHARED = Path(__file__).parents[2].parent / "shared" / "data"
+SHARED = Path(__file__).parents[3].parent / "shared" / "data"
 
 fast = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -34,13 +34,14 @@ def read(src: Path | str, tmp_path: Path, rows_per_shard: int = 3, **options) ->
     folder = tmp_path / "_animate"
     folder.mkdir(exist_ok=True)
     rows = []
-    for part in open_source(recipe).freeze(folder, rows_per_shard):
+    frozen = open_source(recipe).freeze(folder, rows_per_shard)
+    for part in frozen.parts:
         if part.rows is None:
-            rows += read_part(part, 0, None, recipe, folder)
+            rows += read_part(part, 0, None, recipe, folder, frozen.columns)
             continue
         for start in range(0, part.rows, rows_per_shard):
             stop = min(start + rows_per_shard, part.rows)
-            piece = list(read_part(part, start, stop, recipe, folder))
+            piece = list(read_part(part, start, stop, recipe, folder, frozen.columns))
             assert len(piece) == stop - start
             rows += piece
     return rows
@@ -52,7 +53,7 @@ def carried(row: Sample | Rejected) -> dict:
 
 
 def statuses(rows: list[Sample | Rejected]) -> list[str]:
-    return [row.status if isinstance(row, Rejected) else "ok" for row in rows]
+    return [row.fault.status if isinstance(row, Rejected) else "ok" for row in rows]
 
 
 def write_images(folder: Path, *names: str) -> None:
@@ -131,8 +132,8 @@ def test_a_folder_takes_each_line_of_the_text_beside_an_image(tmp_path):
     assert rows["a"].captions == ("one", "two")
     assert rows["a"].image == JPEG + b"a.jpg"
     assert rows["deep%2Fer%2Fb%20c"].captions == ("é",)
-    assert rows["bad"].status == "caption_not_utf8"
-    assert rows["no"].status == "missing_caption"
+    assert rows["bad"].fault.status == "caption_not_utf8"
+    assert rows["no"].fault.status == "missing_caption"
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "csv", "tsv", "parquet"])

@@ -12,17 +12,17 @@ from animate.sources import SourceError, open_source, read_part, resolve_src
 from animate.sources.named.find import ROOT, explain, listing
 from animate.sources.named.table import CORPORA
 
-PHOTOGRAPH = (Path(__file__).parents[2] / "animate" / "demo" / "cat.jpg").read_bytes()
-CC3M = Path(__file__).parents[2].parent / "shared/data/annotations/cc3m/Validation_GCC-1.1.0-Validation.tsv"
-LAION = Path(__file__).parents[2].parent / "shared/data/annotations/laion/test_1000.parquet"
+PHOTOGRAPH = (Path(__file__).parents[3] / "animate" / "demo" / "cat.jpg").read_bytes()
+CC3M = Path(__file__).parents[3].parent / "shared/data/annotations/cc3m/Validation_GCC-1.1.0-Validation.tsv"
+LAION = Path(__file__).parents[3].parent / "shared/data/annotations/laion/test_1000.parquet"
 
 
 def read(tmp_path: Path, corpus: Path, name: str, **options) -> list[Sample | Rejected]:
     recipe = SourceRecipe(name=name, path=str(corpus), **options)
     folder = tmp_path / "_animate"
     folder.mkdir(exist_ok=True)
-    parts = list(open_source(recipe).freeze(folder, 2))
-    return [row for part in parts for row in read_part(part, 0, None, recipe, folder)]
+    frozen = open_source(recipe).freeze(folder, 2)
+    return [row for part in frozen.parts for row in read_part(part, 0, None, recipe, folder, frozen.columns)]
 
 
 def listed(tmp_path: Path, corpus: Path, name: str, **options) -> list:
@@ -74,11 +74,11 @@ def test_conceptual_captions_have_no_header(tmp_path, name, line):
     put(tmp_path / "list.tsv", f"{line}\nbroken line\n")
     first, second = listed(tmp_path, tmp_path / "list.tsv", name)
     assert (first.key, first.captions, first.file) == ("000000000", ("a  caption",), "http://x.org/1.jpg")
-    assert second.status == "bad_row"
+    assert second.fault.status == "bad_row"
 
 
 def test_a_webdataset_copy_of_a_list_will_do(tmp_path):
-    from tests.animate.test_sources import write_tar
+    from tests.animate.sources.test_sources import write_tar
 
     corpus = tmp_path / "cc3m"
     corpus.mkdir()
@@ -90,7 +90,7 @@ def test_a_webdataset_copy_of_a_list_will_do(tmp_path):
 
 
 def test_a_tar_copy_is_found_through_the_environment(tmp_path, monkeypatch):
-    from tests.animate.test_sources import write_tar
+    from tests.animate.sources.test_sources import write_tar
 
     (tmp_path / "data/cc12m").mkdir(parents=True)
     write_tar(tmp_path / "data/cc12m/cc12m-train-0000.tar", [("a.jpg", PHOTOGRAPH), ("a.txt", b"a cat")])
@@ -101,8 +101,10 @@ def test_a_tar_copy_is_found_through_the_environment(tmp_path, monkeypatch):
 
 def read_named(tmp_path: Path, name: str) -> list[Sample | Rejected]:
     recipe = SourceRecipe(**resolve_src(name))
-    parts = list(open_source(recipe).freeze(tmp_path, 2))
-    return [row for part in parts for row in read_part(part, 0, None, recipe, tmp_path)]
+    frozen = open_source(recipe).freeze(tmp_path, 2)
+    return [
+        row for part in frozen.parts for row in read_part(part, 0, None, recipe, tmp_path, frozen.columns)
+    ]
 
 
 def test_sbu_is_a_pair_of_texts_or_a_json(tmp_path):
@@ -145,7 +147,7 @@ def test_coco_has_five_captions_and_a_licence_an_image(tmp_path, zipped):
     assert first.captions == tuple(f"caption {i}" for i in range(5))
     assert first.meta["license_id"] == 4
     assert first.meta["license"] == "Attribution License"
-    assert second.status == "missing_file"
+    assert second.fault.status == "missing_file"
 
 
 def genome(folder: Path) -> None:
@@ -248,7 +250,7 @@ def test_redcaps_and_wit_have_their_columns(tmp_path):
 def test_the_official_cc3m_list(tmp_path):
     rows = listed(tmp_path, CC3M, "cc3m")
     assert len(rows) == 5000
-    assert all(row.file.startswith("http") and row.captions and not row.status for row in rows)
+    assert all(row.file.startswith("http") and row.captions and not row.fault for row in rows)
 
 
 @pytest.mark.skipif(not LAION.exists(), reason="the LAION rows are not here")
