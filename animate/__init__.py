@@ -4,7 +4,7 @@ from animate.build import BuildReport, build_shards
 from animate.errors import UserError
 from animate.executor import Workforce
 from animate.film import replay
-from animate.flow import flow
+from animate.flow import optical_flow
 from animate.load import load_clips, recipe_beside, retake
 from animate.recipe import BuildRecipe, read_recipe
 
@@ -14,8 +14,8 @@ __all__ = [
     "UserError",
     "Workforce",
     "build_shards",
-    "flow",
     "load_clips",
+    "optical_flow",
     "read_recipe",
     "recipe_beside",
     "replay",

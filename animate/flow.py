@@ -9,7 +9,7 @@ from jaxtyping import Float32
 from animate.camera import project
 
 
-def flow(clip: Mapping[str, Any], i: int, j: int) -> Float32[np.ndarray, "h w 2"]:
+def optical_flow(clip: Mapping[str, Any], i: int, j: int) -> Float32[np.ndarray, "h w 2"]:
     """Where each pixel of frame `i` is in frame `j`: its displacement in pixels, x to the right and y down.
 
     `clip` is what `animate.load` yields, or its `json`. Points that leave the frame keep their true

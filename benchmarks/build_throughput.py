@@ -10,7 +10,6 @@ and the whole command, start-up stated apart. Peers: `benchmarks/peers`.
     python benchmarks/build_throughput.py --photos FOLDER [--quick]
 """
 
-from animate.executor import Workforce
 import multiprocessing
 import os
 import shutil
@@ -23,6 +22,8 @@ from concurrent.futures import ProcessPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+from animate.executor import Workforce
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -195,7 +196,9 @@ def _on_ray(photographs: list[Path], folder: Path, rounds: int) -> list[dict[str
     def run(form: str, workers: int) -> float:
         limits = (f"source.limit={clips[form]}", f"shards.clips_per_shard={clips[form] // 8}")
         recipe = recipe_for(photographs[0].parent, f'video.format="{form}"', *limits)
-        return measure.seconds_of(lambda: build_shards(recipe, folder / "ray", workforce=Workforce(workers=workers), overwrite=True))
+        return measure.seconds_of(
+            lambda: build_shards(recipe, folder / "ray", workforce=Workforce(workers=workers), overwrite=True)
+        )
 
     try:
         cases = {(form, workers): (lambda f=form, w=workers: run(f, w)) for form in ("frames", "mp4")

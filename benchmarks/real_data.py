@@ -1,6 +1,5 @@
 """The photographs and videos of `retrieval_real.py`: filmed by `animate`, encoded by frozen towers."""
 
-from animate.executor import Workforce
 import json
 import time
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 
 from animate.build import build_shards
+from animate.executor import Workforce
 from animate.recipe import read_recipe
 from benchmarks.frozen_towers import (
     IMAGE_SIZE,

@@ -10,7 +10,6 @@ on mp4 and frames shards, and for a ViT-B-32. Without `--distractors` the agreem
     python benchmarks/retrieval_speed.py [--distractors FOLDER] [--scratch FOLDER] [--loops demo] [--quick]
 """
 
-from animate.executor import Workforce
 import statistics
 import sys
 import tempfile
@@ -22,6 +21,8 @@ from typing import Any
 
 import numpy as np
 import torch
+
+from animate.executor import Workforce
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 

@@ -19,26 +19,18 @@ ROOT = Path(__file__).parents[1]
 #: Each unit of `animate` may import from the units of the lines above its own, and from no other.
 LAYERS = (
     ("errors", "arrays"),
-    ("data", "strict_toml", "place", "tally"),
-    ("camera",),
-    ("components",),
-    ("recipe",),
-    ("codec", "ustar", "plan", "executor"),
-    ("retry",),
-    ("sources", "fetch"),
-    ("writers",),
-    ("stored",),
-    ("duplicates",),
-    ("shot", "saliency", "doctor"),
-    ("edit",),
+    ("record", "seen", "threads", "strict_toml", "camera"),
+    ("data", "components", "executor"),
+    ("recipe", "saliency", "flow", "doctor"),
+    ("codec", "shot"),
+    ("sources", "formats", "edit"),
     ("render",),
-    ("film", "flow"),
-    ("shard",),
-    ("load", "verify", "build", "preview", "estimate", "stats"),
-    ("materialize",),
+    ("film", "preview"),
+    ("shards",),
+    ("shard", "load", "fetch"),
+    ("build",),
+    ("estimate", "materialize"),
 )
-#: A downloaded corpus is a source, and its parts are read as the tars that they are.
-BESIDE = {"sources": {"fetch"}, "fetch": {"sources"}}
 #: Library -> the only units that may import it.
 ONLY = {
     "ray": {"executor"},
@@ -114,7 +106,7 @@ def test_a_unit_imports_only_from_the_layers_above_it(path):
         return  # the public names: it may gather them from anywhere
     rank = next((i for i, layer in enumerate(LAYERS) if unit(path) in layer), len(LAYERS))
     allowed = {name for layer in LAYERS[:rank] for name in layer}
-    assert units_imported(path) <= allowed | BESIDE.get(unit(path), set())
+    assert units_imported(path) <= allowed
 
 
 @pytest.mark.parametrize("path", files("animate"), ids=lambda path: str(path.relative_to(ROOT)))
@@ -165,9 +157,10 @@ def test_help_loads_nothing_heavy(path):
 def test_a_cpu_rendering_worker_never_loads_torch(tmp_path, format):
     code = f"""
 from animate.build import build_shards
+from animate.executor import HERE
 from animate.recipe import read_recipe
 recipe = read_recipe(None, ["source.limit=2", "video.format={format}"])
-assert build_shards(recipe, {str(tmp_path / "shards")!r}, workers=0).clips == 2
+assert build_shards(recipe, {str(tmp_path / "shards")!r}, HERE).clips == 2
 """
     assert loaded_after(code) & {"torch", "kornia", "webdataset", "ray"} == set()
 

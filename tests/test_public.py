@@ -1,5 +1,9 @@
 """Golden lists: what users may rely on changes only together with these."""
 
+import importlib
+from importlib.util import find_spec
+from pathlib import Path
+
 import typer.main
 
 import animate
@@ -9,9 +13,10 @@ PUBLIC_NAMES = [
     "BuildRecipe",
     "BuildReport",
     "UserError",
-    "build",
-    "flow",
-    "load",
+    "Workforce",
+    "build_shards",
+    "load_clips",
+    "optical_flow",
     "read_recipe",
     "recipe_beside",
     "replay",
@@ -27,7 +32,7 @@ COMMANDS = {
     "doctor": [],
     "fetch": ["--out --urls --root --recipe --set --retry-failed --allow-private src"],
     "materialize": ["--format --out shards", "--workers --address --device --overwrite --time-limit"],
-    "plan": ["--src --out --urls --root --recipe --set --workers"],
+    "estimate": ["--src --out --urls --root --recipe --set --workers"],
     "preview": ["--all --fps --frames --out --seed --shot --size image"],
     "sources": ["--root name"],
     "stats": ["--png shards"],
@@ -41,10 +46,28 @@ def test_public_names():
         assert getattr(animate, name).__doc__
 
 
+def test_a_public_name_hides_no_module():
+    """`import animate.build as b` gives the module, whatever else the package has."""
+    folder = Path(animate.__file__).parent
+    modules = [path.stem for path in folder.glob("*.py") if path.stem != "__init__"]
+    modules += [path.parent.name for path in folder.glob("*/__init__.py")]
+    for name in modules:
+        assert importlib.import_module(f"animate.{name}") is getattr(animate, name)
+
+
+def test_a_command_runs_what_is_found_under_its_name():
+    """In `animate` itself, or in the room that it is about."""
+    for name in COMMANDS:
+        found = [room for room in ("animate", "animate.shards") if find_spec(f"{room}.{name}") is not None]
+        assert len(found) == 1, name
+        assert find_spec(f"cli.animate.{name}") is not None
+
+
 def test_commands_and_their_options():
     commands = typer.main.get_command(app).commands  # pyright: ignore[reportAttributeAccessIssue]
     found = {
         name: {option for parameter in command.params for option in parameter.opts}
         for name, command in commands.items()
+        if not command.hidden
     }
     assert found == {name: set(" ".join(lines).split()) for name, lines in COMMANDS.items()}

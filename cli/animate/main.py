@@ -9,10 +9,11 @@ from .build import build
 from .doctor import doctor
 from .estimate import estimate
 from .fetch import fetch
+from .materialize import materialize
 from .preview import preview
-from .shards import materialize, verify
 from .sources import sources
 from .stats import stats
+from .verify import verify
 
 #: Every command, in the order of `--help`; a function's name is the command's.
 COMMANDS = (build, estimate, verify, stats, materialize, preview, sources, fetch, doctor)

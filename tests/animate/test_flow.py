@@ -7,7 +7,7 @@ import pytest
 from animate.camera import View
 from animate.components import COMPONENTS
 from animate.edit import Edit
-from animate.flow import flow
+from animate.flow import optical_flow
 from animate.recipe import VideoRecipe
 from animate.render import render
 from animate.shot import Shot
@@ -60,7 +60,7 @@ def texture() -> np.ndarray:
 @pytest.mark.parametrize("move", MOVES)
 def test_the_later_frame_pulled_back_along_the_flow_is_the_earlier_one(move):
     frames, record = filmed(checkerboard(), **MOVES[move])
-    field = flow(record, 2, 6)
+    field = optical_flow(record, 2, 6)
     x, y = np.meshgrid(np.arange(224, dtype=np.float32), np.arange(224, dtype=np.float32))
     target = np.stack([x, y], -1) + field
     pulled = cv2.remap(frames[6], target[..., 0], target[..., 1], cv2.INTER_LINEAR)
@@ -78,7 +78,7 @@ def test_it_agrees_with_an_estimator_within_half_a_pixel(move):
     estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
     estimated = estimator.calc(grey[3], grey[6], None)
-    exact = flow(record, 3, 6)
+    exact = optical_flow(record, 3, 6)
     error = np.linalg.norm(estimated - exact, axis=-1)[16:-16, 16:-16]
     assert np.linalg.norm(exact, axis=-1).mean() > 1, "the test must be able to fail"
     assert np.median(error) < 0.25
@@ -87,13 +87,13 @@ def test_it_agrees_with_an_estimator_within_half_a_pixel(move):
 
 def test_there_and_back_cancel():
     _, record = filmed(texture(), **MOVES["roll and push"])
-    assert np.abs(flow(record, 3, 3)).max() < 1e-5
-    assert np.abs(flow(record, 2, 3) + flow(record, 3, 2)).mean() < 0.2
+    assert np.abs(optical_flow(record, 3, 3)).max() < 1e-5
+    assert np.abs(optical_flow(record, 2, 3) + optical_flow(record, 3, 2)).mean() < 0.2
 
 
 def test_nothing_flows_across_a_cut_or_past_the_end():
     _, record = filmed(texture(), **MOVES["pan"])
     with pytest.raises(ValueError, match="different shots"):
-        flow(record, 7, 8)
+        optical_flow(record, 7, 8)
     with pytest.raises(ValueError, match=r"0\.\.11"):
-        flow(record, 0, 12)
+        optical_flow(record, 0, 12)

@@ -77,15 +77,8 @@ def test_what_does_not_fit_is_not_lost():
 
 
 def test_names_of_the_record_are_free_and_bookkeeping_is_left_out():
-    given = {
-        "width": 7,
-        "key": "k",
-        "caption": "c",
-        "url": "u",
-        "__key__": 1,
-        "image": b"bytes",
-        "licence": "CC0",
-    }
+    kept = {"url": "u", "licence": "CC0"}
+    given = {"width": 7, "key": "k", "caption": "c", "__key__": 1, "image": b"bytes", **kept}
     assert carried(given.items()) == {"source_width": 7, **kept}
 
 
