@@ -10,6 +10,7 @@ from animate.strict_toml import RecipeError
 from retrieval import checkpoint, datasets, evaluate, loader, runs
 from retrieval.compute import Compute
 from retrieval.datasets import Dataset, overlaps
+from retrieval.frozen import frozen_or_afresh
 from retrieval.group import Group
 from retrieval.model import Retriever
 from retrieval.recipe import TrainRecipe
@@ -49,6 +50,7 @@ class Job:
             device=device,
             group=group,
             resume=self.resume,
+            encode_video=frozen_or_afresh(self.recipe),
             trained_on=trained_on,
             on_step=on_step,
         )

@@ -17,8 +17,7 @@ from retrieval import checkpoint, runs
 from retrieval.batch import Batch, TrainData
 from retrieval.durable import write_json
 from retrieval.errors import NotFinite
-from retrieval.frozen import FrozenFrames, frozen_frames
-from retrieval.gradients import Losses, accumulate_gradients
+from retrieval.gradients import EncodeVideo, Losses, accumulate_gradients, encode_afresh
 from retrieval.group import Group
 from retrieval.model import Retriever
 from retrieval.optimizer import MovingAverage, build_optimizer, freeze, rate_factor
@@ -56,8 +55,6 @@ class State:
     scaler: torch.amp.GradScaler  # pyright: ignore[reportPrivateImportUsage]
     average: MovingAverage
     step: int
-    # Unknown until the first batch is seen, and None where the towers learn or nothing is cached.
-    frozen: FrozenFrames | None = None
 
 
 def train(
@@ -70,16 +67,17 @@ def train(
     device: torch.device,
     group: Group = ALONE,
     resume: bool = False,
+    encode_video: EncodeVideo = encode_afresh,
     trained_on: Callable[[], Mapping[str, Any]] | None = None,
     on_step: OnStep | None = None,
 ) -> Path:
     """Train `model` in the run folder `out` as the recipe says; gives the selected checkpoint's folder.
 
-    Any `Retriever` and any `TrainData` will do. evaluate: None where nothing is selected. trained_on: says
-    for each checkpoint which data it has seen, and whether its validation part looks at test; called on every
-    worker, so that it may ask the others.
-    `resume` goes on from the newest checkpoint and refuses another recipe (`RecipeError`). `NotFinite` stops
-    a run whose loss is no number.
+    Any `Retriever` and any `TrainData` will do. `evaluate` is None where nothing is selected; `encode_video`
+    may know features that need no pass of the towers; `trained_on` says for each checkpoint which data it has
+    seen, and whether its validation part looks at test: called on every worker, so that it may ask the
+    others. `resume` goes on from the newest checkpoint and refuses another recipe (`RecipeError`).
+    `NotFinite` stops a run whose loss is no number.
     """
     spec = recipe.train
     steps_per_epoch = _steps_per_epoch(recipe, data, group)
@@ -98,7 +96,6 @@ def train(
     if state.step:
         _restore(state, runs.checkpoint_folder(out, state.step))
     model.train()
-    looked_for_frozen = False
     with RunLog(out, recipe, step=state.step) if group.rank == 0 else nullcontext() as log:
         while state.step < total_steps:
             epoch, steps_done = divmod(state.step, steps_per_epoch)
@@ -113,10 +110,9 @@ def train(
                 started = time.perf_counter()
                 seen = list(islice(batches, spec.accumulate))
                 waited = time.perf_counter() - started
-                if not looked_for_frozen:
-                    state.frozen = frozen_frames(model, recipe, seen[0].frames[0, seen[0].mask[0]])
-                    looked_for_frozen = True
-                numbers = _one_step(state, recipe, seen, group, total_steps=total_steps, out=out)
+                numbers = _one_step(
+                    state, recipe, seen, group, encode_video=encode_video, total_steps=total_steps, out=out
+                )
                 seconds = time.perf_counter() - started
                 numbers["clips_per_second"] = spec.batch_size * spec.accumulate / seconds
                 numbers["waited_for_data"] = waited / seconds
@@ -152,6 +148,7 @@ def _one_step(
     seen: list[Batch],
     group: Group,
     *,
+    encode_video: EncodeVideo,
     total_steps: int,
     out: Path,
 ) -> dict[str, float]:
@@ -174,7 +171,7 @@ def _one_step(
             generator=_draws(recipe.seed, state.step * spec.accumulate + number),
             group=group,
             scale=scale / spec.accumulate,
-            frozen=state.frozen,
+            encode_video=encode_video,
         )
         for number, batch in enumerate(seen)
     ]

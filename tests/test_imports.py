@@ -91,7 +91,9 @@ def imported(path: Path) -> Iterator[tuple[str, str]]:
             yield from ((alias.name, "") for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             # `cli` has another name where it is installed; everything else is imported by its full name.
-            assert node.level == 0 or path.is_relative_to(ROOT / "cli"), f"{path}: imports are written in full"
+            assert node.level == 0 or path.is_relative_to(ROOT / "cli"), (
+                f"{path}: imports are written in full"
+            )
             yield from ((node.module or "", alias.name) for alias in node.names)
 
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -50,12 +51,10 @@ def build(of: TrainRecipe) -> Retriever:
         return assemble(TinyTowers(), of.model, of.interaction)
 
 
-def run(of: TrainRecipe, out: Path, *, data=None, evaluate=None, resume=False, on_step=None) -> Retriever:
+def run(of: TrainRecipe, out: Path, *, data=None, evaluate=None, **options: Any) -> Retriever:
     """The model after training, its raw weights."""
     model = build(of)
-    train(
-        of, model, data or TinyData(), out=out, evaluate=evaluate, device=CPU, resume=resume, on_step=on_step
-    )
+    train(of, model, data or TinyData(), out=out, evaluate=evaluate, device=CPU, **options)
     return model
 
 
