@@ -15,6 +15,7 @@ from torch import Tensor
 from retrieval.cache import Cache, content_hash, key_of
 from retrieval.compute import Compute
 from retrieval.datasets import Clips, DataError, Fitted, FrameReader, Split
+from retrieval.health import Health
 from retrieval.model import Features, Retriever
 from retrieval.model.clip import ClipTowers
 from retrieval.video import Status
@@ -61,14 +62,6 @@ class Ragged:
             spans = [self.tokens[int(self.firsts[row]) : int(self.firsts[row + 1])] for row in rows]
             tokens[mask] = torch.cat(spans)
         return Features(pooled=self.pooled[torch.from_numpy(rows)], tokens=tokens, mask=mask).to(device)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Health:
-    """How the videos of a split could be read: a count for each status, and what was wrong with which."""
-
-    counts: dict[Status, int]
-    messages: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
