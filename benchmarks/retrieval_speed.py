@@ -32,11 +32,11 @@ from benchmarks.training_speed import CPU, loop_overhead, realistic
 from retrieval.checkpoint import load_checkpoint, start_model
 from retrieval.compute import Compute
 from retrieval.datasets import FrameReader, Split, open_dataset
-from retrieval.directions import score_direction
 from retrieval.encode import EncodedVideos, Ragged, encode_texts, encode_videos
 from retrieval.loader import train_data
 from retrieval.model import Features, Retriever
 from retrieval.recipe import DataSpec, TrainRecipe, load_recipe
+from retrieval.rerank import score_direction
 from retrieval.train import train
 
 HERE = Compute(device=CPU)

@@ -19,8 +19,8 @@ from benchmarks import measure
 from benchmarks.measure import Spread
 from retrieval.batch import Batch, TrainData
 from retrieval.checkpoint import start_model
+from retrieval.distributed import Group
 from retrieval.gradients import accumulate_gradients
-from retrieval.group import Group
 from retrieval.loader import train_data
 from retrieval.optimizer import build_optimizer
 from retrieval.recipe import InteractionSpec, ModelSpec, TrainRecipe

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from retrieval.group import Group
+from retrieval.distributed import Group
 from retrieval.recipe import Precision
 
 _AUTOCAST: dict[Precision, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch.float16}

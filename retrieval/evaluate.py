@@ -12,11 +12,11 @@ from retrieval.cache import Cache
 from retrieval.checkpoint import Checkpoint
 from retrieval.compute import Compute
 from retrieval.datasets import Clips, DataError, Dataset, FrameReader, Split
-from retrieval.directions import Direction, coarse_only, score_direction
 from retrieval.encode import Encoded, encode_split, encode_texts
 from retrieval.model import Retriever
+from retrieval.protocol import protocol, refuse_overlap
 from retrieval.recipe import TrainRecipe
-from retrieval.stamp import protocol, refuse_overlap
+from retrieval.rerank import Direction, coarse_only, score_direction
 
 Part = Literal["validation", "test"]
 # Captions of training videos that make the query bank.

@@ -16,8 +16,8 @@ from torch import Tensor
 from retrieval import loss, score
 from retrieval.batch import Batch
 from retrieval.compute import Compute, autocast
+from retrieval.distributed import Group
 from retrieval.fine_losses import FineBatch, distillation_loss, draw, late_loss, matching_loss
-from retrieval.group import Group
 from retrieval.model import Features, Retriever
 from retrieval.recipe import LossSpec, Precision
 

@@ -10,8 +10,8 @@ from animate.strict_toml import RecipeError
 from retrieval import checkpoint, datasets, evaluate, loader, runs
 from retrieval.compute import Compute
 from retrieval.datasets import Dataset, overlaps
+from retrieval.distributed import Group
 from retrieval.frozen import frozen_or_afresh
-from retrieval.group import Group
 from retrieval.model import Retriever
 from retrieval.recipe import TrainRecipe
 from retrieval.train import Evaluate, OnStep, train

@@ -15,10 +15,10 @@ import torch
 from animate.strict_toml import RecipeError, differences, to_table
 from retrieval import checkpoint, runs
 from retrieval.batch import Batch, TrainData
+from retrieval.distributed import Group
 from retrieval.durable import write_json
 from retrieval.errors import NotFinite
 from retrieval.gradients import EncodeVideo, Losses, accumulate_gradients, encode_afresh
-from retrieval.group import Group
 from retrieval.model import Retriever
 from retrieval.optimizer import MovingAverage, build_optimizer, freeze, rate_factor
 from retrieval.recipe import TrainRecipe

@@ -16,7 +16,7 @@ from ray.train.torch import TorchConfig, TorchTrainer
 from ray.util.queue import Queue
 
 from animate.strict_toml import RecipeError
-from retrieval.group import Group
+from retrieval.distributed import Group
 from retrieval.train import OnStep, Report
 
 # What a worker does; called once on each.

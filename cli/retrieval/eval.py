@@ -58,7 +58,7 @@ def evaluate(
     from retrieval.evaluate import evaluate as run
     from retrieval.launch import pick_device
     from retrieval.pretrained import open_model
-    from retrieval.stamp import write_result
+    from retrieval.protocol import write_result
 
     place = pick_device(device)
     result = run(

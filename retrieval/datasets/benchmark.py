@@ -8,7 +8,7 @@ from retrieval.datasets.clips import Dataset, Split
 from retrieval.datasets.errors import MissingData
 from retrieval.datasets.files import VideoFiles
 from retrieval.datasets.folder import find_folder, find_videos, video_id
-from retrieval.datasets.known import check_list, check_queries
+from retrieval.datasets.official import check_list, check_queries
 from retrieval.recipe import DataSpec
 
 

@@ -16,14 +16,14 @@ from retrieval.checkpoint import load_checkpoint
 from retrieval.compute import Compute
 from retrieval.curve import draw_curve, parse_curve
 from retrieval.datasets import Absent, DataError, FrameReader, Split, open_dataset
-from retrieval.directions import CHANCE, score_direction
+from retrieval.distributed import Group
 from retrieval.encode import Ragged, encode_split, encode_texts, encode_videos
 from retrieval.evaluate import BEST_OWN, BEST_PER_VIDEO, evaluate, evaluate_split, measure, part_of, score
-from retrieval.group import Group
 from retrieval.health import check_part, parts_of
 from retrieval.model import Features
+from retrieval.protocol import refuse_overlap, write_result
 from retrieval.recipe import DataSpec
-from retrieval.stamp import refuse_overlap, write_result
+from retrieval.rerank import CHANCE, score_direction
 from tests.support.judged import build, recipe_of, save_run, write_table
 
 CPU = torch.device("cpu")

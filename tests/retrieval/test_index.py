@@ -17,11 +17,11 @@ from cli.retrieval.search import clock
 from retrieval.checkpoint import load_checkpoint
 from retrieval.compute import Compute
 from retrieval.datasets import DataError, Fitted, FrameReader, open_dataset
-from retrieval.directions import score_direction
 from retrieval.encode import encode_texts, encode_videos, pad_clips
 from retrieval.gallery import Entry, Gallery, GalleryWriter
 from retrieval.index import build_gallery, encode_with_frames, find_gallery_videos
 from retrieval.recipe import DataSpec
+from retrieval.rerank import score_direction
 from retrieval.search import check_same_model, search
 from tests.support.clips import numbered, write_clip
 from tests.support.judged import build, recipe_of, save_run, write_table

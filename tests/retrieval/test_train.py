@@ -12,7 +12,7 @@ import torch
 
 from retrieval import checkpoint, runs
 from retrieval.batch import Batch
-from retrieval.group import Group
+from retrieval.distributed import Group
 from retrieval.model import Retriever, assemble
 from retrieval.optimizer import rate_factor
 from retrieval.recipe import TrainRecipe, TrainSpec, recipe_from_table

@@ -1,4 +1,4 @@
-"""What stands beside every number: the protocol it was measured by, and refusals of worthless ones."""
+"""The protocol that stands beside every number, and refusals of numbers that would be worthless."""
 
 import json
 import platform
@@ -11,7 +11,7 @@ import torch
 
 from retrieval.compute import Compute
 from retrieval.datasets import DataError, FrameReader, Split, overlaps
-from retrieval.datasets.known import QUERIES, shared_videos
+from retrieval.datasets.official import QUERIES, shared_videos
 from retrieval.recipe import TrainRecipe
 
 VERSIONED = ("animate", "torch", "open_clip_torch", "numpy", "av")

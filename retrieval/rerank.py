@@ -1,4 +1,7 @@
-"""Score matrices of both directions, from encoded videos and texts; unreadable videos stay out of reach."""
+"""The second stage of a whole split, in both directions: score matrices, and what a stage by chance would give.
+
+A video that could not be read stays out of reach.
+"""
 
 import time
 from collections.abc import Sequence
