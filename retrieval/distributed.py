@@ -1,4 +1,4 @@
-"""The workers of one run, a process group, and what they tell each other; alone, every function does nothing."""
+"""The workers of one run (a process group) and what they tell each other; alone, each call does nothing."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

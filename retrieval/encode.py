@@ -14,7 +14,8 @@ from torch import Tensor
 
 from retrieval.cache import Cache, content_hash, key_of
 from retrieval.compute import Compute
-from retrieval.datasets import Clips, DataError, Fitted, FrameReader, Split
+from retrieval.datasets import Clips, Fitted, FrameReader, Split
+from retrieval.errors import DataError
 from retrieval.health import Health
 from retrieval.model import Features, Retriever
 from retrieval.model.clip import ClipTowers

@@ -11,8 +11,9 @@ from retrieval import metrics, normalise
 from retrieval.cache import Cache
 from retrieval.checkpoint import Checkpoint
 from retrieval.compute import Compute
-from retrieval.datasets import Clips, DataError, Dataset, FrameReader, Split
+from retrieval.datasets import Clips, Dataset, FrameReader, Split
 from retrieval.encode import Encoded, encode_split, encode_texts
+from retrieval.errors import DataError
 from retrieval.model import Retriever
 from retrieval.protocol import protocol, refuse_overlap
 from retrieval.recipe import TrainRecipe

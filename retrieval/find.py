@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from retrieval.datasets.errors import DataError
+from retrieval.errors import DataError
 from retrieval.paths import check_videos
 from retrieval.video import is_still, is_video, list_frames, printable
 

@@ -15,8 +15,9 @@ from torch import Tensor
 from animate.strict_toml import to_table
 from retrieval.checkpoint import Checkpoint
 from retrieval.compute import autocast
-from retrieval.datasets import DataError, Fitted, FrameReader
+from retrieval.datasets import Fitted, FrameReader
 from retrieval.encode import pad_clips
+from retrieval.errors import DataError
 from retrieval.find import FileState, Finding, find_gallery_videos
 from retrieval.gallery import FORMAT, Entry, Gallery, GalleryWriter, LeftOut, Row
 from retrieval.gallery.place import complete

@@ -15,16 +15,8 @@ import numpy as np
 import torch
 
 from retrieval.batch import Batch
-from retrieval.datasets import (
-    Clips,
-    DataError,
-    Dataset,
-    Example,
-    Fitted,
-    FrameReader,
-    count_left_out,
-    open_dataset,
-)
+from retrieval.datasets import Clips, Dataset, Example, Fitted, FrameReader, count_left_out, open_dataset
+from retrieval.errors import DataError
 from retrieval.recipe import TrainRecipe
 from retrieval.video import Status, Unreadable
 

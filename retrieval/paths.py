@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from retrieval.datasets.errors import DataError
+from retrieval.errors import DataError
 from retrieval.video import printable
 
 

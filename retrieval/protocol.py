@@ -10,8 +10,9 @@ from typing import Any
 import torch
 
 from retrieval.compute import Compute
-from retrieval.datasets import DataError, FrameReader, Split, overlaps
+from retrieval.datasets import FrameReader, Split, overlaps
 from retrieval.datasets.official import QUERIES, shared_videos
+from retrieval.errors import DataError
 from retrieval.recipe import TrainRecipe
 
 VERSIONED = ("animate", "torch", "open_clip_torch", "numpy", "av")

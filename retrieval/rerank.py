@@ -1,4 +1,4 @@
-"""The second stage of a whole split, in both directions: score matrices, and what a stage by chance would give.
+"""The second stage over a whole split, in both directions: score matrices, and what chance would give.
 
 A video that could not be read stays out of reach.
 """

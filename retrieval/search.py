@@ -8,7 +8,7 @@ import torch
 
 from retrieval.checkpoint import Checkpoint
 from retrieval.compute import Compute
-from retrieval.datasets import DataError
+from retrieval.errors import DataError
 from retrieval.gallery import Gallery
 from retrieval.model import Retriever
 from retrieval.recipe import Precision

@@ -39,7 +39,8 @@ def evaluate(
     from dataclasses import replace
 
     from retrieval.curve import draw_curve, parse_curve
-    from retrieval.datasets import PARTS, DataError, open_dataset
+    from retrieval.datasets import PARTS, open_dataset
+    from retrieval.errors import DataError
     from retrieval.recipe import recipe_from_table
     from retrieval.reference import find_model
 

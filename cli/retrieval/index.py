@@ -35,7 +35,7 @@ def index(
 
     Stopped at any moment, the same command goes on where it was.
     """
-    from retrieval.datasets.errors import DataError
+    from retrieval.errors import DataError
     from retrieval.paths import check_free, check_gallery, check_videos, state_folder
 
     patterns = remove or []

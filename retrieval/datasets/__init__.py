@@ -12,13 +12,13 @@ from retrieval.datasets.clips import (
     count_left_out,
     overlaps,
 )
-from retrieval.datasets.errors import DataError, MissingData
 from retrieval.datasets.msrvtt import msrvtt
 from retrieval.datasets.msvd import msvd
 from retrieval.datasets.reader import Fitted, FrameReader
 from retrieval.datasets.shards import shards
 from retrieval.datasets.table import table
 from retrieval.datasets.vatex import vatex
+from retrieval.errors import DataError
 from retrieval.recipe import DataSpec
 
 DATASETS: dict[str, Callable[[DataSpec], Dataset]] = {
@@ -46,12 +46,10 @@ __all__ = [
     "PARTS",
     "Absent",
     "Clips",
-    "DataError",
     "Dataset",
     "Example",
     "Fitted",
     "FrameReader",
-    "MissingData",
     "Split",
     "count_left_out",
     "open_dataset",

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from retrieval.datasets.clips import Dataset, Split
-from retrieval.datasets.errors import MissingData
 from retrieval.datasets.files import VideoFiles
 from retrieval.datasets.folder import find_folder, find_videos, video_id
 from retrieval.datasets.official import check_list, check_queries
+from retrieval.errors import MissingData
 from retrieval.recipe import DataSpec
 
 

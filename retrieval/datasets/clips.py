@@ -10,8 +10,8 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Int64
 
-from retrieval.datasets.errors import DataError
 from retrieval.datasets.reader import Fitted, FrameReader
+from retrieval.errors import DataError
 from retrieval.video import Status, Unreadable
 
 #: The parts of a data set that a model can be judged by.

@@ -7,8 +7,8 @@ from typing import Any
 
 from retrieval.datasets.benchmark import Part, benchmark, find_annotation, refuse_missing
 from retrieval.datasets.clips import Dataset
-from retrieval.datasets.errors import DataError
 from retrieval.datasets.text import captions_of, read_json, read_list, read_whole, text_of
+from retrieval.errors import DataError
 from retrieval.recipe import DataSpec
 
 PAGE = (

@@ -7,7 +7,7 @@ does not matter. Captions of VATEX are left out, and of training lists: there on
 from collections.abc import Iterable
 
 from retrieval.datasets.clips import Split, hash_ids
-from retrieval.datasets.errors import DataError
+from retrieval.errors import DataError
 
 VIDEOS = {
     "msrvtt 9k train": "ce586ac32b3021aa2b1a0300e70f05e4",

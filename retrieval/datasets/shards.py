@@ -17,11 +17,11 @@ from jaxtyping import Int64, UInt8
 
 from animate import BuildRecipe, recipe_beside, replay, retake
 from retrieval.datasets.clips import Absent, Dataset, Example, Split, hash_ids
-from retrieval.datasets.errors import DataError, MissingData
 from retrieval.datasets.folder import seen_in
 from retrieval.datasets.reader import Fitted, FrameReader
 from retrieval.datasets.tars import TarIndex, index_tar
 from retrieval.datasets.text import captions_of, parse_json
+from retrieval.errors import DataError, MissingData
 from retrieval.recipe import DataSpec
 from retrieval.video import Unreadable
 

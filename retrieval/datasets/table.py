@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from retrieval.datasets.clips import Dataset, Split
-from retrieval.datasets.errors import DataError, MissingData
 from retrieval.datasets.files import VideoFiles
 from retrieval.datasets.folder import find_videos
 from retrieval.datasets.text import Row, read_csv, read_jsonl
+from retrieval.errors import DataError, MissingData
 from retrieval.recipe import DataSpec
 
 PAGE = "your own"

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64
 
-from retrieval.datasets.errors import DataError
 from retrieval.datasets.text import stand_in
+from retrieval.errors import DataError
 
 _BLOCK = 512
 _PLAIN = (b"0", b"\0")

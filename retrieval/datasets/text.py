@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from retrieval.datasets.errors import DataError
+from retrieval.errors import DataError
 
 #: How a file begins that is not what its name says -> what it is.
 _STAND_INS = {

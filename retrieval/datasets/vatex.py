@@ -8,8 +8,8 @@ from pathlib import Path
 
 from retrieval.datasets.benchmark import Part, benchmark, find_annotation, refuse_missing
 from retrieval.datasets.clips import Dataset
-from retrieval.datasets.errors import DataError
 from retrieval.datasets.text import read_list, read_records
+from retrieval.errors import DataError
 from retrieval.recipe import DataSpec
 
 PAGE = (

@@ -8,8 +8,8 @@ from typing import IO
 
 import numpy as np
 
-from retrieval.datasets.errors import DataError
 from retrieval.durable import sync
+from retrieval.errors import DataError
 from retrieval.paths import state_folder
 from retrieval.video import printable
 

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Float16, Int16, Int64
 from torch import Tensor
 
-from retrieval.datasets.errors import DataError
+from retrieval.errors import DataError
 from retrieval.gallery.entry import FORMAT, Row, Stored, bits_to_floats
 from retrieval.model.features import Features
 from retrieval.paths import check_gallery

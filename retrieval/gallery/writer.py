@@ -26,8 +26,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from retrieval.datasets.errors import DataError
 from retrieval.durable import sync
+from retrieval.errors import DataError
 from retrieval.gallery.codes import build_codes
 from retrieval.gallery.entry import FORMAT, SCHEMA, Entry, LeftOut, Row, Stored
 from retrieval.gallery.place import locked, move_in, take_over

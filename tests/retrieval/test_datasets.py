@@ -12,18 +12,10 @@ from pathlib import Path
 import cv2
 import pytest
 
-from retrieval.datasets import (
-    DATASETS,
-    DataError,
-    FrameReader,
-    MissingData,
-    count_left_out,
-    known,
-    open_dataset,
-    overlaps,
-)
+from retrieval.datasets import DATASETS, FrameReader, count_left_out, known, open_dataset, overlaps
 from retrieval.datasets.clips import hash_ids, hash_pairs
 from retrieval.datasets.files import VideoFiles
+from retrieval.errors import DataError, MissingData
 from retrieval.loader import TrainLoader
 from retrieval.recipe import DataSpec, FramesSpec
 from retrieval.video import Unreadable

@@ -15,9 +15,10 @@ from retrieval.cache import Cache
 from retrieval.checkpoint import load_checkpoint
 from retrieval.compute import Compute
 from retrieval.curve import draw_curve, parse_curve
-from retrieval.datasets import Absent, DataError, FrameReader, Split, open_dataset
+from retrieval.datasets import Absent, FrameReader, Split, open_dataset
 from retrieval.distributed import Group
 from retrieval.encode import Ragged, encode_split, encode_texts, encode_videos
+from retrieval.errors import DataError
 from retrieval.evaluate import BEST_OWN, BEST_PER_VIDEO, evaluate, evaluate_split, measure, part_of, score
 from retrieval.health import check_part, parts_of
 from retrieval.model import Features

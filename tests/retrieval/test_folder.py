@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from retrieval.datasets import DataError, MissingData
 from retrieval.datasets.folder import find_videos
+from retrieval.errors import DataError, MissingData
 
 FRAMES = Path(__file__).parents[2].parent / "shared" / "data" / "msrvtt-frames"
 

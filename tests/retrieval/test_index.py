@@ -16,8 +16,9 @@ from cli.retrieval.progress import VideoProgress
 from cli.retrieval.search import clock
 from retrieval.checkpoint import load_checkpoint
 from retrieval.compute import Compute
-from retrieval.datasets import DataError, Fitted, FrameReader, open_dataset
+from retrieval.datasets import Fitted, FrameReader, open_dataset
 from retrieval.encode import encode_texts, encode_videos, pad_clips
+from retrieval.errors import DataError
 from retrieval.gallery import Entry, Gallery, GalleryWriter
 from retrieval.index import build_gallery, encode_with_frames, find_gallery_videos
 from retrieval.recipe import DataSpec

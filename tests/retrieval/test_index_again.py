@@ -16,7 +16,8 @@ import pytest
 import torch
 
 from retrieval.checkpoint import Checkpoint, load_checkpoint
-from retrieval.datasets import DataError, FrameReader
+from retrieval.datasets import FrameReader
+from retrieval.errors import DataError
 from retrieval.gallery import Entry, Gallery, GalleryWriter
 from retrieval.index import add_to_gallery, build_gallery, remove_from_gallery
 from tests.support.clips import write_clip

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 import animate
-from retrieval.datasets import DataError, FrameReader, MissingData, Split, open_dataset, overlaps
+from retrieval.datasets import FrameReader, Split, open_dataset, overlaps
 from retrieval.datasets.shards import ShardClips, find_tars
+from retrieval.errors import DataError, MissingData
 from retrieval.recipe import DataSpec
 from retrieval.video import Sampler, Unreadable
 from tests.support.clips import read_numbers, write_clip

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from retrieval.datasets import DataError, Split, open_dataset, overlaps
+from retrieval.datasets import Split, open_dataset, overlaps
+from retrieval.errors import DataError
 from retrieval.recipe import DataSpec
 from retrieval.video import Unreadable
 from tests.support.clips import write_clip

@@ -5,8 +5,8 @@ import tarfile
 
 import pytest
 
-from retrieval.datasets import DataError
 from retrieval.datasets.tars import index_tar
+from retrieval.errors import DataError
 from tests.support.tars import png, write_tar
 
 # The first header, 700 bytes, padding to 1,536, the second header, …

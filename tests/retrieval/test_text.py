@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from retrieval.datasets import DataError
 from retrieval.datasets.msvd import read_captions
 from retrieval.datasets.text import captions_of, read_csv, read_json, read_jsonl, read_list, read_records
+from retrieval.errors import DataError
 
 READERS = {
     "list.txt": read_list,

@@ -13,10 +13,11 @@ import torch
 from retrieval import checkpoint, runs
 from retrieval.batch import Batch
 from retrieval.distributed import Group
+from retrieval.errors import NotFinite
 from retrieval.model import Retriever, assemble
 from retrieval.optimizer import rate_factor
 from retrieval.recipe import TrainRecipe, TrainSpec, recipe_from_table
-from retrieval.train import NotFinite, OnStep, train
+from retrieval.train import OnStep, train
 from tests.support.tiny import TinyData, TinyTowers
 
 CPU = torch.device("cpu")
