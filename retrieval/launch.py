@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from animate import UserError
 from animate.strict_toml import RecipeError
 from retrieval import checkpoint, datasets, evaluate, loader, runs
 from retrieval.compute import Compute
@@ -72,16 +73,33 @@ def launch(
     else:
         from retrieval.workers import run_on_ray
 
-        use_gpu = pick_device(device).type == "cuda"
+        use_gpu = device_named(device).type == "cuda"
         run_on_ray(job, workers=workers, use_gpu=use_gpu, storage=job.out / "ray", on_step=on_step)
     return runs.find_checkpoint(job.out)
 
 
-def pick_device(name: str) -> torch.device:
-    """The device of that name; `auto` is a GPU if there is one."""
+def device_named(name: str) -> torch.device:
+    """The device of that name, here or on the machines of a cluster; `auto` is a GPU if there is one here."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        raise _no_device(name, error) from None
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of that name, which is here; else `UserError`."""
+    device = device_named(name)
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:  # the latter from a torch that was built without it
+        raise _no_device(name, error) from None
+    return device
+
+
+def _no_device(name: str, error: Exception) -> UserError:
+    return UserError(f"device = {name!r}: {str(error).strip().partition(chr(10))[0]}")
 
 
 def _seen_before(start_from: str) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""Paths given to `retrieval index` and `search`, looked at before anything heavy is loaded."""
+"""Paths given to commands, looked at before anything heavy is loaded."""
 
 import json
 from pathlib import Path
@@ -28,7 +28,21 @@ def check_gallery(folder: Path) -> dict[str, Any]:
     path = folder / "gallery.json"
     if not path.is_file():
         raise DataError(f"gallery {printable(folder)!r}: no gallery there; make one with `retrieval index`")
-    return json.loads(path.read_text(encoding="utf-8"))
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # half a file, or bytes that are no text
+        raise damaged_gallery(folder, error) from None
+
+
+def damaged_gallery(folder: Path, error: Exception) -> DataError:
+    """What to say of a gallery whose files are not what was written there."""
+    return DataError(f"gallery {printable(folder)!r}: is damaged ({error}); index the videos again")
+
+
+def check_result(out: Path | None) -> None:
+    """`DataError` where a file to be written is a folder: said before the work that leads to it."""
+    if out is not None and out.is_dir():
+        raise DataError(f"out = {printable(out)!r}: is a folder; name a file")
 
 
 def state_folder(gallery: Path) -> Path:

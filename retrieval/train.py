@@ -1,6 +1,5 @@
 """The training loop, to be read from top to bottom."""
 
-import json
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -246,6 +245,8 @@ def _steps_per_epoch(recipe: TrainRecipe, data: TrainData, group: Group) -> int:
 def _open_run(out: Path, recipe: TrainRecipe, group: Group, *, resume: bool) -> int:
     """The step to go on from, 0 for a new run, whose folder then holds the resolved recipe."""
     found = runs.checkpoints(out)
+    if out.exists() and not out.is_dir():
+        raise RecipeError(f"out = {str(out)!r}: is a file; name a folder")
     if not resume:
         if (out / runs.RECIPE).exists():
             raise RecipeError(f"out = {str(out)!r}: holds a run already; resume it, or name another folder")
@@ -257,8 +258,7 @@ def _open_run(out: Path, recipe: TrainRecipe, group: Group, *, resume: bool) -> 
         return 0
     if not (out / runs.RECIPE).is_file():
         raise RecipeError(f"out = {str(out)!r}: holds no run to resume")
-    stored = json.loads((out / runs.RECIPE).read_text(encoding="utf-8"))
-    if changed := differences(stored, to_table(recipe)):
+    if changed := differences(runs.read_recipe_table(out), to_table(recipe)):
         raise RecipeError(f"resume: the recipe is not the one this run began with: {'; '.join(changed)}")
     return runs.read_info(found[-1])["step"] if found else 0
 
@@ -331,7 +331,7 @@ def _select(
         "looked_at_test": looked_at_test,
     }
     if name in metrics:
-        before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        before = runs.read_selected(out)
         # Of equal ones the later: it has seen more. On a resume the file may speak of one yet to be made
         # again.
         if before.get("step", step) < step and before.get("value", -math.inf) > metrics[name]:
@@ -343,8 +343,7 @@ def _select(
 
 def _prune(out: Path, keep: int) -> None:
     """Remove all but the newest checkpoints and the selected one."""
-    path = out / runs.SELECTED
-    selected = json.loads(path.read_text(encoding="utf-8"))["checkpoint"] if path.is_file() else None
+    selected = runs.read_selected(out).get("checkpoint")
     for folder in runs.checkpoints(out)[:-keep]:
         if folder.name != selected:
             runs.remove_checkpoint(folder)

@@ -23,8 +23,10 @@ def check(
 
     from retrieval.datasets import open_dataset
     from retrieval.health import check_part, parts_of
+    from retrieval.paths import check_result
     from retrieval.recipe import load_recipe
 
+    check_result(out)
     resolved = load_recipe(recipe, set_ or ())
     dataset = open_dataset(resolved.data)
     console = Console(stderr=True)

@@ -25,7 +25,9 @@ def evaluate(
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="A key, as data.videos=FOLDER or frames.num_frames=12.")
     ] = None,
-    top_k: Annotated[int | None, typer.Option(help="Candidates re-ranked; default: the recipe's.")] = None,
+    top_k: Annotated[
+        int | None, typer.Option(min=1, help="Candidates re-ranked; default: the recipe's.")
+    ] = None,
     curve: Annotated[
         str, typer.Option(help="Also measure at each K, such as 5,10,20,50,100,all; PNG and JSON.")
     ] = "",
@@ -41,9 +43,11 @@ def evaluate(
     from retrieval.curve import draw_curve, parse_curve
     from retrieval.datasets import PARTS, open_dataset
     from retrieval.errors import DataError
+    from retrieval.paths import check_result
     from retrieval.recipe import recipe_from_table
     from retrieval.reference import find_model
 
+    check_result(out)
     if part not in PARTS:
         raise DataError(f"part = {part!r}: must be one of {', '.join(PARTS)}")
     points = parse_curve(curve) if curve else []

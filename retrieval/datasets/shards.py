@@ -6,7 +6,7 @@ one image and recorded homographies it is filmed here; with one image alone it i
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -175,7 +175,7 @@ def find_tars(names: Sequence[str]) -> list[Path]:
     """Local tars of `names`: braces expanded, a folder standing for all tars in it."""
     found: list[Path] = []
     for name in names:
-        for expanded in braceexpand(name):
+        for expanded in _expanded(name):
             if "://" in expanded and not expanded.startswith("file://"):
                 raise DataError(
                     f"shards: {expanded!r} is not on this machine; training reads samples in any order, "
@@ -190,6 +190,13 @@ def find_tars(names: Sequence[str]) -> list[Path]:
                 raise MissingData(f"shard {expanded!r} is not there", page=PAGE, place=str(path))
             found += tars
     return found
+
+
+def _expanded(name: str) -> Iterator[str]:
+    try:
+        yield from braceexpand(name)
+    except ValueError as error:  # braces that do not match
+        raise DataError(f"shards: {name!r}: {error}") from None
 
 
 def _record(members: Mapping[str, bytes], where: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from torch import Tensor
 from retrieval.errors import DataError
 from retrieval.gallery.entry import FORMAT, Row, Stored, bits_to_floats
 from retrieval.model.features import Features
-from retrieval.paths import check_gallery
+from retrieval.paths import check_gallery, damaged_gallery
 
 # Candidates that the codes propose for each one wanted; they are then scored exactly.
 PROPOSED_FOR_ONE = 40
@@ -31,6 +31,13 @@ class Gallery:
                 f"gallery {str(folder)!r}: has format {self.facts.get('format')}, this program reads "
                 f"{FORMAT}; index the videos again"
             )
+        try:
+            self._open(folder)
+        # What the five libraries say of files that are missing, cut off, or of another length.
+        except (OSError, EOFError, RuntimeError, ValueError, KeyError) as error:
+            raise damaged_gallery(folder, error) from None
+
+    def _open(self, folder: Path) -> None:
         self._codes = faiss.read_index(str(folder / "coarse.faiss"))
         self._exact = self.facts["coarse"] == "exact"
         width, token_width = self.facts["vector_width"], self.facts["token_width"]

@@ -5,6 +5,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from animate.strict_toml import RecipeError
 from retrieval.model.cross import CrossAttention
 from retrieval.model.features import Features
 from retrieval.model.frames_together import PLACES_STD, FramesTogether
@@ -43,7 +44,7 @@ class Interaction(nn.Module):
         if spec.head == "none":
             raise ValueError("head = 'none': has no interaction module")
         if spec.head != "cross" and text_width != frame_width:
-            raise ValueError(
+            raise RecipeError(
                 f"head = {spec.head!r}: compares tokens of texts and frames, but these are {text_width} and "
                 f"{frame_width} wide; head = 'cross' takes any"
             )

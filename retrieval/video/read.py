@@ -16,6 +16,7 @@ from av.error import FFmpegError
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
+from animate.strict_toml import RecipeError
 from retrieval.video.clip import Clip
 from retrieval.video.geometry import Image, Matrix, resized, square_pixels, upright
 from retrieval.video.kinds import is_still
@@ -90,14 +91,17 @@ def read_video(
 
 
 def find_decoder(name: str) -> Decoder:
-    """The decoder to use; `auto` is torchcodec where it and the system's FFmpeg libraries can be loaded."""
+    """The decoder to use; `auto` is torchcodec where it and the system's FFmpeg libraries can be loaded.
+
+    `RecipeError` where that library is asked for and cannot be.
+    """
     if name == "pyav":
         return "pyav"
     if name not in ("auto", "torchcodec"):
-        raise ValueError(f"decoder = {name!r}: must be auto, pyav or torchcodec")
+        raise RecipeError(f"decoder = {name!r}: must be auto, pyav or torchcodec")
     reason = _why_no_torchcodec()
     if name == "torchcodec" and reason:
-        raise ValueError(f"decoder = 'torchcodec': {reason}; decoder = 'pyav' carries its own FFmpeg")
+        raise RecipeError(f"decoder = 'torchcodec': {reason}; decoder = 'pyav' carries its own FFmpeg")
     return "pyav" if reason else "torchcodec"
 
 

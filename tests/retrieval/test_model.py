@@ -10,11 +10,13 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional
 
-from retrieval.model import Features, Interaction, Retriever, build_retriever
+from animate.strict_toml import RecipeError
+from retrieval.model import Features, Interaction, Retriever, assemble, build_retriever
 from retrieval.model.architecture import resolve
 from retrieval.model.clip import text_mask
 from retrieval.model.pooling import MeanPooling, TransformerPooling
 from retrieval.recipe import InteractionSpec, ModelSpec
+from tests.support.tiny import TinyTowers
 
 CONFIG = {
     "embed_dim": 24,
@@ -519,9 +521,24 @@ def test_time_has_places_and_the_tokens_of_one_frame_share_theirs(head):
 
 
 def test_tokens_of_two_widths_can_only_be_crossed():
-    with pytest.raises(ValueError, match=r"compares tokens .* but these are 6 and 10 wide"):
+    with pytest.raises(RecipeError, match=r"compares tokens .* but these are 6 and 10 wide"):
         interaction("tokens", width=6)
     interaction("cross", width=6)
+
+
+def test_heads_of_the_pooling_must_divide_the_encoders_width():
+    spec = ModelSpec(name="tiny", pooling="transformer", pooling_heads=3)
+    with pytest.raises(RecipeError, match="pooling_heads = 3: must divide the encoders' width, 8"):
+        assemble(TinyTowers(), spec, InteractionSpec(head="none"))
+
+
+def test_a_tokenizer_that_is_not_there_is_named(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    text = {**CONFIG["text_cfg"], "hf_tokenizer_name": "./no/tokenizer"}
+    with pytest.raises(RecipeError, match=r"its tokenizer '\./no/tokenizer' cannot be loaded"):
+        build_retriever(
+            ModelSpec(config={**CONFIG, "text_cfg": text}, random_weights=True), InteractionSpec(head="none")
+        )
 
 
 def test_features_are_cut_and_joined_without_loss():
