@@ -23,7 +23,7 @@ from retrieval.model.retriever import Retriever, build_retriever, rebuild_retrie
 from retrieval.recipe import TrainRecipe, recipe_from_table
 from retrieval.runs import INFO, MODEL, TRAINING, checkpoint_folder, find_checkpoint, read_info
 
-VERSIONED = ("torch", "open_clip_torch", "safetensors", "numpy")
+WRITTEN_WITH = ("torch", "open_clip_torch", "safetensors", "numpy")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ def save_checkpoint(
         "token_limit": recipe.model.token_limit,
         "select_on": recipe.eval.select_on,
         "digest": _sha256(attempt / MODEL),
-        "versions": {name: metadata.version(name) for name in VERSIONED},
+        "versions": {name: metadata.version(name) for name in WRITTEN_WITH},
     }
     torch.save(dict(training), attempt / TRAINING)
     (attempt / INFO).write_text(json.dumps(info, indent=1, sort_keys=True) + "\n", encoding="utf-8")

@@ -17,7 +17,7 @@ from retrieval import loss, score
 from retrieval.batch import Batch
 from retrieval.compute import Compute, autocast
 from retrieval.distributed import Group
-from retrieval.fine_losses import FineBatch, distillation_loss, draw, late_loss, matching_loss
+from retrieval.fine_losses import FineBatch, distillation_loss, draw_both_ways, late_loss, matching_loss
 from retrieval.model import Features, Retriever
 from retrieval.recipe import LossSpec, Precision
 
@@ -82,7 +82,7 @@ def accumulate_gradients(
             text=whole_text, video=whole_video, coarse=scores.detach(), negative=negative, rows=rows
         )
         late, late_scores = late_loss(interaction, fine, compute, scale=scale * spec.late_weight)
-        drawn = draw(fine, spec, generator)
+        drawn = draw_both_ways(fine, spec, generator)
         for chunk in _chunks(rows, micro_batch):
             part = matching_loss(interaction, fine, late_scores, drawn, chunk, compute)
             if part.requires_grad:

@@ -18,13 +18,13 @@ from retrieval.compute import autocast
 from retrieval.datasets import Fitted, FrameReader
 from retrieval.encode import pad_clips
 from retrieval.errors import DataError
-from retrieval.find import FileState, Finding, find_gallery_videos
-from retrieval.gallery import FORMAT, Entry, Gallery, GalleryWriter, LeftOut, Row
+from retrieval.find import FileState, VideosFound, find_gallery_videos
+from retrieval.gallery import GALLERY_FORMAT, Entry, Gallery, GalleryRow, GalleryWriter, LeftOut
 from retrieval.gallery.place import complete
 from retrieval.model import Features, Retriever
 from retrieval.paths import check_free
 from retrieval.recipe import Precision
-from retrieval.video import Unreadable, printable
+from retrieval.video import Unreadable, printable_path
 
 #: Called with the number of videos done and of all.
 OnVideo = Callable[[int, int], None]
@@ -50,10 +50,10 @@ def build_gallery(
     """
     complete(out)
     check_free(out, overwrite=overwrite)
-    finding = find_gallery_videos(videos)
+    found = find_gallery_videos(videos)
     facts = _facts(checkpoint, videos)
     with GalleryWriter(out, facts, about=_about(facts), restart=overwrite) as writer:
-        return _index(writer, checkpoint, finding, finding.videos, device, on_video)
+        return _index(writer, checkpoint, found, found.videos, device, on_video)
 
 
 @torch.no_grad()
@@ -78,13 +78,13 @@ def add_to_gallery(
     for key in ("model_digest", "precision", "frames"):
         if gallery.facts[key] != facts[key]:
             raise DataError(
-                f"gallery {printable(out)!r}: has {key} {gallery.facts[key]!r}, these videos would have "
+                f"gallery {printable_path(out)!r}: has {key} {gallery.facts[key]!r}, these videos would have "
                 f"{facts[key]!r}; index them all again"
             )
-    finding = find_gallery_videos(videos)
+    found = find_gallery_videos(videos)
     stays = _staying(gallery, remove, remove_gone)
     wanted = {
-        name: path for name, path in finding.videos.items() if not any(_names(p, name, path) for p in remove)
+        name: path for name, path in found.videos.items() if not any(_names(p, name, path) for p in remove)
     }
     unchanged = {}
     for at, row in stays.items():
@@ -96,7 +96,7 @@ def add_to_gallery(
             unchanged[at] = replace(row, file=path.resolve())
         elif row.file.exists() and not row.file.samefile(path):
             raise DataError(
-                f"videos = {printable(videos)!r}: {row.video_id!r} is another file than the one of that "
+                f"videos = {printable_path(videos)!r}: {row.video_id!r} is another file than the one of that "
                 f"name in the gallery, {row.path!r}; start from the folder that holds both"
             )
     changes = {"gallery": _digest(out), "remove": list(remove), "remove_gone": remove_gone}
@@ -104,7 +104,7 @@ def add_to_gallery(
         _copy(gallery, unchanged, writer)
         kept = {row.video_id for row in unchanged.values()}
         result = _index(
-            writer, checkpoint, replace(finding, videos=wanted), kept | wanted.keys(), device, on_video
+            writer, checkpoint, replace(found, videos=wanted), kept | wanted.keys(), device, on_video
         )
     return result | {"removed": len(gallery) - len(stays)}
 
@@ -118,7 +118,7 @@ def remove_from_gallery(out: Path, remove: Sequence[str], *, gone: bool) -> dict
     gallery = Gallery(out)
     stays = _staying(gallery, remove, gone)
     if not stays:
-        raise DataError(f"gallery {printable(out)!r}: no video would be left; delete the folder instead")
+        raise DataError(f"gallery {printable_path(out)!r}: no video would be left; delete the folder instead")
     facts = {key: gallery.facts[key] for key in _FACTS}
     changes = {"gallery": _digest(out), "remove": list(remove), "remove_gone": gone}
     with GalleryWriter(out, facts, about=changes) as writer:
@@ -140,7 +140,7 @@ def encode_with_frames(
 def _index(
     writer: GalleryWriter,
     checkpoint: Checkpoint,
-    finding: Finding,
+    found: VideosFound,
     keep: Collection[str],
     device: torch.device,
     on_video: OnVideo,
@@ -151,14 +151,14 @@ def _index(
     for name in [name for name in (*writer.videos, *writer.left_out) if name not in keep]:
         writer.forget(name)
     todo: list[tuple[str, Path, FileState]] = []
-    for name, path in finding.videos.items():
+    for name, path in found.videos.items():
         state = FileState.of(path) or FileState(size=-1, modified=-1)
         known = writer.videos.get(name) or writer.left_out.get(name)
         if known is None or FileState(size=known.size, modified=known.modified) != state:
             todo.append((name, path, state))
-    already = len(finding.videos) - len(todo)
+    already = len(found.videos) - len(todo)
     batch = recipe.eval.batch_size
-    on_video(already, len(finding.videos))
+    on_video(already, len(found.videos))
     with ThreadPoolExecutor(recipe.train.loader_threads) as pool:
         for first in range(0, len(todo), batch):
             some = todo[first : first + batch]
@@ -169,14 +169,14 @@ def _index(
                     writer.forget(made.video_id)
                     writer.leave_out(made)
             writer.commit()
-            on_video(already + first + len(some), len(finding.videos))
+            on_video(already + first + len(some), len(found.videos))
     counts, left_out = writer.counts(), list(writer.left_out.values())
     if not len(writer):
         writer.discard()
-        raise DataError(f"videos: none of {len(finding.videos)} can be read ({left_out[0].message})")
+        raise DataError(f"videos: none of {len(found.videos)} can be read ({left_out[0].message})")
     made = writer.finish() | _outcome(counts)
     made["unreadable"] = [{"path": v.path, "status": v.status, "message": v.message} for v in left_out]
-    return made | {"already": already, "left_out": finding.summary()}
+    return made | {"already": already, "left_out": found.summary()}
 
 
 def _read_and_encode(
@@ -213,7 +213,7 @@ def _read_and_encode(
             modified=state.modified,
         )
         i += 1
-        message = f"{printable(path)}: features are not finite"
+        message = f"{printable_path(path)}: features are not finite"
         made.append(entry if entry.is_finite() else _left_out(name, path, state, "not finite", message))
     return made
 
@@ -221,7 +221,7 @@ def _read_and_encode(
 def _left_out(name: str, path: Path, state: FileState, status: str, message: str) -> LeftOut:
     return LeftOut(
         video_id=name,
-        path=printable(path),
+        path=printable_path(path),
         status=status,
         message=message,
         size=state.size,
@@ -229,7 +229,7 @@ def _left_out(name: str, path: Path, state: FileState, status: str, message: str
     )
 
 
-def _copy(gallery: Gallery, rows: dict[int, Row], writer: GalleryWriter) -> None:
+def _copy(gallery: Gallery, rows: dict[int, GalleryRow], writer: GalleryWriter) -> None:
     """Put what a gallery keeps of these videos, by their place in it, into another that lacks them."""
     missing = [at for at, row in rows.items() if row.video_id not in writer.videos]
     for at, stored in zip(missing, gallery.stored(missing), strict=True):
@@ -237,7 +237,7 @@ def _copy(gallery: Gallery, rows: dict[int, Row], writer: GalleryWriter) -> None
     writer.commit()
 
 
-def _staying(gallery: Gallery, remove: Sequence[str], gone: bool) -> dict[int, Row]:
+def _staying(gallery: Gallery, remove: Sequence[str], gone: bool) -> dict[int, GalleryRow]:
     """Videos of a gallery, by their place in it, that are not taken out; what matches none is an error."""
     unmatched = set(remove)
     stays = {}
@@ -255,7 +255,7 @@ def _staying(gallery: Gallery, remove: Sequence[str], gone: bool) -> dict[int, R
 
 def _names(pattern: str, video_id: str, path: Path) -> bool:
     """Whether an id, a path, or a pattern of either means this video."""
-    names = (video_id, printable(path), printable(path.absolute()))
+    names = (video_id, printable_path(path), printable_path(path.absolute()))
     return pattern in names or any(fnmatch.fnmatchcase(name, pattern) for name in names)
 
 
@@ -266,13 +266,13 @@ def _facts(checkpoint: Checkpoint, videos: Path) -> dict[str, Any]:
         "precision": checkpoint.recipe.train.precision,
         "model_digest": checkpoint.info["digest"],
         "frames": FrameReader.of(checkpoint.recipe.frames).describe(),
-        "videos": printable(videos.resolve()),
+        "videos": printable_path(videos.resolve()),
     }
 
 
 def _about(facts: dict[str, Any]) -> dict[str, Any]:
     return {
-        "format": FORMAT,
+        "format": GALLERY_FORMAT,
         **{key: facts[key] for key in ("model_digest", "precision", "frames", "videos")},
     }
 

@@ -19,7 +19,7 @@ from retrieval.train import Evaluate, OnStep, train
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class TrainingJob:
     """One `retrieval train` as each of its workers does it."""
 
     recipe: TrainRecipe
@@ -67,7 +67,7 @@ def launch(
     """
     if workers < 1:
         raise RecipeError(f"workers = {workers}: must be at least 1")
-    job = Job(recipe=recipe, out=out.resolve(), device=device, resume=resume)
+    job = TrainingJob(recipe=recipe, out=out.resolve(), device=device, resume=resume)
     if workers == 1:
         job(Group(), on_step)
     else:

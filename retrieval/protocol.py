@@ -15,7 +15,7 @@ from retrieval.datasets.official import QUERIES, shared_videos
 from retrieval.errors import DataError
 from retrieval.recipe import TrainRecipe
 
-VERSIONED = ("animate", "torch", "open_clip_torch", "numpy", "av")
+MEASURED_WITH = ("animate", "torch", "open_clip_torch", "numpy", "av")
 
 
 def refuse_overlap(trained_on: Any, split: Split) -> None:
@@ -63,7 +63,7 @@ def protocol(
             bool(identity.get("looked_at_test")) or overlaps(identity.get("validated_on") or {}, split)
             for identity in _chain(info.get("trained_on"))
         ),
-        "versions": {name: _version(name) for name in VERSIONED} | {"python": platform.python_version()},
+        "versions": {name: _version(name) for name in MEASURED_WITH} | {"python": platform.python_version()},
         "precision": compute.precision,
         "device": _device_name(compute.device),
     }

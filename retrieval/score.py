@@ -51,7 +51,7 @@ def fine(
     """Joint-only scores of p (text row, video row) pairs; each text is read and each video watched once."""
     if not len(pairs):
         return text.pooled.new_zeros(0, dtype=torch.float32)
-    read, watched, pairs = prepare(interaction, text, video, pairs)
+    read, watched, pairs = prepare_pairs(interaction, text, video, pairs)
     scores = [
         interaction(read.take(some[:, 0]), watched.take(some[:, 1])).float()
         for some in pairs.split(pairs_per_pass)
@@ -59,7 +59,7 @@ def fine(
     return torch.cat(scores)
 
 
-def prepare(
+def prepare_pairs(
     interaction: Interaction, text: Features, video: Features, pairs: Int[Tensor, "p 2"]
 ) -> tuple[Read, Watched, Int[Tensor, "p 2"]]:
     """The texts and videos that stand in some pairs, prepared, and the pairs by their rows there."""

@@ -32,26 +32,26 @@ def check(
     console = Console(stderr=True)
     lines: list[str] = []
     for part, clips in parts_of(dataset).items():
-        findings = check_part(clips, resolved.frames, resolved.data.cache, threads)
-        shown = track(findings, part, total=len(clips), console=console, disable=not console.is_terminal)
+        looked_at = check_part(clips, resolved.frames, resolved.data.cache, threads)
+        shown = track(looked_at, part, total=len(clips), console=console, disable=not console.is_terminal)
         counts: dict[str, int] = {}
-        for finding in shown:
-            counts[finding.status] = counts.get(finding.status, 0) + 1
-            if finding.status != "ok":
+        for health in shown:
+            counts[health.status] = counts.get(health.status, 0) + 1
+            if health.status != "ok":
                 lines.append(
                     json.dumps(
                         {
                             "part": part,
-                            "video": finding.video_id,
-                            "status": finding.status,
-                            "usable": finding.usable,
-                            "message": finding.message,
+                            "video": health.video_id,
+                            "status": health.status,
+                            "usable": health.usable,
+                            "message": health.message,
                         },
                         ensure_ascii=False,
                     )
                 )
                 if len(lines) <= 20:
-                    typer.echo(f"{part}: {finding.status}: {finding.message}", err=True)
+                    typer.echo(f"{part}: {health.status}: {health.message}", err=True)
         described = ", ".join(f"{count:,} {status}" for status, count in sorted(counts.items()))
         typer.echo(f"{part}: {len(clips):,} videos: {described}")
     if out is not None:

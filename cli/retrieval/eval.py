@@ -11,8 +11,7 @@ MODEL_HELP = (
     "A run folder, one of its checkpoints, a weights file, a folder of config and weights, "
     "NAME:TAG of open_clip, or hf-hub:ORG/NAME."
 )
-STAGES = ("coarse", "fine", "chance within K", "fused")
-COLUMNS = ("R@1", "R@5", "R@10", "R@50", "MdR", "MnR")
+MEASURES = ("R@1", "R@5", "R@10", "R@50", "MdR", "MnR")
 
 
 def evaluate(
@@ -128,7 +127,7 @@ def print_result(result: dict[str, Any]) -> None:
         typer.echo(f"videos not wholly readable: {', '.join(f'{n} {key}' for key, n in unread.items())}")
     if protocol["selection_looked_at_test"]:
         typer.echo("NOTE: this checkpoint was selected by looking at the test part")
-    typer.echo(f"{'':44}" + "".join(f"{column:>8}" for column in COLUMNS))
+    typer.echo(f"{'':44}" + "".join(f"{measure:>8}" for measure in MEASURES))
     _lines("text to video", numbers["text_to_video"])
     rules = numbers["video_to_text"]
     for rule, stages in rules.items():
@@ -153,7 +152,6 @@ def print_result(result: dict[str, Any]) -> None:
 
 def _lines(title: str, stages: dict[str, Any]) -> None:
     typer.echo(title)
-    for stage in STAGES:
-        if stage in stages:
-            row = stages[stage]["expected"]
-            typer.echo(f"  {stage:<42}" + "".join(f"{row[column]:8.1f}" for column in COLUMNS))
+    for stage, rules in stages.items():
+        row = rules["expected"]
+        typer.echo(f"  {stage:<42}" + "".join(f"{row[measure]:8.1f}" for measure in MEASURES))

@@ -5,7 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int64
@@ -15,8 +15,11 @@ from retrieval.errors import DataError
 from retrieval.video import Status, Unreadable
 
 #: The parts of a data set that a model can be judged by.
-PARTS: tuple[Literal["validation", "test"], ...] = ("validation", "test")
-# Keys of the recipe by which one's own data has these parts.
+PartName = Literal["validation", "test"]
+PARTS: tuple[PartName, ...] = get_args(PartName)
+#: Bytes of a file's beginning that tell it from others, with its size: films are as quick as clips.
+HASHED_BYTES = 64 * 1024
+#: Keys of the recipe by which one's own data has these parts.
 _KEYS = {
     "shards": {"validation": "data.validation", "test": "data.held_out"},
     "table": {"validation": "data.validation_table", "test": "data.held_out_table"},

@@ -29,10 +29,10 @@ import pyarrow.parquet as pq
 from retrieval.durable import sync
 from retrieval.errors import DataError
 from retrieval.gallery.codes import build_codes
-from retrieval.gallery.entry import FORMAT, SCHEMA, Entry, LeftOut, Row, Stored
+from retrieval.gallery.entry import GALLERY_FORMAT, SCHEMA, Entry, GalleryRow, LeftOut, Stored
 from retrieval.gallery.place import locked, move_in, take_over
 from retrieval.paths import state_folder
-from retrieval.video import printable
+from retrieval.video import printable_path
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ _EMBEDDINGS, _VECTORS, _TOKENS, _FRAMES = "embeddings.f32", "vectors.f16", "toke
 _DATA = (_EMBEDDINGS, _VECTORS, _TOKENS, _FRAMES)
 
 
-class Known(NamedTuple):
+class Added(NamedTuple):
     """A video that is in: the how-manieth that was added, its file's state, and how it could be read."""
 
     at: int
@@ -75,7 +75,7 @@ class GalleryWriter:
         self._state.mkdir(parents=True, exist_ok=True)
         self._lock = locked(self._state)
         #: Videos that are in, and those left out, by id; of two with one id the later counts.
-        self.videos: dict[str, Known] = {}
+        self.videos: dict[str, Added] = {}
         self.left_out: dict[str, LeftOut] = {}
         self._token_counts: list[int] = []
         self._frame_counts: list[int] = []
@@ -174,7 +174,7 @@ class GalleryWriter:
         del vectors
         sizes = {path.name: path.stat().st_size for path in sorted(place.iterdir())}
         facts = {
-            "format": FORMAT,
+            "format": GALLERY_FORMAT,
             "num_videos": len(ordinals),
             "vector_width": width,
             "token_width": token_width,
@@ -202,9 +202,9 @@ class GalleryWriter:
         statuses = [known.status for known in self.videos.values()]
         return dict(Counter([*statuses, *(video.status for video in self.left_out.values())]))
 
-    def _take(self, row: Row, tokens: int, frames: int) -> None:
+    def _take(self, row: GalleryRow, tokens: int, frames: int) -> None:
         self.forget(row.video_id)
-        self.videos[row.video_id] = Known(len(self._token_counts), row.size, row.modified, row.status)
+        self.videos[row.video_id] = Added(len(self._token_counts), row.size, row.modified, row.status)
         self._token_counts.append(tokens)
         self._frame_counts.append(frames)
 
@@ -218,10 +218,10 @@ class GalleryWriter:
             what = ", ".join(f"{key} was {before.get(key)!r}, is {about.get(key)!r}" for key in differing)
             if not restart:
                 raise DataError(
-                    f"out = {printable(self._folder)!r}: an unfinished index is there, made otherwise "
-                    f"({what}); finish it with its own command, or delete {printable(self._state)}"
+                    f"out = {printable_path(self._folder)!r}: an unfinished index is there, made otherwise "
+                    f"({what}); finish it with its own command, or delete {printable_path(self._state)}"
                 )
-            log.warning("the unfinished index of %s is thrown away: %s", printable(self._folder), what)
+            log.warning("the unfinished index of %s is thrown away: %s", printable_path(self._folder), what)
             before = {}
         if not before:
             # The note goes first: a journal must never be taken for one about something else.
@@ -240,7 +240,7 @@ class GalleryWriter:
             for video in commit["videos"]:
                 if "row" in video:
                     self._widths = tuple(video["widths"])
-                    self._take(Row.from_json(video["row"]), *video["counts"])
+                    self._take(GalleryRow.from_json(video["row"]), *video["counts"])
                 else:
                     left_out = LeftOut(**video["left_out"])
                     self.forget(left_out.video_id)
@@ -262,12 +262,12 @@ class GalleryWriter:
                 column = pa.FixedSizeListArray.from_arrays(pa.array(embeddings[some].reshape(-1)), width)
                 table.write_table(lines.append_column(schema.field("embedding"), column))
 
-    def _journalled(self) -> Iterator[Row]:
+    def _journalled(self) -> Iterator[GalleryRow]:
         """Every video that was ever added, in order."""
         for line in _whole_lines(self._state / "journal.jsonl"):
             for video in json.loads(line)["videos"]:
                 if "row" in video:
-                    yield Row.from_json(video["row"])
+                    yield GalleryRow.from_json(video["row"])
 
     def _close_files(self) -> None:
         for file in (*self._files.values(), self._journal):

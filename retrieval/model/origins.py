@@ -104,7 +104,7 @@ def _from_folder(folder: Path, spec: ModelSpec) -> Origin:
     if weights is not None and huggingface.is_theirs(weights.state):
         weights = Weights(
             path=weights.path,
-            state=huggingface.open_clip_names(weights.state),
+            state=huggingface.by_open_clip_names(weights.state),
             activation=weights.activation,
         )
     text = read["config"].get("text_cfg", {})

@@ -16,14 +16,14 @@ import cv2
 import numpy as np
 from jaxtyping import Int32, UInt8
 
-Image = UInt8[np.ndarray, "h w 3"]
+Picture = UInt8[np.ndarray, "h w 3"]
 Matrix = Int32[np.ndarray, "3 3"]
 
 #: Pixels wider or higher than this are not believed: real ones go up to 2:1.
 MAX_ASPECT = 4
 
 
-def upright(image: Image, matrix: Matrix) -> Image:
+def upright(image: Picture, matrix: Matrix) -> Picture:
     """The picture turned and mirrored as its display matrix says."""
     (a, b), (c, d) = matrix[:2, :2].tolist()
     right, down = a, d
@@ -33,7 +33,7 @@ def upright(image: Image, matrix: Matrix) -> Image:
     return image[:: -1 if down < 0 else 1, :: -1 if right < 0 else 1]
 
 
-def square_pixels(image: Image, aspect: Fraction) -> Image:
+def square_pixels(image: Picture, aspect: Fraction) -> Picture:
     """The picture with square pixels: the side that has too few of them is stretched, so no detail is lost.
 
     aspect: width of a stored pixel over its height.
@@ -46,7 +46,7 @@ def square_pixels(image: Image, aspect: Fraction) -> Image:
     return resized(image, round(height / aspect), width)
 
 
-def resized(image: Image, height: int, width: int) -> Image:
+def resized(image: Picture, height: int, width: int) -> Picture:
     """The picture at another size: bicubic where it grows, means of areas where it shrinks."""
     if image.shape[:2] == (height, width):
         return image

@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from retrieval.datasets import DATASETS, FrameReader, count_left_out, known, open_dataset, overlaps
+from retrieval.datasets import DATASETS, FrameReader, count_left_out, official, open_dataset, overlaps
 from retrieval.datasets.clips import hash_ids, hash_pairs
 from retrieval.datasets.files import VideoFiles
 from retrieval.errors import DataError, MissingData
@@ -25,7 +25,7 @@ from tests.support.tars import READER
 ANNOTATIONS = Path(__file__).parents[2].parent / "shared" / "data" / "annotations"
 
 
-def official(name: str) -> str:
+def annotations_of(name: str) -> str:
     if not (ANNOTATIONS / name).is_dir():
         pytest.skip(f"{ANNOTATIONS / name} is not there: official annotations are needed")
     return str(ANNOTATIONS / name)
@@ -54,7 +54,7 @@ def videos(tmp_path):
     ],
 )
 def test_msrvtt(videos, split, train, validation, test):
-    data = DataSpec(name="msrvtt", annotations=official("msrvtt"), videos=videos, split=split)
+    data = DataSpec(name="msrvtt", annotations=annotations_of("msrvtt"), videos=videos, split=split)
     dataset = open_dataset(data)
     assert dataset.train is not None
     assert dataset.test is not None
@@ -68,7 +68,7 @@ def test_msrvtt(videos, split, train, validation, test):
 
 
 def test_msrvtt_1ka_asks_with_the_sentences_of_its_own_list(videos):
-    test = open_dataset(DataSpec(name="msrvtt", annotations=official("msrvtt"), videos=videos)).test
+    test = open_dataset(DataSpec(name="msrvtt", annotations=annotations_of("msrvtt"), videos=videos)).test
     assert test is not None
     texts = dict(zip(test.video_ids, test.texts, strict=True))
     assert texts["video9770"] == "a person is connecting something to system"
@@ -84,20 +84,20 @@ def test_msrvtt_1ka_asks_with_the_sentences_of_its_own_list(videos):
 
 def test_a_9k_training_list_is_known_to_share_videos_with_the_full_test(videos):
     nine, full = (
-        open_dataset(DataSpec(name="msrvtt", annotations=official("msrvtt"), videos=videos, split=split))
+        open_dataset(DataSpec(name="msrvtt", annotations=annotations_of("msrvtt"), videos=videos, split=split))
         for split in ("9k", "full")
     )
     assert full.test is not None
     assert nine.test is not None
     train_ids = set(nine.train.ids) if isinstance(nine.train, VideoFiles) else set()
     shared = len(train_ids & set(full.test.video_ids))
-    assert known.shared_videos(nine.identity["videos"], full.test.name) == shared == 1990
-    assert known.shared_videos(nine.identity["videos"], nine.test.name) == 0
-    assert known.shared_videos(full.identity["videos"], full.test.name) == 0
+    assert official.shared_videos(nine.identity["videos"], full.test.name) == shared == 1990
+    assert official.shared_videos(nine.identity["videos"], nine.test.name) == 0
+    assert official.shared_videos(full.identity["videos"], full.test.name) == 0
 
 
 def test_msvd(videos):
-    dataset = open_dataset(DataSpec(name="msvd", annotations=official("msvd"), videos=videos))
+    dataset = open_dataset(DataSpec(name="msvd", annotations=annotations_of("msvd"), videos=videos))
     assert dataset.train is not None
     assert dataset.validation is not None
     assert dataset.test is not None
@@ -112,7 +112,7 @@ def test_msvd(videos):
 
 def test_msvd_captions_of_the_usual_pickle_and_no_code_in_it(videos, tmp_path):
     folder = tmp_path / "annotations"
-    shutil.copytree(official("msvd"), folder)
+    shutil.copytree(annotations_of("msvd"), folder)
     captions = json.loads(gzip.decompress((folder / "captions_msvd.json.gz").read_bytes()))
     (folder / "captions_msvd.json.gz").unlink()
     words = {video: [text.split() for text in texts] for video, texts in captions.items()}
@@ -130,7 +130,7 @@ def test_msvd_captions_of_the_usual_pickle_and_no_code_in_it(videos, tmp_path):
 def vatex_annotations(tmp_path):
     """The real lists; captions are made up in the official form, as the real ones may not be passed on."""
     folder = tmp_path / "vatex"
-    shutil.copytree(official("vatex"), folder)
+    shutil.copytree(annotations_of("vatex"), folder)
     lists = {part: (folder / f"{part}_list.txt").read_text().split() for part in ("train", "val", "test")}
     for file, ids in (
         ("vatex_training_v1.0.json", lists["train"]),
@@ -156,7 +156,7 @@ def test_vatex(vatex_annotations, videos):
 
 
 def test_vatex_records_are_read_in_their_official_form(videos):
-    records = json.loads((Path(official("vatex")) / "videocap5data.json").read_text())
+    records = json.loads((Path(annotations_of("vatex")) / "videocap5data.json").read_text())
     assert all(len(record["enCap"]) == 10 and record["videoID"] for record in records)
 
 
@@ -168,17 +168,17 @@ def test_another_list_under_an_official_name_is_refused(vatex_annotations, video
 
 
 def test_a_list_that_lost_a_line_is_refused_and_one_in_another_order_is_not():
-    rows = (Path(official("msrvtt")) / "MSRVTT_train.7k.csv").read_text().split()[1:]
-    known.check_list("msrvtt 7k train", reversed(rows))
+    rows = (Path(annotations_of("msrvtt")) / "MSRVTT_train.7k.csv").read_text().split()[1:]
+    official.check_list("msrvtt 7k train", reversed(rows))
     with pytest.raises(ValueError, match=r"7009 videos with hash .* no known list has that hash"):
-        known.check_list("msrvtt 7k train", rows[1:])
+        official.check_list("msrvtt 7k train", rows[1:])
     with pytest.raises(ValueError, match="it is the list 'msrvtt 7k train'"):
-        known.check_list("msrvtt 9k train", rows)
+        official.check_list("msrvtt 9k train", rows)
 
 
 def test_changed_captions_are_refused(videos, tmp_path):
     folder = tmp_path / "annotations"
-    shutil.copytree(official("msrvtt"), folder)
+    shutil.copytree(annotations_of("msrvtt"), folder)
     file = folder / "MSRVTT_JSFUSION_test.csv"
     file.write_text(file.read_text().replace("fondant baby", "fondant babe"))
     with pytest.raises(ValueError, match="captions of 'msrvtt 1k-A test'"):
@@ -256,7 +256,7 @@ def test_a_folder_of_frames_at_its_own_rate(videos):
 
 
 def test_lists_without_files_of_their_own_overlap_where_they_are_the_same(videos):
-    full = open_dataset(DataSpec(name="msrvtt", annotations=official("msrvtt"), videos=videos, split="full"))
+    full = open_dataset(DataSpec(name="msrvtt", annotations=annotations_of("msrvtt"), videos=videos, split="full"))
     validation, test = full.part("validation"), full.part("test")
     assert overlaps(validation.fingerprint(), validation)
     assert not overlaps(validation.fingerprint(), test)
@@ -268,11 +268,11 @@ FRAMES = Path(__file__).parents[2].parent / "shared" / "data" / "msrvtt-frames"
 
 @pytest.mark.skipif(not FRAMES.is_dir(), reason=f"{FRAMES} is not there: real folders of frames are needed")
 def test_a_part_of_msrvtt_trains_under_the_name_of_its_list(caplog):
-    data = DataSpec(name="msrvtt", annotations=official("msrvtt"), videos=str(FRAMES), split="9k")
+    data = DataSpec(name="msrvtt", annotations=annotations_of("msrvtt"), videos=str(FRAMES), split="9k")
     dataset = open_dataset(data)
     assert dataset.train is not None
     loader = TrainLoader(dataset.train, READER, identity=dataset.identity, seed=0)
-    assert dataset.identity["videos"] == known.VIDEOS["msrvtt 9k train"]
+    assert dataset.identity["videos"] == official.VIDEOS["msrvtt 9k train"]
     there = len(loader)
     assert 0 < there <= 604
     assert caplog.messages == [

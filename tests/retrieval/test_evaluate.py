@@ -19,7 +19,7 @@ from retrieval.datasets import Absent, FrameReader, Split, open_dataset
 from retrieval.distributed import Group
 from retrieval.encode import Ragged, encode_split, encode_texts, encode_videos
 from retrieval.errors import DataError
-from retrieval.evaluate import BEST_OWN, BEST_PER_VIDEO, evaluate, evaluate_split, measure, part_of, score
+from retrieval.evaluate import BEST_OWN, BEST_PER_VIDEO, evaluate, evaluate_split, measure, score_split
 from retrieval.health import check_part, parts_of
 from retrieval.model import Features
 from retrieval.protocol import refuse_overlap, write_result
@@ -39,14 +39,14 @@ def table(tmp_path_factory) -> Path:
 
 
 def split_of(table: Path) -> Split:
-    return part_of(open_dataset(DataSpec(name="table", held_out_table=str(table))), "test")
+    return open_dataset(DataSpec(name="table", held_out_table=str(table))).part("test")
 
 
 def numbers(split: Split, head: str, *, batch_size: int = 3, top_k: int | None = 4) -> dict:
     recipe = recipe_of({"name": "table"}, head)
     model = build(recipe)
     encoded = encode_split(model, split, FrameReader.of(recipe.frames), compute=HERE, batch_size=batch_size)
-    by_text, by_video = score(model, encoded, top_k=top_k, compute=HERE)
+    by_text, by_video = score_split(model, encoded, top_k=top_k, compute=HERE)
     return measure(encoded, by_text, by_video, top_k=top_k)
 
 
@@ -115,7 +115,7 @@ def test_a_fine_stage_that_knows_nothing_is_at_chance_within_its_candidates(tabl
     model = build(recipe)
     encoded = encode_split(model, split, FrameReader.of(recipe.frames), compute=HERE, batch_size=4)
     for k in (1, 4, 10):
-        by_text, by_video = score(model, encoded, top_k=k, compute=HERE)
+        by_text, by_video = score_split(model, encoded, top_k=k, compute=HERE)
         found = measure(encoded, by_text, by_video, top_k=k)["text_to_video"]
         among = 100 * metrics.text_to_video(by_text.coarse, split.caption_videos).hits(k).mean()
         assert found[CHANCE]["expected"]["R@1"] == pytest.approx(among / min(k, 9))  # one of ten is missing
@@ -123,7 +123,7 @@ def test_a_fine_stage_that_knows_nothing_is_at_chance_within_its_candidates(tabl
     with torch.no_grad():
         for parameter in model.interaction.parameters():
             parameter.zero_()
-    by_text, by_video = score(model, encoded, top_k=4, compute=HERE)
+    by_text, by_video = score_split(model, encoded, top_k=4, compute=HERE)
     found = measure(encoded, by_text, by_video, top_k=4)
     for stages in (found["text_to_video"], found["video_to_text"][BEST_OWN]):
         assert stages["fine"] == stages[CHANCE]
@@ -147,7 +147,7 @@ def share(rank: int, size: int, folder: str, table: str) -> None:
     model = build(recipe)
     counted = replace(split, clips=Counted(split.clips, range(10)))
     encoded = encode_split(model, counted, FrameReader.of(recipe.frames), compute=compute, batch_size=2)
-    by_text, by_video = score(model, encoded, top_k=4, compute=compute)
+    by_text, by_video = score_split(model, encoded, top_k=4, compute=compute)
     found = measure(encoded, by_text, by_video, top_k=4)
     Path(folder, f"{rank}.json").write_text(json.dumps({"read": sorted(read), "found": found}))
     distributed.destroy_process_group()
@@ -209,7 +209,7 @@ def test_below_k_the_first_stage_order_stays(table):
     split, recipe = split_of(table), recipe_of({"name": "table"})
     model = build(recipe)
     encoded = encode_split(model, split, FrameReader.of(recipe.frames), compute=HERE, batch_size=4)
-    by_text, by_video = score(model, encoded, top_k=3, compute=HERE)
+    by_text, by_video = score_split(model, encoded, top_k=3, compute=HERE)
     for direction in (by_text, by_video):
         for scores in (direction.joint, direction.fused):
             assert scores is not None
@@ -233,7 +233,7 @@ def test_equal_captions_tie_to_the_last_bit(tmp_path):
     recipe = recipe_of({"name": "table"})
     model = build(recipe)
     encoded = encode_split(model, split_of(table), FrameReader.of(recipe.frames), compute=HERE, batch_size=2)
-    _, by_video = score(model, encoded, top_k=2, compute=HERE)
+    _, by_video = score_split(model, encoded, top_k=2, compute=HERE)
     for scores in by_video.stages().values():
         np.testing.assert_array_equal(scores[:, 1], scores[:, 3])
 
@@ -277,7 +277,7 @@ def test_cached_features_are_the_encoded_ones(table, tmp_path):
 
 def test_flat_numbers_for_a_training_run(table):
     recipe = recipe_of({"name": "table", "validation_table": str(table)})
-    split = part_of(open_dataset(recipe.data), "validation")
+    split = open_dataset(recipe.data).part("validation")
     flat = evaluate_split(build(recipe), recipe, split, compute=HERE)
     assert flat["mean_R@1"] == (flat["t2v_R@1"] + flat["v2t_R@1"]) / 2
     assert flat["failed_videos"] == 1.0
@@ -287,11 +287,11 @@ def test_flat_numbers_for_a_training_run(table):
 def test_a_part_that_is_not_there_is_refused(table):
     dataset = open_dataset(DataSpec(name="table", table=str(table)))
     with pytest.raises(DataError, match=r"table: has no validation part; name data\.validation_table, or "):
-        part_of(dataset, "validation")
+        dataset.part("validation")
     with pytest.raises(DataError, match=r"table: has no test part; name data\.held_out_table$"):
-        part_of(dataset, "test")
+        dataset.part("test")
     with pytest.raises(DataError, match="must be one of validation, test"):
-        part_of(dataset, "train")
+        dataset.part("train")
 
 
 def test_no_readable_video_is_an_error_and_not_a_score(tmp_path):

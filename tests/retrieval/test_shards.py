@@ -12,7 +12,7 @@ import pytest
 
 import animate
 from retrieval.datasets import FrameReader, Split, open_dataset, overlaps
-from retrieval.datasets.shards import ShardClips, find_tars
+from retrieval.datasets.shards import ShardClips, local_tars
 from retrieval.errors import DataError, MissingData
 from retrieval.recipe import DataSpec
 from retrieval.video import Sampler, Unreadable
@@ -153,14 +153,14 @@ def test_shard_names(tmp_path, samples):
     for i in range(3):
         write_tar(tmp_path / f"{i:05}.tar", samples)
     paths = [tmp_path / f"{i:05}.tar" for i in range(3)]
-    assert find_tars([f"{tmp_path}/{{00000..00002}}.tar"]) == find_tars([str(tmp_path)]) == paths
+    assert local_tars([f"{tmp_path}/{{00000..00002}}.tar"]) == local_tars([str(tmp_path)]) == paths
     with pytest.raises(ValueError, match="is not on this machine"):
-        find_tars(["https://example.org/{0..9}.tar"])
+        local_tars(["https://example.org/{0..9}.tar"])
     (tmp_path / "sets" / "mine").mkdir(parents=True)
     with pytest.raises(MissingData, match=r"sets' holds no tar; it holds 1 entries: 'mine'"):
-        find_tars([f"{tmp_path}/sets"])
+        local_tars([f"{tmp_path}/sets"])
     with pytest.raises(MissingData, match=r"00003\.tar"):
-        find_tars([f"{tmp_path}/00003.tar"])
+        local_tars([f"{tmp_path}/00003.tar"])
 
 
 def test_held_out_shards_are_the_split_to_be_judged_by(tmp_path, samples):
@@ -196,7 +196,7 @@ def filmed(request, tmp_path_factory) -> Path:
 
 
 def test_films_are_read_as_animate_loads_them(filmed):
-    clips = ShardClips(find_tars([str(filmed)]))
+    clips = ShardClips(local_tars([str(filmed)]))
     reader = FrameReader(sampler=Sampler(num_frames=5), size=64, decoder="pyav")
     loaded = list(animate.load(filmed))
     assert len(clips) == len(loaded) == 6
@@ -211,7 +211,7 @@ def test_films_are_read_as_animate_loads_them(filmed):
 
 
 def test_new_takes_are_filmed_for_later_epochs_of_virtual_shards(filmed):
-    tars = find_tars([str(filmed)])
+    tars = local_tars([str(filmed)])
     reader = FrameReader(sampler=Sampler(num_frames=5), size=64, decoder="pyav")
 
     def frames(new_takes: bool, epoch: int) -> np.ndarray:
@@ -231,7 +231,7 @@ def test_new_takes_are_filmed_for_later_epochs_of_virtual_shards(filmed):
 
 @pytest.mark.parametrize("filmed", ["virtual"], indirect=True)
 def test_new_takes_need_the_plan_of_the_build(filmed, tmp_path):
-    shutil.copy(find_tars([str(filmed)])[0], tmp_path / "0.tar")
+    shutil.copy(local_tars([str(filmed)])[0], tmp_path / "0.tar")
     clips = ShardClips([tmp_path / "0.tar"], new_takes=True)
     assert not isinstance(clips.read(0, READER, None, 0).clip, Unreadable)
     with pytest.raises(DataError, match=r"new_takes = true: .*plan\.json is missing"):

@@ -18,14 +18,14 @@ from hypothesis import strategies as st
 from retrieval.video import (
     SAMPLERS,
     VIDEO_SUFFIXES,
-    Clip,
     Sampler,
     Unreadable,
+    VideoFrames,
     find_decoder,
     fit,
     list_frames,
+    read_times,
     read_video,
-    scan,
 )
 from retrieval.video.geometry import resized, square_pixels, upright
 from tests.support.clips import numbered, read_numbers, set_matrix, write_clip
@@ -51,8 +51,8 @@ def torchcodec_or_skip() -> None:
         pytest.skip(str(error))
 
 
-def clip_of(result: Clip | Unreadable) -> Clip:
-    assert isinstance(result, Clip), result
+def clip_of(result: VideoFrames | Unreadable) -> VideoFrames:
+    assert isinstance(result, VideoFrames), result
     return result
 
 
@@ -69,17 +69,17 @@ timelines = st.lists(st.integers(1, 50), min_size=1, max_size=40).map(
 )
 
 
-@given(timeline=timelines, num_frames=st.integers(1, 20))
-def test_middle_of_segments_is_what_is_shown_then(timeline, num_frames):
-    starts, end = timeline
+@given(times=timelines, num_frames=st.integers(1, 20))
+def test_middle_of_segments_is_what_is_shown_then(times, num_frames):
+    starts, end = times
     chosen = Sampler(num_frames=num_frames).choose(starts, end, Fraction(1, 10), None)
     moments = [Fraction(end * (2 * i + 1), 2 * num_frames) for i in range(num_frames)]
     assert chosen.tolist() == shown_at(moments, starts.tolist())
 
 
-@given(timeline=timelines, num_frames=st.integers(1, 20), seed=st.integers(0, 100))
-def test_random_position_takes_each_frame_from_its_own_segment(timeline, num_frames, seed):
-    starts, end = timeline
+@given(times=timelines, num_frames=st.integers(1, 20), seed=st.integers(0, 100))
+def test_random_position_takes_each_frame_from_its_own_segment(times, num_frames, seed):
+    starts, end = times
     sampler = Sampler(num_frames=num_frames, position="random")
     chosen = sampler.choose(starts, end, Fraction(1), np.random.default_rng(seed))
     again = sampler.choose(starts, end, Fraction(1), np.random.default_rng(seed))
@@ -90,9 +90,9 @@ def test_random_position_takes_each_frame_from_its_own_segment(timeline, num_fra
     assert chosen.tolist() == again.tolist()
 
 
-@given(timeline=timelines, num_frames=st.integers(1, 20), tick=st.fractions("1/90", 2, max_denominator=90))
-def test_one_a_second_then_evenly_spread(timeline, num_frames, tick):
-    starts, end = timeline
+@given(times=timelines, num_frames=st.integers(1, 20), tick=st.fractions("1/90", 2, max_denominator=90))
+def test_one_a_second_then_evenly_spread(times, num_frames, tick):
+    starts, end = times
     chosen = Sampler(name="one_fps_then_uniform", num_frames=num_frames).choose(starts, end, tick, None)
     seconds, moment = [], 0
     while moment < end * tick:
@@ -143,15 +143,15 @@ def test_variable_frame_rate_goes_by_time_and_not_by_count(tmp_path, name, decod
     path = write_clip(tmp_path / name, [round(s * 90000) for s in seconds], Fraction(1, 90000), gop=4)
     for sampler in (Sampler(num_frames=10), Sampler(num_frames=40), Sampler(name="one_fps_then_uniform")):
         clip = clip_of(read_video(path, sampler, decoder=decoder))
-        timeline = scan(path)
-        assert not isinstance(timeline, Unreadable)
-        np.testing.assert_allclose(timeline.seconds, seconds, atol=0.002)
+        times = read_times(path)
+        assert not isinstance(times, Unreadable)
+        np.testing.assert_allclose(times.seconds, seconds, atol=0.002)
         if sampler.name == "uniform_segments":
             n = sampler.num_frames
-            moments = [timeline.duration * (2 * i + 1) / (2 * n) for i in range(n)]
+            moments = [times.duration * (2 * i + 1) / (2 * n) for i in range(n)]
         else:
-            moments = [float(second) for second in range(int(np.ceil(timeline.duration)))]
-        assert read_numbers(clip.frames) == shown_at(moments, timeline.seconds.tolist())
+            moments = [float(second) for second in range(int(np.ceil(times.duration)))]
+        assert read_numbers(clip.frames) == shown_at(moments, times.seconds.tolist())
 
 
 @pytest.mark.parametrize(("name", "codec", "b_frames"), CONTAINERS)
@@ -413,10 +413,10 @@ def test_a_stream_cut_inside_a_group_of_pictures_begins_with_its_first_decodable
         )
     # The oracle is a plain decoding; it begins with a keyframe.
     assert len(decodable) in (42, 66)
-    timeline = scan(path)
-    assert not isinstance(timeline, Unreadable)
-    assert (len(timeline.starts), timeline.status) == (len(decodable), "ok"), timeline.message
-    assert timeline.duration == pytest.approx(len(decodable) / 30, abs=0.01)
+    times = read_times(path)
+    assert not isinstance(times, Unreadable)
+    assert (len(times.starts), times.status) == (len(decodable), "ok"), times.message
+    assert times.duration == pytest.approx(len(decodable) / 30, abs=0.01)
     clip = clip_of(read_video(path, Sampler(num_frames=90), decoder=decoder))
     assert (read_numbers(clip.frames), clip.status) == (decodable, "ok")
     few = clip_of(read_video(path, Sampler(num_frames=2), decoder=decoder))

@@ -31,7 +31,7 @@ _UNTIMED_FORMATS = frozenset({"avi", "h264", "hevc", "m4v", "mpeg", "mpegvideo",
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Timeline:
+class FrameTimes:
     """Presentation times of the frames that are really in a file.
 
     starts: ticks since the first frame, ascending, the first 0.
@@ -63,10 +63,10 @@ class Timeline:
         return self.end * float(self.tick)
 
 
-def scan(
-    source: Path | bytes, meanwhile: Callable[[InputContainer, Timeline], None] | None = None
-) -> Timeline | Unreadable:
-    """The timeline of a video file; its packets are read, and decoded only where they do not tell the frames.
+def read_times(
+    source: Path | bytes, meanwhile: Callable[[InputContainer, FrameTimes], None] | None = None
+) -> FrameTimes | Unreadable:
+    """The times of a video file; its packets are read, and decoded only where they do not tell the frames.
 
     `meanwhile` gets the container, read to its end, while it is open: to open it costs as much as to decode
     two or three small frames. It is not called for a file whose packets carry no times.
@@ -75,14 +75,14 @@ def scan(
     def lead_in(end: int | None) -> set[int] | Unreadable:
         return with_container(source, lambda container, _: _decoded_stamps(container, end))
 
-    def read(container: InputContainer, name: str) -> Timeline | Unreadable | None:
-        timeline = _from_packets(container, name, lead_in)
-        if meanwhile is not None and isinstance(timeline, Timeline):
-            meanwhile(container, timeline)
-        return timeline
+    def read(container: InputContainer, name: str) -> FrameTimes | Unreadable | None:
+        times = _from_packets(container, name, lead_in)
+        if meanwhile is not None and isinstance(times, FrameTimes):
+            meanwhile(container, times)
+        return times
 
-    timeline = with_container(source, read)
-    return with_container(source, _from_decoding) if timeline is None else timeline
+    times = with_container(source, read)
+    return with_container(source, _from_decoding) if times is None else times
 
 
 def _decoded_stamps(container: InputContainer, end: int | None) -> set[int]:
@@ -99,7 +99,7 @@ def _decoded_stamps(container: InputContainer, end: int | None) -> set[int]:
 
 def _from_packets(
     container: InputContainer, name: str, lead_in: Callable[[int | None], set[int] | Unreadable]
-) -> Timeline | Unreadable | None:
+) -> FrameTimes | Unreadable | None:
     """None where the packets carry no times that can be trusted.
 
     lead_in: tells which frames before the stamp of the first keyframe can be decoded.
@@ -163,7 +163,7 @@ def _from_packets(
     )
 
 
-def _from_decoding(container: InputContainer, name: str) -> Timeline | Unreadable:
+def _from_decoding(container: InputContainer, name: str) -> FrameTimes | Unreadable:
     """Frames in the decoder's order, one after the other at the stream's rate."""
     stream = video_stream(container)
     if stream is None:
@@ -187,12 +187,12 @@ def _timeline(
     pts: tuple[int, ...] | None,
     keyframes: tuple[int, ...],
     lead: int = 0,
-) -> Timeline:
+) -> FrameTimes:
     longest = int(np.diff(starts).max(initial=0))
     last = min(last_duration or longest, longest) if longest else last_duration
     end = int(starts[-1]) + max(last, 1)
     status, message = _judge(container, stream, intact, float((lead + end) * tick))
-    return Timeline(
+    return FrameTimes(
         starts=starts,
         end=end,
         tick=tick,

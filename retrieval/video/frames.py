@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64, UInt8
 
-from retrieval.video.timeline import Status
+from retrieval.video.times import Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Clip:
+class VideoFrames:
     """Frames that were really in a video.
 
     frames: RGB.
