@@ -84,7 +84,9 @@ def test_msrvtt_1ka_asks_with_the_sentences_of_its_own_list(videos):
 
 def test_a_9k_training_list_is_known_to_share_videos_with_the_full_test(videos):
     nine, full = (
-        open_dataset(DataSpec(name="msrvtt", annotations=annotations_of("msrvtt"), videos=videos, split=split))
+        open_dataset(
+            DataSpec(name="msrvtt", annotations=annotations_of("msrvtt"), videos=videos, split=split)
+        )
         for split in ("9k", "full")
     )
     assert full.test is not None
@@ -256,7 +258,9 @@ def test_a_folder_of_frames_at_its_own_rate(videos):
 
 
 def test_lists_without_files_of_their_own_overlap_where_they_are_the_same(videos):
-    full = open_dataset(DataSpec(name="msrvtt", annotations=annotations_of("msrvtt"), videos=videos, split="full"))
+    full = open_dataset(
+        DataSpec(name="msrvtt", annotations=annotations_of("msrvtt"), videos=videos, split="full")
+    )
     validation, test = full.part("validation"), full.part("test")
     assert overlaps(validation.fingerprint(), validation)
     assert not overlaps(validation.fingerprint(), test)
