@@ -91,7 +91,7 @@ PROTOCOL = {
 }
 HERE = Compute(device=torch.device("cpu"))
 
-# Hits of every query by "stage R@k".
+#: Hits of every query by "stage R@k".
 Hits = dict[str, np.ndarray]
 _data: list[RealData] = []
 

@@ -13,7 +13,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-# Part of every key: raise it when the same key would now have to give other numbers.
+#: Part of every key: raise it when the same key would now have to give other numbers.
 CACHE_FORMAT = 2
 
 

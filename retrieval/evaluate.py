@@ -19,7 +19,7 @@ from retrieval.protocol import protocol, refuse_overlap
 from retrieval.recipe import TrainRecipe
 from retrieval.rerank import Direction, coarse_only, score_direction
 
-# Captions of training videos that make the query bank.
+#: Captions of training videos that make the query bank.
 BANK_SIZE = 5000
 POST_PROCESSING = ("dual-softmax", "query-bank")
 

@@ -22,8 +22,8 @@ from retrieval.model import Features, Interaction
 from retrieval.recipe import LossSpec
 from retrieval.score import fuse, prepare_pairs
 
-# Cosines of words with frame tokens that are held at once: a quarter of a GiB of them, and as much again of
-# gradient.
+#: Cosines of words with frame tokens that are held at once: a quarter of a GiB of them, and as much again of
+#: gradient.
 COSINES_AT_ONCE = 1 << 26
 
 

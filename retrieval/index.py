@@ -29,7 +29,7 @@ from retrieval.video import Unreadable, printable_path
 #: Called with the number of videos done and of all.
 OnVideo = Callable[[int, int], None]
 
-# What a gallery says of how it was made; `_facts` gives it.
+#: What a gallery says of how it was made; `_facts` gives it.
 _FACTS = ("checkpoint", "model", "precision", "model_digest", "frames", "videos")
 
 

@@ -22,7 +22,7 @@ from retrieval.video import Status, Unreadable
 
 log = logging.getLogger(__name__)
 
-# A video that cannot be read is replaced by another one of the same epoch, drawn anew until one can be.
+#: A video that cannot be read is replaced by another one of the same epoch, drawn anew until one can be.
 _MOST_SUBSTITUTES = 100
 _BATCHES_AHEAD = 2
 _NICENESS = 10

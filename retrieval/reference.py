@@ -20,7 +20,7 @@ FORMS = (
     "a run folder, one of its checkpoints, a weights file (ViT-B-32.pt), a folder with config and weights "
     f"(open_clip's or transformers'), NAME:TAG of open_clip (ViT-B-32:openai), or {HF_HUB}ORG/NAME"
 )
-# What tells a path from a tag, where neither is there.
+#: What tells a path from a tag, where neither is there.
 _WEIGHT_SUFFIXES = frozenset({".pt", ".pth", ".bin", ".ckpt", ".safetensors", ".npz", ".npy"})
 
 

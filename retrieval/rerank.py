@@ -20,7 +20,7 @@ from retrieval.score import Retrieved, Rows, coarse, rescore
 #: The stage that is none: candidates in random order.
 CHANCE = "chance within K"
 
-# Queries whose candidates are held with their tokens at once.
+#: Queries whose candidates are held with their tokens at once.
 _QUERIES_AT_ONCE = 64
 
 

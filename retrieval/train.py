@@ -23,8 +23,8 @@ from retrieval.optimizer import MovingAverage, build_optimizer, freeze, rate_fac
 from retrieval.recipe import TrainRecipe
 from retrieval.run_log import RunLog
 
-# Metrics of the validation (or test) split, by name, of a model in eval mode; called on every worker of the
-# run, which share the work.
+#: Metrics of the validation (or test) split, by name, of a model in eval mode; called on every worker of the
+#: run, which share the work.
 Evaluate = Callable[[Retriever], dict[str, float]]
 
 ALONE = Group()

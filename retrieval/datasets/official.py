@@ -25,7 +25,7 @@ VIDEOS = {
     "vatex test1k5_sec, which shares videos with the validation list": "04268840383b168c03a461e17a475e3f",
 }
 
-# (video, caption) pairs. MSVD's captions go about in several spellings, so there only their number is known.
+#: (video, caption) pairs. MSVD's captions go about in several spellings, so there only their number is known.
 QUERIES = {
     "msrvtt full validation": "237b3718c3e6ea0582c00ef16ccfa2c6",
     "msrvtt full test": "54e6bd760c58e65284e9337336c88e92",
@@ -33,7 +33,7 @@ QUERIES = {
 }
 NUM_QUERIES = {"msvd validation": 4290, "msvd test": 27763}
 
-# Training lists that share videos with lists to be judged by, and how many.
+#: Training lists that share videos with lists to be judged by, and how many.
 OVERLAPS = {
     ("msrvtt 9k train", "msrvtt full validation"): 497,
     ("msrvtt 9k train", "msrvtt full test"): 1990,

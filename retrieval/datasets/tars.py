@@ -161,5 +161,5 @@ def _text(field: bytes) -> str:
     return field.split(b"\0", 1)[0].decode("utf-8", "backslashreplace")
 
 
-# Headers that say more of the next member: PAX (`tarfile`, webdataset) and GNU tar's long names.
+#: Headers that say more of the next member: PAX (`tarfile`, webdataset) and GNU tar's long names.
 _LONG: dict[bytes, Callable[[bytes, str], dict[str, str]]] = {b"x": _pax, b"L": _gnu_name}

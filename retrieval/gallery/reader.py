@@ -17,7 +17,7 @@ from retrieval.gallery.entry import GALLERY_FORMAT, GalleryRow, Stored, bits_to_
 from retrieval.model.features import Features
 from retrieval.paths import check_gallery, damaged_gallery
 
-# Candidates that the codes propose for each one wanted; they are then scored exactly.
+#: Candidates that the codes propose for each one wanted; they are then scored exactly.
 PROPOSED_FOR_ONE = 40
 
 

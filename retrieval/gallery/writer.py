@@ -36,7 +36,7 @@ from retrieval.video import printable_path
 
 log = logging.getLogger(__name__)
 
-# Up to here every vector is looked at; above, four bits for each four dimensions propose candidates.
+#: Up to here every vector is looked at; above, four bits for each four dimensions propose candidates.
 EXACT_UP_TO = 50_000
 ROWS_PER_GROUP = 4096
 _EMBEDDINGS, _VECTORS, _TOKENS, _FRAMES = "embeddings.f32", "vectors.f16", "tokens.bf16", "frames.bf16"

@@ -14,7 +14,7 @@ CONFIG = "config.json"
 PREPROCESS = "preprocessor_config.json"
 INDEX = "model.safetensors.index.json"
 
-# Names in order of replacement; query, key and value are joined afterwards.
+#: Names in order of replacement; query, key and value are joined afterwards.
 _RENAMED = (
     ("text_model.encoder.layers.", "transformer.resblocks."),
     ("vision_model.encoder.layers.", "visual.transformer.resblocks."),

@@ -13,7 +13,7 @@ from retrieval.model.late import MaxSim, TextConditioned
 from retrieval.model.tokens import Read, Watched
 from retrieval.recipe import InteractionSpec
 
-# What places were drawn at before: kept for the head that starts from noise, as it always did.
+#: What places were drawn at before: kept for the head that starts from noise, as it always did.
 NOISE_STD = 0.02
 
 

@@ -17,7 +17,7 @@ from retrieval.model.shapes import config_of_shapes
 from retrieval.model.weights import Weights, read_weights
 from retrieval.recipe import HF_HUB, LOCAL_DIR, OPEN_CLIP_CONFIG, Activation, ModelSpec
 
-# The names that exporters give their weights, best first.
+#: The names that exporters give their weights, best first.
 WEIGHT_FILES = (
     "open_clip_model.safetensors",
     "open_clip_pytorch_model.safetensors",

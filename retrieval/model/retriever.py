@@ -15,7 +15,7 @@ from retrieval.model.pooling import MeanPooling, TransformerPooling
 from retrieval.model.weights import put_weights
 from retrieval.recipe import InteractionSpec, ModelSpec
 
-# CLIP's own bound: sharper than this, training becomes unstable.
+#: CLIP's own bound: sharper than this, training becomes unstable.
 LOWEST_TEMPERATURE = 0.01
 
 

@@ -16,15 +16,15 @@ from av.video.stream import VideoStream
 
 from retrieval.video.kinds import printable_path
 
-# ok            all promised frames are there
-# truncated     the file ends, or stops making sense, before its promised frames do; those before are real
-# wrong_length  the container's declared duration is far from the frames'; the frames are real
-# missing       no such file
-# broken        no video stream, or nothing in it can be decoded
-# empty         a file of zero bytes, a video stream or a folder without a single frame
+#: ok            all promised frames are there
+#: truncated     the file ends, or stops making sense, before its promised frames do; those before are real
+#: wrong_length  the container's declared duration is far from the frames'; the frames are real
+#: missing       no such file
+#: broken        no video stream, or nothing in it can be decoded
+#: empty         a file of zero bytes, a video stream or a folder without a single frame
 Status = Literal["ok", "truncated", "wrong_length", "missing", "broken", "empty"]
 
-# Four hours at 60 frames a second. A file with more packets is refused instead of being read for ever.
+#: Four hours at 60 frames a second. A file with more packets is refused instead of being read for ever.
 _MAX_PACKETS = 1_000_000
 
 T = TypeVar("T")

@@ -26,7 +26,7 @@ from retrieval.video.source import (
     with_container,
 )
 
-# Packets make up their times in these formats; the decoder's output order is all there is to go by.
+#: Packets make up their times in these formats; the decoder's output order is all there is to go by.
 _UNTIMED_FORMATS = frozenset({"avi", "h264", "hevc", "m4v", "mpeg", "mpegvideo", "mjpeg", "obu"})
 
 

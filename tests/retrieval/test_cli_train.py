@@ -10,7 +10,7 @@ from cli.retrieval.main import main
 
 DEMO = Path(__file__).parents[2] / "recipes" / "demo.toml"
 
-# Small enough for a test; everything else is as the demo has it.
+#: Small enough for a test; everything else is as the demo has it.
 SMALLER = [
     "train.epochs=2",
     "train.batch_size=4",

@@ -9,7 +9,7 @@ from retrieval.datasets.tars import index_tar
 from retrieval.errors import DataError
 from tests.support.tars import png, write_tar
 
-# The first header, 700 bytes, padding to 1,536, the second header, …
+#: The first header, 700 bytes, padding to 1,536, the second header, …
 SAMPLES = {f"00{i}": {"jpg": b"x" * 700, "json": b"{}", "txt": "déjà vu".encode()} for i in range(3)}
 
 

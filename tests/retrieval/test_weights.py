@@ -30,7 +30,7 @@ CONFIG = {
 }
 CAPTIONS = ["a dog runs", "two people are talking about a red car near the sea side today"]
 
-# torch announces TorchScript's end; the original release of CLIP stays what it is.
+#: torch announces TorchScript's end; the original release of CLIP stays what it is.
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*torch.jit.*:FutureWarning",
     "ignore:.*torch.jit.*:DeprecationWarning",
