@@ -30,8 +30,8 @@ WRITTEN_WITH = ("torch", "open_clip_torch", "safetensors", "numpy")
 class Checkpoint:
     """A model, ready to evaluate, with its recipe and what is known of it.
 
-    reference: what opens it again, from any folder: the path of a checkpoint, or a model's name.
-    info: a checkpoint's `checkpoint.json`; of a model from elsewhere, as much of that as is known.
+    `reference` is what opens it again, from any folder: the path of a checkpoint, or a model's name. `info`
+    is a checkpoint's `checkpoint.json`; of a model from elsewhere, as much of that as is known.
     """
 
     model: Retriever
@@ -51,7 +51,8 @@ def save_checkpoint(
 ) -> Path:
     """Write one checkpoint folder and make it appear whole by a rename; gives its path.
 
-    facts: JSON values stored beside the recipe (epoch, metrics, what it was trained on).
+    `facts` are JSON values stored beside the recipe (epoch, metrics, what it was trained on), `training` is
+    what going on takes: the state of the optimizer and the generators.
     """
     folder = checkpoint_folder(run, step)
     attempt = folder.with_name(f".writing_{folder.name}")

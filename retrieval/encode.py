@@ -26,8 +26,10 @@ from retrieval.video import Status
 class Ragged:
     """Features of many rows without their padding: texts differ much in length.
 
-    pooled: one vector a row. tokens: the real tokens of all rows, one row's after the other's; row i's are
-    `tokens[firsts[i]:firsts[i + 1]]`.
+    `pooled` has one vector a row. `tokens` has the real tokens of all rows, one row's after the other's: row
+    i's are `tokens[firsts[i]:firsts[i + 1]]`.
+
+        lengths 3, 1, 2   ->   tokens a a a b c c   firsts 0 3 4 6
     """
 
     pooled: Float[Tensor, "b d"]

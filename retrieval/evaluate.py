@@ -108,7 +108,7 @@ def measure_normalised(
 ) -> dict[str, Any]:
     """The columns that look beyond one query, for the coarse stage: only there scores compare across rows.
 
-    bank: coarse scores of training captions with the split's videos; None leaves that column out.
+    `bank` has the coarse scores of training captions with the split's videos; None leaves that column out.
     """
     columns = encoded.split.caption_videos
     own = metrics.VIDEO_TO_TEXT_RULES[BEST_OWN]
@@ -190,8 +190,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """The whole result of a checkpoint on a part of a data set, ready to be stored.
 
-    post_processing: names of `POST_PROCESSING`, each in columns of its own. curve: values of K (None is all)
-    to measure accuracy, time and pairs at. Refuses a test that the training list shares videos with.
+    Each name in `post_processing`, of `POST_PROCESSING`, adds columns of its own; each K of `curve` (None is
+    all) a measurement of accuracy, time and pairs. Refuses a test that the training list shares videos with.
     """
     for name in post_processing:
         if name not in POST_PROCESSING:

@@ -62,8 +62,8 @@ def launch(
 ) -> Path:
     """Train as the recipe says in the run folder `out`; gives the selected checkpoint's folder.
 
-    device: "cpu", "cuda" or "auto", which is a GPU where there is one. workers: above 1, Ray Train workers.
-    `RecipeError` for a recipe that cannot be meant, `NotFinite` for a loss that is no number.
+    `device` is "cpu", "cuda" or "auto", which is a GPU where there is one; more than one of `workers` are Ray
+    Train workers. `RecipeError` for a recipe that cannot be meant, `NotFinite` for a loss that is no number.
     """
     if workers < 1:
         raise RecipeError(f"workers = {workers}: must be at least 1")

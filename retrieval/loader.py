@@ -169,8 +169,8 @@ class TrainLoader:
 def train_data(recipe: TrainRecipe, dataset: Dataset | None = None) -> TrainLoader:
     """Batches of the training part, as the recipe's [data], [frames] and [train] tables say.
 
-    dataset: that of the recipe, where it is open already. `DataError`, too, where the part that is to select
-    a checkpoint is not there: not after the first epoch.
+    `dataset` is that of the recipe, where it is open already. `DataError`, too, where the part that is to
+    select a checkpoint is not there: not after the first epoch.
     """
     dataset = dataset or open_dataset(recipe.data)
     if dataset.train is None:

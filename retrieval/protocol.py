@@ -21,7 +21,8 @@ MEASURED_WITH = ("animate", "torch", "open_clip_torch", "numpy", "av")
 def refuse_overlap(trained_on: Any, split: Split) -> None:
     """`DataError` if a training list behind the model is known to share videos with the split.
 
-    trained_on: the identity that a checkpoint keeps, with the one it started from under `before`, and so on.
+    `trained_on` is the identity that a checkpoint keeps, with the one it started from under `before`, and so
+    on.
     """
     for identity in _chain(trained_on):
         shared = shared_videos(str(identity.get("videos", "")), split.name)

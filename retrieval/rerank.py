@@ -28,12 +28,12 @@ _QUERIES_AT_ONCE = 64
 class Direction:
     """All scores of one direction, q queries against g gallery items; larger is better.
 
-    coarse: stage 1. joint, fused: the fine stage alone and with the coarse score as its prior, above the
-        rest of the row, which keeps its stage-1 order; only the order of a row means something. None
-        without a fine stage. A video that could not be read has minus infinity everywhere.
-    candidates: what the fine stage ordered anew; None without one.
-    pairs: query-item pairs that the fine stage scored.
-    coarse_seconds, fine_seconds: wall time of all queries, encoding not included.
+    `coarse` is stage 1. `joint` and `fused` are the fine stage alone and with the coarse score as its prior,
+    put above the rest of the row, which keeps its stage-1 order: only the order of a row means something. A
+    video that could not be read has minus infinity everywhere. `candidates` are what the fine stage ordered
+    anew, `pairs` how many query-item pairs it scored for that. Without a fine stage, `joint`, `fused` and
+    `candidates` are None. `coarse_seconds` and `fine_seconds` are the wall time of all queries, encoding not
+    included.
     """
 
     coarse: Float[np.ndarray, "q g"]

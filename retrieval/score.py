@@ -20,10 +20,9 @@ Rows = Literal["text", "video"]
 class Retrieved:
     """Scores of one direction: a row for each of q queries, a column for each of g gallery items.
 
-    coarse: stage 1.
-    candidates: the pairs that stage 2 scored.
-    joint, fused: stage 2's scores, alone and with the coarse prior, put above the rest of the row, which
-        stays in stage-1 order; None without a fine stage.
+    `coarse` is stage 1, `candidates` are the pairs that stage 2 scored. `joint` and `fused` are stage 2's
+    scores, alone and with the coarse prior, put above the rest of the row, which stays in stage-1 order; None
+    without a fine stage.
     """
 
     coarse: Float[Tensor, "q g"]
@@ -120,8 +119,8 @@ def rescore(
 ) -> Retrieved:
     """Stage 2 on the top K of each query, given stage 1's scores: the one way in which anything is re-ranked.
 
-    gallery: the features of the items in some columns; asked once, and for candidates alone. `rows` says
-        which side asks, "text" or "video".
+    `gallery` gives the features of the items in some columns: it is asked once, and for candidates alone.
+    `rows` says which side asks, "text" or "video".
     """
     chosen = candidates(scores, top_k)
     if interaction is None:

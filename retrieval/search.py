@@ -19,8 +19,8 @@ from retrieval.score import rescore
 class Hit:
     """One video found. `score` orders the hits; `fine` is None without a fine stage.
 
-    coarse: cosine over temperature. moment: second of the frame that fits the words best; the passage that
-    it stands for reaches from `moment` to `moment_end`.
+    `coarse` is cosine over temperature. `moment` is the second of the frame that fits the words best; the
+    passage that it stands for reaches from `moment` to `moment_end`.
     """
 
     video_id: str

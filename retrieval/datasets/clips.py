@@ -73,10 +73,9 @@ class Clips(Protocol):
 class Split:
     """Videos to be found and captions to find them by.
 
-    name: the protocol and the part of it, such as "msrvtt 1k-A test".
-    captions: text and the index of its video.
-    files: hashes of the files it is made of (tars, or videos of a table), by which copies are known again;
-        none where the name and the captions say it all.
+    `name` is the protocol and the part of it, such as "msrvtt 1k-A test". Each of `captions` is the index of
+    its video, and its text. `files` are hashes of what it is made of (tars, or videos of a table), by which
+    copies are known again; none where the name and the captions say it all.
     """
 
     name: str
@@ -129,8 +128,8 @@ def overlaps(fingerprint: Mapping[str, Any], split: Split) -> bool:
 class Dataset:
     """What a recipe's [data] table stands for.
 
-    identity: name, split, and the hash of the training videos; a checkpoint keeps it, so that a test that
-        shares videos with it can be refused.
+    `identity` is the name, the split, and the hash of the training videos; a checkpoint keeps it, so that a
+    test that shares videos with it can be refused.
     """
 
     identity: dict[str, str]

@@ -26,9 +26,9 @@ from retrieval.video import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fitted:
-    """Chosen frames at the model's size; `seconds` is when each starts, since the video's first.
+    """Chosen frames at the model's size.
 
-    duration: the whole video's, seconds.
+    `seconds` is when each starts, since the video's first; `duration` is the whole video's, in seconds.
     """
 
     frames: UInt8[np.ndarray, "t 3 s s"]

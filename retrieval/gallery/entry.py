@@ -36,7 +36,8 @@ SCHEMA = pa.schema(
 class GalleryRow:
     """What a gallery knows of one video besides its features.
 
-    path: in valid text; `file` is what to open. size, modified: of the file when it was read, -1 if unknown.
+    `file` is what to open, and `path` its name in valid text. `size` and `modified` are those of the file
+    when it was read, -1 if unknown.
     """
 
     COLUMNS: ClassVar[list[str]] = [name for name in SCHEMA.names if name != "num_frames"]
@@ -95,8 +96,9 @@ class GalleryRow:
 class Entry:
     """One video as it goes into a gallery.
 
-    vector: for the coarse stage, of any length (it is normalised). frame_vectors: one for each frame.
-    status, size, modified: of the file when it was read; -1 if not known.
+    `vector`, of any length (it is normalised), is for the coarse stage, `tokens` are for the fine one, and
+    `frame_vectors`, one for each frame, for the moment. `status`, `size` and `modified` are those of the file
+    when it was read; -1 if not known.
     """
 
     video_id: str
@@ -146,7 +148,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
-    """A video that has no place in a gallery, and why; size and modified as in `GalleryRow`."""
+    """A video that has no place in a gallery, and why; `size` and `modified` as in `GalleryRow`."""
 
     video_id: str
     path: str

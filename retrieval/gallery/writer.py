@@ -55,9 +55,9 @@ class Added(NamedTuple):
 class GalleryWriter:
     """Adds videos, commits them, and makes the gallery of them. Left unfinished, it can be opened again.
 
-    facts: what gallery.json says beside its own numbers.
-    about: what the videos' features depend on. An unfinished gallery about the same is gone on with; one
-        about something else is refused, or thrown away with `restart`. None: nothing is kept for later.
+    `facts` is what gallery.json says beside its own numbers. `about` is what the videos' features depend on:
+    an unfinished gallery about the same is gone on with; one about something else is refused, or thrown away
+    with `restart`. With None, nothing is kept for later.
     """
 
     def __init__(

@@ -30,14 +30,16 @@ WEIGHT_FILES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """What one way of naming a model gives: its config, and its weights, if any."""
+    """What one way of naming a model gives: its config, and its weights, if any.
+
+    `tokenizer` is the open_clip name or local-dir whose tokenizer is meant; "" reads it off the config.
+    `activation` is None where neither the config nor the file says.
+    """
 
     config: dict[str, Any]
-    # The open_clip name or local-dir whose tokenizer is meant; "" reads it off the config.
     tokenizer: str
     preprocess: Mapping[str, Any]
     weights: Weights | None
-    # None where neither the config nor the file says.
     activation: Activation | None
 
 

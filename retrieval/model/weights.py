@@ -42,8 +42,8 @@ _BIG_VISION = (".npz", ".npy")
 class Weights:
     """A weights file, read.
 
-    state: tensors by open_clip's names (empty for big_vision's files, which open_clip reads itself).
-        activation: what the file records, None where it records nothing.
+    `state` has the tensors by open_clip's names (none for big_vision's files, which open_clip reads itself).
+    `activation` is what the file records, None where it records nothing.
     """
 
     path: Path

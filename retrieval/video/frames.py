@@ -12,9 +12,8 @@ from retrieval.video.times import Status
 class VideoFrames:
     """Frames that were really in a video.
 
-    frames: RGB.
-    seconds: start of each, since the video's first frame; `duration` is the whole video's.
-    status: `ok`, or in what way the file promised more than it holds.
+    `frames` are RGB, and `seconds` is when each starts, since the video's first frame; `duration` is the
+    whole video's. `status` is `ok`, or says in what way the file promised more than it holds.
     """
 
     frames: UInt8[np.ndarray, "t h w 3"]

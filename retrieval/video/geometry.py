@@ -36,7 +36,7 @@ def upright(image: Picture, matrix: Matrix) -> Picture:
 def square_pixels(image: Picture, aspect: Fraction) -> Picture:
     """The picture with square pixels: the side that has too few of them is stretched, so no detail is lost.
 
-    aspect: width of a stored pixel over its height.
+    `aspect` is the width of a stored pixel over its height.
     """
     height, width = image.shape[:2]
     if not Fraction(1, MAX_ASPECT) <= aspect <= MAX_ASPECT:

@@ -141,7 +141,7 @@ def _pick(
 ) -> dict[int, Picture]:
     """Frames by their stamps; stretches with a keyframe between here and the next wanted one are skipped.
 
-    rewind: the container has been read, and first goes back to the keyframe before the first of them.
+    With `rewind` the container has been read, and first goes back to the keyframe before the first of them.
     """
     assert times.pts is not None
     wanted = {times.pts[i]: i for i in chosen}

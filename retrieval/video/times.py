@@ -34,13 +34,11 @@ _UNTIMED_FORMATS = frozenset({"avi", "h264", "hevc", "m4v", "mpeg", "mpegvideo",
 class FrameTimes:
     """Presentation times of the frames that are really in a file.
 
-    starts: ticks since the first frame, ascending, the first 0.
-    end: the tick when the last frame is over; it lasts no longer than the longest of the others.
-    tick: seconds.
-    pts: the presentation time stamps behind `starts`, as the container has them; None where it has none to
-        trust, and a frame is known by its place in the decoder's order alone.
-    keyframes: those of `pts` at which decoding can begin.
-    pixel_aspect: width of a stored pixel over its height.
+    `starts` are ticks since the first frame, ascending, the first 0; `end` is the tick when the last frame is
+    over, which lasts no longer than the longest of the others; `tick` is in seconds. `pts` are the
+    presentation time stamps behind `starts`, as the container has them; None where it has none to trust, and
+    a frame is known by its place in the decoder's order alone. `keyframes` are those of `pts` at which
+    decoding can begin. `pixel_aspect` is the width of a stored pixel over its height.
     """
 
     starts: Int64[np.ndarray, "n"]
@@ -102,7 +100,7 @@ def _from_packets(
 ) -> FrameTimes | Unreadable | None:
     """None where the packets carry no times that can be trusted.
 
-    lead_in: tells which frames before the stamp of the first keyframe can be decoded.
+    `lead_in` tells which frames before the stamp of the first keyframe can be decoded.
     """
     stream = video_stream(container)
     if stream is None:
