@@ -97,6 +97,8 @@ def keep_order_below(
 
     Only the order means something. In float64 the shift makes no ties of scores that differed in float32.
     """
+    # coarse 5 4 3 1, the first two rescored as -2 and 7: shifted by 3 - (-2) + 1 = 6 they are 4 and 13, so
+    # the row reads 4 13 3 1.
     below = coarse_scores.double()
     above = rescored.double()
     infinity = torch.tensor(torch.inf, dtype=torch.float64, device=below.device)

@@ -1,5 +1,6 @@
 """`retrieval check RECIPE`."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -51,10 +52,10 @@ def check(
                     )
                 )
                 if len(lines) <= 20:
-                    typer.echo(f"{part}: {health.status}: {health.message}", err=True)
+                    print(f"{part}: {health.status}: {health.message}", file=sys.stderr)
         described = ", ".join(f"{count:,} {status}" for status, count in sorted(counts.items()))
-        typer.echo(f"{part}: {len(clips):,} videos: {described}")
+        print(f"{part}: {len(clips):,} videos: {described}")
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        typer.echo(f"{len(lines):,} lines: {out}")
+        print(f"{len(lines):,} lines: {out}")

@@ -1,6 +1,7 @@
 """`retrieval eval MODEL --data NAME`."""
 
 import re
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -73,7 +74,7 @@ def evaluate(
         post_processing=post or (),
         curve=points,
         device=place,
-        on_stage=lambda stage: typer.echo(f"{stage} …", err=True),
+        on_stage=lambda stage: print(f"{stage} …", file=sys.stderr),
     )
     name = f"{recipe.data.name}_{part}.json"
     beside = (
@@ -87,8 +88,8 @@ def evaluate(
     if points:
         picture = file.with_suffix(".png")
         draw_curve(result["curve"], picture, f"{result['protocol']['split']}, text to video")
-        typer.echo(f"curve: {picture}")
-    typer.echo(f"result: {file}")
+        print(f"curve: {picture}")
+    print(f"result: {file}")
 
 
 def with_data(recipe: dict[str, Any], data: str, overrides: "list[str] | tuple[str, ...]") -> dict[str, Any]:
@@ -114,20 +115,20 @@ def slug(reference: str) -> str:
 def print_result(result: dict[str, Any]) -> None:
     """A line for each direction, stage and rule, with the expected ranks."""
     protocol, numbers = result["protocol"], result["results"]
-    typer.echo(
+    print(
         f"{protocol['split']}: {protocol['num_captions']:,} captions, {protocol['num_videos']:,} videos, "
         f"hash {protocol['split_hash']}{' (official)' if protocol['split_is_official'] else ''}"
     )
-    typer.echo(
+    print(
         f"frames: {protocol['frames']}; tokens: {protocol['token_limit']}; {protocol['precision']} "
         f"on {protocol['device']}"
     )
     unread = {key: n for key, n in result["videos_by_status"].items() if key != "ok"}
     if unread:
-        typer.echo(f"videos not wholly readable: {', '.join(f'{n} {key}' for key, n in unread.items())}")
+        print(f"videos not wholly readable: {', '.join(f'{n} {key}' for key, n in unread.items())}")
     if protocol["selection_looked_at_test"]:
-        typer.echo("NOTE: this checkpoint was selected by looking at the test part")
-    typer.echo(f"{'':44}" + "".join(f"{measure:>8}" for measure in MEASURES))
+        print("NOTE: this checkpoint was selected by looking at the test part")
+    print(f"{'':44}" + "".join(f"{measure:>8}" for measure in MEASURES))
     _lines("text to video", numbers["text_to_video"])
     rules = numbers["video_to_text"]
     for rule, stages in rules.items():
@@ -137,12 +138,12 @@ def print_result(result: dict[str, Any]) -> None:
         for rule, found in directions.get("video_to_text", {}).items():
             _lines(f"{label}, video to text, {rule}", {"coarse": found})
     oracle = numbers["oracle_recall"]
-    typer.echo(
+    print(
         f"oracle recall at K = {oracle['K']}: text to video {oracle['text_to_video']:.1f}, "
         f"video to text {oracle['video_to_text']:.1f}"
     )
     for point in result.get("curve", ()):
-        typer.echo(
+        print(
             f"K = {'all' if point['all'] else point['K']:>5}: R@1 {point['R@1']:5.1f}"
             + (f" (chance within K {point['chance_R@1']:.1f})" if "chance_R@1" in point else "")
             + ", "
@@ -151,7 +152,7 @@ def print_result(result: dict[str, Any]) -> None:
 
 
 def _lines(title: str, stages: dict[str, Any]) -> None:
-    typer.echo(title)
+    print(title)
     for stage, rules in stages.items():
         row = rules["expected"]
-        typer.echo(f"  {stage:<42}" + "".join(f"{row[measure]:8.1f}" for measure in MEASURES))
+        print(f"  {stage:<42}" + "".join(f"{row[measure]:8.1f}" for measure in MEASURES))

@@ -100,6 +100,8 @@ class Gallery:
 
     def stored(self, rows: Sequence[int]) -> Iterator[Stored]:
         """Everything that is kept of these videos (ascending), as it is kept."""
+        # Rows 1 5 6 of batches of 4: the first batch (first = 0) has line 1, the second (first = 4) lines 1
+        # 2.
         wanted = np.asarray(rows, dtype=np.int64)
         first = 0
         for batch in self._table.iter_batches(columns=[*GalleryRow.COLUMNS, "embedding"]):
