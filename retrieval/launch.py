@@ -15,7 +15,8 @@ from retrieval.distributed import Group
 from retrieval.frozen import frozen_or_afresh
 from retrieval.model import Retriever
 from retrieval.recipe import TrainRecipe
-from retrieval.train import Evaluate, OnStep, train
+from retrieval.run_state import Evaluate
+from retrieval.train import OnStep, train
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

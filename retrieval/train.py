@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from animate.strict_toml import RecipeError, differences, to_table
-from retrieval import checkpoint, runs
+from animate.strict_toml import RecipeError
+from retrieval import runs
 from retrieval.batch import Batch, TrainData
 from retrieval.distributed import Group
 from retrieval.durable import write_json
@@ -22,10 +22,7 @@ from retrieval.model import Retriever
 from retrieval.optimizer import MovingAverage, build_optimizer, freeze, rate_factor
 from retrieval.recipe import TrainRecipe
 from retrieval.run_log import RunLog
-
-#: Metrics of the validation (or test) split, by name, of a model in eval mode; called on every worker of the
-#: run, which share the work.
-Evaluate = Callable[[Retriever], dict[str, float]]
+from retrieval.run_state import Evaluate, State, open_run, restore, save
 
 ALONE = Group()
 
@@ -43,17 +40,6 @@ class Report:
 
 
 OnStep = Callable[[Report], None]
-
-
-@dataclass(slots=True, kw_only=True)
-class State:
-    """All that a step changes, and a checkpoint holds."""
-
-    model: Retriever
-    optimizer: torch.optim.Optimizer
-    scaler: torch.amp.GradScaler  # pyright: ignore[reportPrivateImportUsage]
-    average: MovingAverage
-    step: int
 
 
 def train(
@@ -90,10 +76,10 @@ def train(
         optimizer=build_optimizer(model, spec),
         scaler=torch.amp.GradScaler(device.type, enabled=spec.precision == "fp16"),  # pyright: ignore[reportPrivateImportUsage]
         average=MovingAverage(model, spec.ema_decay),
-        step=_open_run(out, recipe, group, resume=resume),
+        step=open_run(out, recipe, group, resume=resume),
     )
     if state.step:
-        _restore(state, runs.checkpoint_folder(out, state.step))
+        restore(state, runs.checkpoint_folder(out, state.step))
     model.train()
     with RunLog(out, recipe, step=state.step) if group.rank == 0 else nullcontext() as log:
         while state.step < total_steps:
@@ -124,7 +110,7 @@ def train(
                 if epoch_ends or (spec.checkpoint_every and state.step % spec.checkpoint_every == 0):
                     seen_so_far = trained_on() if trained_on is not None else None
                     due = epoch_ends and _evaluation_is_due(recipe, epoch)
-                    _checkpoint(
+                    save(
                         state,
                         recipe,
                         out,
@@ -242,108 +228,6 @@ def _steps_per_epoch(recipe: TrainRecipe, data: TrainData, group: Group) -> int:
     return steps
 
 
-def _open_run(out: Path, recipe: TrainRecipe, group: Group, *, resume: bool) -> int:
-    """The step to go on from, 0 for a new run, whose folder then holds the resolved recipe."""
-    found = runs.checkpoints(out)
-    if out.exists() and not out.is_dir():
-        raise RecipeError(f"out = {str(out)!r}: is a file; name a folder")
-    if not resume:
-        if (out / runs.RECIPE).exists():
-            raise RecipeError(f"out = {str(out)!r}: holds a run already; resume it, or name another folder")
-        group.wait()
-        if group.rank == 0:
-            out.mkdir(parents=True, exist_ok=True)
-            write_json(out / runs.RECIPE, to_table(recipe))
-        group.wait()
-        return 0
-    if not (out / runs.RECIPE).is_file():
-        raise RecipeError(f"out = {str(out)!r}: holds no run to resume")
-    if changed := differences(runs.read_recipe_table(out), to_table(recipe)):
-        raise RecipeError(f"resume: the recipe is not the one this run began with: {'; '.join(changed)}")
-    return runs.read_info(found[-1])["step"] if found else 0
-
-
-def _checkpoint(
-    state: State,
-    recipe: TrainRecipe,
-    out: Path,
-    log: RunLog | None,
-    *,
-    evaluate: Evaluate | None,
-    facts: Mapping[str, Any],
-) -> None:
-    """Evaluate where that is due, on all workers; the first, which has the log, saves, selects and prunes."""
-    with state.average.applied():
-        metrics = evaluate(state.model.eval()) if evaluate is not None else {}
-        state.model.train()
-        if log is None:
-            return
-        training = {
-            "optimizer": state.optimizer.state_dict(),
-            "scaler": state.scaler.state_dict(),
-            # Without an average the weights are in the model's own file.
-            "parameters": state.average.own,
-            "random": torch.get_rng_state(),
-            "random_cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
-        }
-        checkpoint.save_checkpoint(
-            out,
-            step=state.step,
-            model=state.model,
-            recipe=recipe,
-            facts={**facts, "metrics": metrics},
-            training=training,
-        )
-    if metrics:
-        log.write(state.step, {f"eval/{name}": value for name, value in metrics.items()})
-    _select(out, recipe, state.step, metrics, looked_at_test=facts["looked_at_test"])
-    _prune(out, recipe.train.keep)
-
-
-def _restore(state: State, folder: Path) -> None:
-    """Everything as it was when this checkpoint was saved."""
-    training = checkpoint.read_training(folder)
-    checkpoint.load_weights(state.model, folder)
-    state.average.restore(training["parameters"])
-    state.optimizer.load_state_dict(training["optimizer"])
-    if state.scaler.is_enabled():
-        state.scaler.load_state_dict(training["scaler"])
-    torch.set_rng_state(training["random"])
-    if training["random_cuda"] is not None and torch.cuda.is_available():
-        torch.cuda.set_rng_state(training["random_cuda"])
-
-
 def _evaluation_is_due(recipe: TrainRecipe, epoch: int) -> bool:
     """Every so many epochs, and after the last."""
     return (epoch + 1) % recipe.eval.every_epochs == 0 or epoch + 1 == recipe.train.epochs
-
-
-def _select(
-    out: Path, recipe: TrainRecipe, step: int, metrics: Mapping[str, float], *, looked_at_test: bool
-) -> None:
-    """Point `selected.json` at this checkpoint if it is the best so far, or if nothing is measured."""
-    path = out / runs.SELECTED
-    name = recipe.eval.metric
-    selected = {
-        "checkpoint": runs.checkpoint_folder(out, step).name,
-        "step": step,
-        "select_on": recipe.eval.select_on,
-        "looked_at_test": looked_at_test,
-    }
-    if name in metrics:
-        before = runs.read_selected(out)
-        # Of equal ones the later: it has seen more. On a resume the file may speak of one yet to be made
-        # again.
-        if before.get("step", step) < step and before.get("value", -math.inf) > metrics[name]:
-            return
-        write_json(path, {**selected, "metric": name, "value": metrics[name]})
-    elif recipe.eval.select_on == "none":
-        write_json(path, selected)
-
-
-def _prune(out: Path, keep: int) -> None:
-    """Remove all but the newest checkpoints and the selected one."""
-    selected = runs.read_selected(out).get("checkpoint")
-    for folder in runs.checkpoints(out)[:-keep]:
-        if folder.name != selected:
-            runs.remove_checkpoint(folder)

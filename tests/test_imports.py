@@ -68,8 +68,8 @@ RETRIEVAL_LAYERS = (
     ("datasets", "model", "paths", "reference"),
     ("health", "loader", "protocol", "score", "optimizer", "checkpoint", "find"),
     ("encode", "fine_losses", "gallery"),
-    ("rerank", "gradients", "pretrained", "index", "search"),
-    ("evaluate", "train", "frozen"),
+    ("rerank", "gradients", "pretrained", "run_state", "intake", "search"),
+    ("evaluate", "train", "frozen", "index"),
     ("workers",),
     ("launch",),
 )

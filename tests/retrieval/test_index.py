@@ -19,8 +19,10 @@ from retrieval.compute import Compute
 from retrieval.datasets import Fitted, FrameReader, open_dataset
 from retrieval.encode import encode_texts, encode_videos, pad_clips
 from retrieval.errors import DataError
+from retrieval.find import find_gallery_videos
 from retrieval.gallery import Entry, Gallery, GalleryWriter
-from retrieval.index import build_gallery, encode_with_frames, find_gallery_videos
+from retrieval.index import build_gallery
+from retrieval.intake import encode_with_frames
 from retrieval.recipe import DataSpec
 from retrieval.rerank import score_direction
 from retrieval.search import check_same_model, search

@@ -82,7 +82,7 @@ def ids(gallery: Path) -> list[str]:
     return [row.video_id for row in Gallery(gallery).rows()]
 
 
-ENCODING = "retrieval.index._read_and_encode"
+ENCODING = "retrieval.intake._read_and_encode"
 #: Where the process ends: in the n-th batch's reading, its commit, or one of the last steps.
 MOMENTS = [
     (ENCODING, 1),
