@@ -88,7 +88,7 @@ MOMENTS = [
     (ENCODING, 1),
     (ENCODING, 3),
     ("retrieval.gallery.writer.GalleryWriter.commit", 2),
-    ("retrieval.gallery.writer.os.fsync", 7),
+    ("retrieval.gallery.journal.os.fsync", 7),
     ("retrieval.gallery.writer.take_over", 2),
     ("retrieval.gallery.writer.build_codes", 1),
     ("retrieval.gallery.writer.move_in", 1),
