@@ -1,6 +1,5 @@
 """A split through the encoders: features of what can be read, and a count of what cannot."""
 
-import hashlib
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -18,7 +17,7 @@ from retrieval.datasets import Clips, Fitted, FrameReader, Split
 from retrieval.errors import DataError
 from retrieval.health import Health
 from retrieval.model import Features, Retriever
-from retrieval.model.clip import ClipTowers
+from retrieval.model.digest import model_digest
 from retrieval.video import Status
 
 
@@ -201,27 +200,6 @@ def encode_split(
     )
     texts = encode_texts(model, split.texts, compute=compute)
     return Encoded(split=split, videos=videos, texts=texts, seconds=time.perf_counter() - started)
-
-
-def model_digest(model: Retriever) -> str:
-    """Of all that decides a video's features: the towers and the pooling's weights."""
-    return _digest(model, ("towers.", "pooling."))
-
-
-def towers_digest(model: Retriever) -> str:
-    """Of all that decides the features of a single frame."""
-    return _digest(model, ("towers.",))
-
-
-def _digest(model: Retriever, parts: tuple[str, ...]) -> str:
-    # Weights do not tell how many patch tokens a frame gives, nor the activation or the image statistics.
-    architecture = model.towers.architecture if isinstance(model.towers, ClipTowers) else ""
-    digest = hashlib.blake2b(f"{model.towers.tokens_per_frame} {architecture}".encode(), digest_size=16)
-    for name, value in sorted(model.state_dict().items()):
-        if name.startswith(parts):
-            digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
-            digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 def pad_clips(clips: Sequence[Fitted]) -> tuple[Tensor, Bool[Tensor, "b t"]]:

@@ -7,9 +7,9 @@ from jaxtyping import Bool, Shaped
 from torch import Tensor
 
 from retrieval.cache import Cache, content_hash, key_of
-from retrieval.encode import towers_digest
 from retrieval.gradients import EncodeVideo, encode_afresh
 from retrieval.model import Features, Retriever
+from retrieval.model.digest import towers_digest
 from retrieval.recipe import Precision, TrainRecipe
 from retrieval.video import Sampler
 

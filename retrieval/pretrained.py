@@ -7,9 +7,9 @@ import torch
 
 from animate.strict_toml import RecipeError, to_table
 from retrieval.checkpoint import Checkpoint, check_frame_size, load_checkpoint
-from retrieval.encode import model_digest
 from retrieval.model import build_retriever
 from retrieval.model.clip import ClipTowers
+from retrieval.model.digest import model_digest
 from retrieval.recipe import TrainRecipe, recipe_from_table
 from retrieval.reference import ModelFound
 
