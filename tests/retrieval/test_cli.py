@@ -16,14 +16,8 @@ from cli.retrieval.main import app, main
 from retrieval.checkpoint import read_info
 from retrieval.launch import launch
 from tests.support.clips import write_clip
+from tests.support.commands import retrieval
 from tests.support.judged import CONFIG, recipe_of, save_run, write_table
-
-
-def retrieval(*arguments: str | Path) -> str:
-    """Stdout of a command that must succeed, in this process."""
-    done = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
-    assert done.exit_code == 0, done.output
-    return done.stdout
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ import torch
 from retrieval.frozen import frozen_or_afresh
 from retrieval.launch import launch
 from retrieval.recipe import TrainRecipe
-from tests.retrieval import test_train
-from tests.retrieval.test_train import build, curve, recipe
+from tests.support import training
 from tests.support.judged import recipe_of, write_table
+from tests.support.training import build, curve, recipe
 
 FROZEN = {"freeze": ["towers.*"]}
 STILL = {"train_position": "middle"}
@@ -28,7 +28,7 @@ def cached(folder: Path, train: dict | None = None, frames: dict | None = None, 
 
 def run(of: TrainRecipe, out: Path) -> None:
     """A training run as `launch` sets it up."""
-    test_train.run(of, out, encode_video=frozen_or_afresh(of))
+    training.run(of, out, encode_video=frozen_or_afresh(of))
 
 
 def entries(folder: Path) -> int:

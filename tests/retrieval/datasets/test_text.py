@@ -1,14 +1,11 @@
-"""Files that others wrote: what is read, and how the rest is refused, by file and line."""
+"""Text files that others wrote: read as UTF-8, or refused by file and line."""
 
 import csv
 import gzip
 import json
-import pickle
-from pathlib import Path
 
 import pytest
 
-from retrieval.datasets.msvd import read_captions
 from retrieval.datasets.text import captions_of, read_csv, read_json, read_jsonl, read_list, read_records
 from retrieval.errors import DataError
 
@@ -168,35 +165,3 @@ def test_a_cut_gzip_file_is_named(tmp_path):
     path.write_bytes(gzip.compress(b'["a"]')[:-10])
     with pytest.raises(DataError, match=r"a\.json\.gz: cannot be read: "):
         read_json(path)
-
-
-def test_msvd_captions_in_either_form(tmp_path):
-    words, texts = tmp_path / "a.pkl", tmp_path / "a.json"
-    words.write_bytes(pickle.dumps({"v0": [["a", "dog"], "a running dog"], "v1": "a cat"}))
-    texts.write_text(json.dumps({"v0": ["a dog", "a running dog"], "v1": "a cat"}))
-    assert read_captions(words) == read_captions(texts) == {"v0": ["a dog", "a running dog"], "v1": ["a cat"]}
-
-
-@pytest.mark.parametrize(
-    ("table", "message"),
-    [
-        ({"v0": [["a", 7]]}, "'v0' = [\"a\", 7]: must be text"),
-        ({"v0": []}, "'v0': an empty list"),
-        ({7: ["a"]}, "a video = 7: must be text"),
-        (["a"], "must be a table of videos and their captions, not a list"),
-    ],
-)
-def test_msvd_captions_of_another_form_are_refused(tmp_path, table, message):
-    path = tmp_path / "a.pkl"
-    path.write_bytes(pickle.dumps(table))
-    with pytest.raises(DataError) as raised:
-        read_captions(path)
-    assert message in str(raised.value)
-
-
-@pytest.mark.parametrize("content", [b"", b"\x80\x04", b"cat", b"no pickle", pickle.dumps({"a": "b"})[:-4]])
-def test_a_damaged_pickle_is_named(tmp_path: Path, content):
-    path = tmp_path / "a.pkl"
-    path.write_bytes(content)
-    with pytest.raises(DataError, match=r"a\.pkl: is no pickle that can be read"):
-        read_captions(path)

@@ -1,4 +1,4 @@
-"""One's own table: what may stand in it, and how it is refused."""
+"""One's own videos in a table: every form of it, and rows that cannot be used."""
 
 import json
 from fractions import Fraction

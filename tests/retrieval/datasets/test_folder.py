@@ -7,7 +7,7 @@ import pytest
 from retrieval.datasets.folder import find_videos
 from retrieval.errors import DataError, MissingData
 
-FRAMES = Path(__file__).parents[2].parent / "shared" / "data" / "msrvtt-frames"
+FRAMES = Path(__file__).parents[3].parent / "shared" / "data" / "msrvtt-frames"
 
 
 def put(folder: Path, *names: str) -> Path:
