@@ -83,8 +83,11 @@ def loop_overhead(recipe: TrainRecipe, *, steps: int, rounds: int) -> dict[str, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Run:
-    """One measured series of steps. CPU, wall and queued: seconds, over all steps; `queued` is the time
-    that this thread could have run and had no core. waited: the part of the steps' time spent on data."""
+    """One measured series of steps; CPU, wall and queued times are seconds over all steps.
+
+    `queued` is the time that this thread could have run and had no core, `waited` the part of the steps' time
+    spent on data.
+    """
 
     seconds_per_step: float
     own_cpu: float

@@ -16,7 +16,7 @@ from retrieval.errors import DataError
 from retrieval.find import FileState, find_gallery_videos
 from retrieval.gallery import GALLERY_FORMAT, Gallery, GalleryRow, GalleryWriter
 from retrieval.gallery.place import complete
-from retrieval.intake import OnVideo, outcome, take_in
+from retrieval.intake import OnVideo, change_facts, take_in
 from retrieval.paths import check_free
 from retrieval.video import printable_path
 
@@ -116,7 +116,7 @@ def remove_from_gallery(out: Path, remove: Sequence[str], *, gone: bool) -> dict
         _copy(gallery, stays, writer)
         counts = writer.counts()
         made = writer.finish()
-    return made | outcome(counts) | {"removed": len(gallery) - len(stays)}
+    return made | change_facts(counts) | {"removed": len(gallery) - len(stays)}
 
 
 def _copy(gallery: Gallery, rows: dict[int, GalleryRow], writer: GalleryWriter) -> None:

@@ -61,7 +61,7 @@ def take_in(
     if not len(writer):
         writer.discard()
         raise DataError(f"videos: none of {len(found.videos)} can be read ({left_out[0].message})")
-    made = writer.finish() | outcome(counts)
+    made = writer.finish() | change_facts(counts)
     made["unreadable"] = [{"path": v.path, "status": v.status, "message": v.message} for v in left_out]
     return made | {"already": already, "left_out": found.summary()}
 
@@ -125,6 +125,6 @@ def _left_out(name: str, path: Path, state: FileState, status: str, message: str
     )
 
 
-def outcome(counts: dict[str, int]) -> dict[str, Any]:
+def change_facts(counts: dict[str, int]) -> dict[str, Any]:
     """What a change of a gallery came to, where nothing else is known: videos by status, and no more."""
     return {"videos_by_status": counts, "unreadable": [], "left_out": {}, "already": 0, "removed": 0}

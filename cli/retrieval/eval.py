@@ -12,7 +12,7 @@ MODEL_HELP = (
     "A run folder, one of its checkpoints, a weights file, a folder of config and weights, "
     "NAME:TAG of open_clip, or hf-hub:ORG/NAME."
 )
-MEASURES = ("R@1", "R@5", "R@10", "R@50", "MdR", "MnR")
+RESULT_COLUMNS = ("R@1", "R@5", "R@10", "R@50", "MdR", "MnR")
 
 
 def evaluate(
@@ -128,7 +128,7 @@ def print_result(result: dict[str, Any]) -> None:
         print(f"videos not wholly readable: {', '.join(f'{n} {key}' for key, n in unread.items())}")
     if protocol["selection_looked_at_test"]:
         print("NOTE: this checkpoint was selected by looking at the test part")
-    print(f"{'':44}" + "".join(f"{measure:>8}" for measure in MEASURES))
+    print(f"{'':44}" + "".join(f"{measure:>8}" for measure in RESULT_COLUMNS))
     _lines("text to video", numbers["text_to_video"])
     rules = numbers["video_to_text"]
     for rule, stages in rules.items():
@@ -155,4 +155,4 @@ def _lines(title: str, stages: dict[str, Any]) -> None:
     print(title)
     for stage, rules in stages.items():
         row = rules["expected"]
-        print(f"  {stage:<42}" + "".join(f"{row[measure]:8.1f}" for measure in MEASURES))
+        print(f"  {stage:<42}" + "".join(f"{row[measure]:8.1f}" for measure in RESULT_COLUMNS))

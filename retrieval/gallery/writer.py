@@ -33,7 +33,7 @@ ROWS_PER_GROUP = 4096
 
 
 class Added(NamedTuple):
-    """A video that is in: the how-manieth that was added, its file's state, and how it could be read."""
+    """A video that is in: its place in the order of adding, its file's state, and how it could be read."""
 
     at: int
     size: int

@@ -16,14 +16,14 @@ import cv2
 import numpy as np
 from jaxtyping import Int32, UInt8
 
-Picture = UInt8[np.ndarray, "h w 3"]
+RgbImage = UInt8[np.ndarray, "h w 3"]
 Matrix = Int32[np.ndarray, "3 3"]
 
 #: Pixels wider or higher than this are not believed: real ones go up to 2:1.
 MAX_ASPECT = 4
 
 
-def upright(image: Picture, matrix: Matrix) -> Picture:
+def upright(image: RgbImage, matrix: Matrix) -> RgbImage:
     """The picture turned and mirrored as its display matrix says."""
     (a, b), (c, d) = matrix[:2, :2].tolist()
     right, down = a, d
@@ -33,7 +33,7 @@ def upright(image: Picture, matrix: Matrix) -> Picture:
     return image[:: -1 if down < 0 else 1, :: -1 if right < 0 else 1]
 
 
-def square_pixels(image: Picture, aspect: Fraction) -> Picture:
+def square_pixels(image: RgbImage, aspect: Fraction) -> RgbImage:
     """The picture with square pixels: the side that has too few of them is stretched, so no detail is lost.
 
     `aspect` is the width of a stored pixel over its height.
@@ -46,7 +46,7 @@ def square_pixels(image: Picture, aspect: Fraction) -> Picture:
     return resized(image, round(height / aspect), width)
 
 
-def resized(image: Picture, height: int, width: int) -> Picture:
+def resized(image: RgbImage, height: int, width: int) -> RgbImage:
     """The picture at another size: bicubic where it grows, means of areas where it shrinks."""
     if image.shape[:2] == (height, width):
         return image

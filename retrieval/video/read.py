@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 
 from animate.strict_toml import RecipeError
 from retrieval.video.frames import VideoFrames
-from retrieval.video.geometry import Matrix, Picture, resized, square_pixels, upright
+from retrieval.video.geometry import Matrix, RgbImage, resized, square_pixels, upright
 from retrieval.video.kinds import is_still
 from retrieval.video.sampling import Sampler
 from retrieval.video.source import address, frames, known_stream, name_of, pixel_aspect, with_container
@@ -50,7 +50,7 @@ def read_video(
     if isinstance(source, Path) and is_still(source):
         return read_stills([source], [0], Fraction(1), 1)
     chosen: list[int] = []
-    at_once: dict[int, Picture] = {}
+    at_once: dict[int, RgbImage] = {}
 
     def pick_at_once(container: InputContainer, times: FrameTimes) -> None:
         nonlocal decoder
@@ -66,7 +66,7 @@ def read_video(
     if isinstance(times, Unreadable):
         return times
     chosen = chosen or _choose(sampler, times, rng)
-    images: dict[int, Picture] | Unreadable = at_once
+    images: dict[int, RgbImage] | Unreadable = at_once
     if len(images) < len(chosen):
         # Without stamps to ask for, only PyAV's plain decoding order identifies a frame.
         images = DECODERS[decoder if times.pts is not None else "pyav"](source, times, chosen)
@@ -117,7 +117,7 @@ def _why_no_torchcodec() -> str:
 
 def _decode_pyav(
     source: Path | bytes, times: FrameTimes, chosen: Sequence[int]
-) -> dict[int, Picture] | Unreadable:
+) -> dict[int, RgbImage] | Unreadable:
     if times.pts is None:
         return with_container(source, lambda container, _: _pick_by_order(container, set(chosen)))
     images = with_container(source, lambda container, _: _pick(container, times, chosen))
@@ -138,7 +138,7 @@ def _pick(
     *,
     seek: bool = True,
     rewind: bool = False,
-) -> dict[int, Picture]:
+) -> dict[int, RgbImage]:
     """Frames by their stamps; stretches with a keyframe between here and the next wanted one are skipped.
 
     With `rewind` the container has been read, and first goes back to the keyframe before the first of them.
@@ -147,7 +147,7 @@ def _pick(
     wanted = {times.pts[i]: i for i in chosen}
     keyframes = times.keyframes if seek else ()
     stream = known_stream(container)
-    images: dict[int, Picture] = {}
+    images: dict[int, RgbImage] = {}
     convert = _Converter(stream)
     here = -math.inf if rewind else None
     reading = frames(container, stream)
@@ -168,9 +168,9 @@ def _pick(
     return images
 
 
-def _pick_by_order(container: InputContainer, wanted: set[int]) -> dict[int, Picture]:
+def _pick_by_order(container: InputContainer, wanted: set[int]) -> dict[int, RgbImage]:
     stream = known_stream(container)
-    images: dict[int, Picture] = {}
+    images: dict[int, RgbImage] = {}
     convert = _Converter(stream)
     for place, frame in enumerate(frames(container, stream)):
         if place in wanted:
@@ -187,7 +187,7 @@ class _Converter:
         self._aspect = pixel_aspect(stream)
         self._to_rgb = VideoReformatter()  # one for all: what it prepares costs as much as two frames
 
-    def __call__(self, frame: VideoFrame) -> Picture:
+    def __call__(self, frame: VideoFrame) -> RgbImage:
         # By default it starts a thread for every core, for each video anew: that takes eight milliseconds.
         stored = self._to_rgb.reformat(frame, format="rgb24", threads=1).to_ndarray()
         return upright(square_pixels(stored, self._aspect), _matrix(frame))
@@ -214,7 +214,7 @@ def _is_turned(container: InputContainer, times: FrameTimes) -> bool:
 
 def _decode_torchcodec(
     source: Path | bytes, times: FrameTimes, chosen: Sequence[int]
-) -> dict[int, Picture] | Unreadable:
+) -> dict[int, RgbImage] | Unreadable:
     """The same frames as PyAV's: asked for by a moment well inside the time each is shown."""
     from torchcodec.decoders import VideoDecoder  # pyright: ignore[reportPrivateImportUsage]
 
@@ -238,7 +238,7 @@ def _decode_torchcodec(
     return dict(zip(chosen, images, strict=True))
 
 
-DECODERS: dict[str, Callable[[Path | bytes, FrameTimes, Sequence[int]], dict[int, Picture] | Unreadable]] = {
+DECODERS: dict[str, Callable[[Path | bytes, FrameTimes, Sequence[int]], dict[int, RgbImage] | Unreadable]] = {
     "pyav": _decode_pyav,
     "torchcodec": _decode_torchcodec,
 }

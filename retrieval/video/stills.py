@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from retrieval.video.frames import VideoFrames
-from retrieval.video.geometry import Picture
+from retrieval.video.geometry import RgbImage
 from retrieval.video.kinds import is_still, printable_path
 from retrieval.video.sampling import Sampler
 from retrieval.video.times import Unreadable
@@ -64,7 +64,7 @@ def read_stills(
     )
 
 
-def decode_image(source: Path | bytes) -> Picture | None:
+def decode_image(source: Path | bytes) -> RgbImage | None:
     """RGB pixels of an encoded image, or None where it cannot be decoded."""
     if isinstance(source, Path):
         if not source.is_file():  # a pipe or a device could keep us waiting for ever

@@ -1,8 +1,10 @@
-"""Values of K as they are asked for."""
+"""The curve over K: its values as they are asked for, and its picture."""
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from retrieval.curve import parse_curve
+from retrieval.curve import draw_curve, parse_curve
 from retrieval.errors import DataError
 
 
@@ -11,3 +13,11 @@ def test_values_of_k():
     for text in ("5,x", "0", "", "-1"):
         with pytest.raises(DataError, match="is neither a number above 0 nor all"):
             parse_curve(text)
+
+
+def test_the_curve_is_drawn_as_a_picture(result, tmp_path):
+    draw_curve(result["curve"], tmp_path / "curve.png", "a title")
+    with Image.open(tmp_path / "curve.png") as picture:
+        pixels = np.asarray(picture.convert("RGB"))
+    assert pixels.min() < 100
+    assert (pixels == 255).all(axis=2).mean() > 0.5

@@ -4,13 +4,10 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from retrieval.checkpoint import load_checkpoint
-from retrieval.curve import draw_curve
 from retrieval.datasets import open_dataset
 from retrieval.errors import DataError
 from retrieval.evaluate import evaluate
@@ -47,17 +44,12 @@ def test_a_result_says_how_it_was_measured(result, table):
     assert len(result["model"]["digest"]) == 64
 
 
-def test_a_result_is_written_as_json_and_its_curve_as_a_picture(result, tmp_path):
+def test_a_result_is_written_as_json(result, tmp_path):
     write_result(tmp_path / "new" / "result.json", result)
     assert json.loads((tmp_path / "new" / "result.json").read_text()) == json.loads(json.dumps(result))
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_result(tmp_path / "nan.json", {"R@1": float("nan")})
     assert not (tmp_path / "nan.json").exists()
-    draw_curve(result["curve"], tmp_path / "curve.png", "a title")
-    with Image.open(tmp_path / "curve.png") as picture:
-        pixels = np.asarray(picture.convert("RGB"))
-    assert pixels.min() < 100
-    assert (pixels == 255).all(axis=2).mean() > 0.5
 
 
 def test_a_checkpoint_that_began_with_one_selected_on_test_says_so(table, tmp_path):
