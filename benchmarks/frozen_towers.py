@@ -19,7 +19,7 @@ from retrieval.datasets import Clips, Fitted, FrameReader
 from retrieval.model import Features
 
 IMAGE_WIDTH, TEXT_WIDTH = 1280, 384
-# Smaller than the 224 pixels of its training: half the time a frame.
+#: Smaller than the 224 pixels of its training: half the time a frame.
 IMAGE_SIZE = 160
 GRID = 2
 LONGEST_TEXT = 32

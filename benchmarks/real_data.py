@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from animate.build import build_shards
-from animate.executor import Workforce
+from animate.executor import HERE
 from animate.recipe import read_recipe
 from benchmarks.frozen_towers import (
     IMAGE_SIZE,
@@ -71,7 +71,7 @@ def load(photographs: Path, videos: Path, cache: Path) -> RealData:
         started = time.perf_counter()
         shards = cache / name.replace(" ", "_")
         fixed = ('source.name="folder"', f'source.path="{photographs}"', 'video.format="frames"')
-        build_shards(read_recipe(None, [*fixed, *overrides]), shards, workforce=Workforce(workers=0))
+        build_shards(read_recipe(None, [*fixed, *overrides]), shards, workforce=HERE)
         seconds[f"build {name}"] = time.perf_counter() - started
         clips = open_dataset(DataSpec(shards=(str(shards),))).train
         assert clips is not None

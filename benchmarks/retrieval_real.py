@@ -39,10 +39,11 @@ from benchmarks.frozen_towers import FeatureLoader, FrozenTowers
 from benchmarks.real_data import Films, RealData
 from retrieval import metrics
 from retrieval.compute import Compute
-from retrieval.directions import CHANCE, score_direction
-from retrieval.encode import EncodedVideos, Health, Ragged, encode_texts
+from retrieval.encode import EncodedVideos, Ragged, encode_texts
+from retrieval.health import Health
 from retrieval.model import Retriever, assemble
 from retrieval.recipe import DataSpec, EvalSpec, InteractionSpec, LossSpec, ModelSpec, TrainRecipe, TrainSpec
+from retrieval.rerank import CHANCE, score_direction
 from retrieval.train import train
 
 SEEDS = (0, 1, 2)
@@ -90,7 +91,7 @@ PROTOCOL = {
 }
 HERE = Compute(device=torch.device("cpu"))
 
-# Hits of every query by "stage R@k".
+#: Hits of every query by "stage R@k".
 Hits = dict[str, np.ndarray]
 _data: list[RealData] = []
 

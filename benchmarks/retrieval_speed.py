@@ -22,11 +22,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from animate.executor import Workforce
-
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from animate.build import build_shards
+from animate.executor import Workforce
 from animate.recipe import read_recipe
 from benchmarks import measure
 from benchmarks.measure import Spread
@@ -34,11 +33,11 @@ from benchmarks.training_speed import CPU, loop_overhead, realistic
 from retrieval.checkpoint import load_checkpoint, start_model
 from retrieval.compute import Compute
 from retrieval.datasets import FrameReader, Split, open_dataset
-from retrieval.directions import score_direction
 from retrieval.encode import EncodedVideos, Ragged, encode_texts, encode_videos
 from retrieval.loader import train_data
 from retrieval.model import Features, Retriever
 from retrieval.recipe import DataSpec, TrainRecipe, load_recipe
+from retrieval.rerank import score_direction
 from retrieval.train import train
 
 HERE = Compute(device=CPU)

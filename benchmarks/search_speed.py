@@ -28,7 +28,7 @@ from benchmarks.measure import Spread
 from retrieval.gallery import Entry, Gallery, GalleryWriter
 from retrieval.model import Features, Interaction
 from retrieval.recipe import InteractionSpec
-from retrieval.score import fine
+from retrieval.score import rescore
 
 CLUSTERS = 20_000
 QUERIES = 100
@@ -140,7 +140,7 @@ def search_all(
         forget(folder / "tokens.bf16")
         features, cold = timed(lambda rows=rows: gallery.features(rows))
         _, warm = timed(lambda rows=rows: gallery.features(rows))
-        _, scored = timed(lambda features=features: rescore(interaction, features))
+        _, scored = timed(lambda features=features: score_again(interaction, features))
         kept.append(len(set(rows) & set(answer)) / k)
         found.append(wanted in rows)
         most = max(most, len(features))
@@ -212,16 +212,14 @@ def exact(folder: Path, queries: np.ndarray, width: int, k: int) -> np.ndarray:
     return np.argpartition(-scores, k, axis=1)[:, :k]
 
 
-def rescore(interaction: Interaction, videos: Features) -> None:
-    count = len(videos)
+def score_again(interaction: Interaction, videos: Features) -> None:
+    """The second stage of one text with all of these candidates, as a search runs it."""
     text = Features(
         pooled=torch.zeros(1, videos.pooled.shape[1]),
         tokens=torch.zeros(1, TEXT_TOKENS, videos.tokens.shape[2]),
         mask=torch.ones(1, TEXT_TOKENS, dtype=torch.bool),
     )
-    pairs = torch.stack([torch.zeros(count, dtype=torch.long), torch.arange(count)], dim=1)
-    with torch.no_grad():
-        fine(interaction, text, videos, pairs)
+    rescore(interaction, text, videos.take, torch.zeros(1, len(videos)), top_k=None, rows="text")
 
 
 def forget(path: Path) -> None:

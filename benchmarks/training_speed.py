@@ -19,8 +19,8 @@ from benchmarks import measure
 from benchmarks.measure import Spread
 from retrieval.batch import Batch, TrainData
 from retrieval.checkpoint import start_model
+from retrieval.distributed import Group
 from retrieval.gradients import accumulate_gradients
-from retrieval.group import Group
 from retrieval.loader import train_data
 from retrieval.optimizer import build_optimizer
 from retrieval.recipe import InteractionSpec, ModelSpec, TrainRecipe
@@ -83,8 +83,11 @@ def loop_overhead(recipe: TrainRecipe, *, steps: int, rounds: int) -> dict[str, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Run:
-    """One measured series of steps. CPU, wall and queued: seconds, over all steps; `queued` is the time
-    that this thread could have run and had no core. waited: the part of the steps' time spent on data."""
+    """One measured series of steps; CPU, wall and queued times are seconds over all steps.
+
+    `queued` is the time that this thread could have run and had no core, `waited` the part of the steps' time
+    spent on data.
+    """
 
     seconds_per_step: float
     own_cpu: float

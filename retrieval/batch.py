@@ -12,11 +12,10 @@ from torch import Tensor
 class Batch:
     """One worker's share of one batch: b clips, each with one caption.
 
-    frames: uint8 RGB images `[b, t, 3, h, w]`, or whatever the towers take in place of an image (frozen
-        features, `[b, t, ...]`); clips shorter than t are padded at the end.
-    mask: which frames are there.
-    video_ids: pairs of the same video are never negatives of each other; equal captions neither.
-    keys: names the (clip, caption) pairs in reports.
+    `frames` are uint8 RGB images `[b, t, 3, h, w]`, or whatever the towers take in place of an image
+    (features, `[b, t, ...]`); `mask` says which of them are there: clips shorter than t are padded at the
+    end. Pairs with one of `video_ids` are never negatives of each other, and equal captions neither. `keys`
+    name the (clip, caption) pairs in reports.
     """
 
     frames: Shaped[Tensor, "b t ..."]

@@ -13,8 +13,8 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-# Part of every key: raise it when the same key would now have to give other numbers.
-FORMAT = 2
+#: Part of every key: raise it when the same key would now have to give other numbers.
+CACHE_FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,7 @@ class Cache:
 
 def key_of(**parts: str | int) -> str:
     """The key of everything that decides a value: content, sampler, size, decoder, model hash."""
-    canonical = json.dumps({"format": FORMAT, **parts}, sort_keys=True)
+    canonical = json.dumps({"format": CACHE_FORMAT, **parts}, sort_keys=True)
     return hashlib.blake2b(canonical.encode(), digest_size=16).hexdigest()
 
 

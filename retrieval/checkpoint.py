@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import pickle
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from animate.strict_toml import RecipeError, differences, from_table, to_table
@@ -22,15 +23,15 @@ from retrieval.model.retriever import Retriever, build_retriever, rebuild_retrie
 from retrieval.recipe import TrainRecipe, recipe_from_table
 from retrieval.runs import INFO, MODEL, TRAINING, checkpoint_folder, find_checkpoint, read_info
 
-VERSIONED = ("torch", "open_clip_torch", "safetensors", "numpy")
+WRITTEN_WITH = ("torch", "open_clip_torch", "safetensors", "numpy")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
     """A model, ready to evaluate, with its recipe and what is known of it.
 
-    reference: what opens it again, from any folder: the path of a checkpoint, or a model's name.
-    info: a checkpoint's `checkpoint.json`; of a model from elsewhere, as much of that as is known.
+    `reference` is what opens it again, from any folder: the path of a checkpoint, or a model's name. `info`
+    is a checkpoint's `checkpoint.json`; of a model from elsewhere, as much of that as is known.
     """
 
     model: Retriever
@@ -50,7 +51,8 @@ def save_checkpoint(
 ) -> Path:
     """Write one checkpoint folder and make it appear whole by a rename; gives its path.
 
-    facts: JSON values stored beside the recipe (epoch, metrics, what it was trained on).
+    `facts` are JSON values stored beside the recipe (epoch, metrics, what it was trained on), `training` is
+    what going on takes: the state of the optimizer and the generators.
     """
     folder = checkpoint_folder(run, step)
     attempt = folder.with_name(f".writing_{folder.name}")
@@ -72,7 +74,7 @@ def save_checkpoint(
         "token_limit": recipe.model.token_limit,
         "select_on": recipe.eval.select_on,
         "digest": _sha256(attempt / MODEL),
-        "versions": {name: metadata.version(name) for name in VERSIONED},
+        "versions": {name: metadata.version(name) for name in WRITTEN_WITH},
     }
     torch.save(dict(training), attempt / TRAINING)
     (attempt / INFO).write_text(json.dumps(info, indent=1, sort_keys=True) + "\n", encoding="utf-8")
@@ -121,11 +123,12 @@ def start_model(recipe: TrainRecipe) -> Retriever:
         if recipe.model.start_from:
             return _taken_over(recipe)
         model = build_retriever(recipe.model, recipe.interaction)
-    _check_frame_size(model, recipe)
+    check_frame_size(model, recipe)
     return model
 
 
-def _check_frame_size(model: Retriever, recipe: TrainRecipe) -> None:
+def check_frame_size(model: Retriever, recipe: TrainRecipe) -> None:
+    """`RecipeError` where the recipe has frames of a size that the encoder does not take."""
     assert isinstance(model.towers, ClipTowers)
     wanted, size = model.towers.architecture.image_size, recipe.frames.size
     if wanted != (size, size):
@@ -146,7 +149,7 @@ def _taken_over(recipe: TrainRecipe) -> Retriever:
     )
     check_same(stored, wanted, str(folder))
     model = rebuild_retriever(stored, recipe.model, recipe.interaction)
-    _check_frame_size(model, recipe)
+    check_frame_size(model, recipe)
     before, now = info["recipe"]["interaction"], to_table(recipe.interaction)
     if before["head"] == "none":
         load_weights(model, folder, fresh=("interaction.",))
@@ -159,14 +162,17 @@ def _taken_over(recipe: TrainRecipe) -> Retriever:
 
 def load_weights(model: Retriever, folder: Path, fresh: tuple[str, ...] = ()) -> None:
     """Put a checkpoint's weights into a model; parameters whose name starts with one of `fresh` stay."""
-    with safe_open(folder / MODEL, framework="pt") as file:
-        recorded = (file.metadata() or {}).get("activation")
+    try:
+        with safe_open(folder / MODEL, framework="pt") as file:
+            recorded = (file.metadata() or {}).get("activation")
+        weights = load_file(folder / MODEL)
+    except (FileNotFoundError, SafetensorError) as error:
+        raise CheckpointError(f"{folder / MODEL}: cannot be read: {error}") from None
     if isinstance(model.towers, ClipTowers) and recorded != model.towers.architecture.activation:
         raise CheckpointError(
             f"{folder / MODEL}: was trained with activation {recorded!r}, "
             f"not {model.towers.architecture.activation!r}"
         )
-    weights = load_file(folder / MODEL)
     kept = {name: value for name, value in model.state_dict().items() if name.startswith(fresh or ("\0",))}
     try:
         model.load_state_dict({**weights, **kept}, strict=True)
@@ -176,7 +182,11 @@ def load_weights(model: Retriever, folder: Path, fresh: tuple[str, ...] = ()) ->
 
 def read_training(folder: Path) -> dict[str, Any]:
     """The optimizer's and generators' state of one checkpoint."""
-    return torch.load(folder / TRAINING, map_location="cpu", weights_only=True)
+    try:
+        return torch.load(folder / TRAINING, map_location="cpu", weights_only=True)
+    except (FileNotFoundError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        reason = (str(error).splitlines() or ["no content"])[0]
+        raise CheckpointError(f"{folder / TRAINING}: cannot be read, so not gone on from: {reason}") from None
 
 
 def _sha256(path: Path) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from retrieval.group import Group
+from retrieval.distributed import Group
 from retrieval.recipe import Precision
 
 _AUTOCAST: dict[Precision, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -14,8 +14,8 @@ _AUTOCAST: dict[Precision, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch
 class Compute:
     """What is the same for all that one command computes.
 
-    precision: of the matrix products; weights, pooled vectors and scores are float32 throughout.
-    group: the workers that share the passes out; each ends with the whole result.
+    `precision` is that of the matrix products; weights, pooled vectors and scores are float32 throughout. The
+    workers of `group` share the passes out, and each ends with the whole result.
     """
 
     device: torch.device

@@ -6,7 +6,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from retrieval.datasets.errors import DataError
+from retrieval.errors import DataError
 
 Point = Mapping[str, Any]
 

@@ -1,6 +1,5 @@
 """A split through the encoders: features of what can be read, and a count of what cannot."""
 
-import hashlib
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -14,9 +13,11 @@ from torch import Tensor
 
 from retrieval.cache import Cache, content_hash, key_of
 from retrieval.compute import Compute
-from retrieval.datasets import Clips, DataError, Fitted, FrameReader, Split
+from retrieval.datasets import Clips, Fitted, FrameReader, Split
+from retrieval.errors import DataError
+from retrieval.health import Health
 from retrieval.model import Features, Retriever
-from retrieval.model.clip import ClipTowers
+from retrieval.model.digest import model_digest
 from retrieval.video import Status
 
 
@@ -24,8 +25,10 @@ from retrieval.video import Status
 class Ragged:
     """Features of many rows without their padding: texts differ much in length.
 
-    pooled: one vector a row. tokens: the real tokens of all rows, one row's after the other's; row i's are
-    `tokens[firsts[i]:firsts[i + 1]]`.
+    `pooled` has one vector a row. `tokens` has the real tokens of all rows, one row's after the other's: row
+    i's are `tokens[firsts[i]:firsts[i + 1]]`.
+
+        lengths 3, 1, 2   ->   tokens a a a b c c   firsts 0 3 4 6
     """
 
     pooled: Float[Tensor, "b d"]
@@ -61,14 +64,6 @@ class Ragged:
             spans = [self.tokens[int(self.firsts[row]) : int(self.firsts[row + 1])] for row in rows]
             tokens[mask] = torch.cat(spans)
         return Features(pooled=self.pooled[torch.from_numpy(rows)], tokens=tokens, mask=mask).to(device)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Health:
-    """How the videos of a split could be read: a count for each status, and what was wrong with which."""
-
-    counts: dict[Status, int]
-    messages: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,27 +200,6 @@ def encode_split(
     )
     texts = encode_texts(model, split.texts, compute=compute)
     return Encoded(split=split, videos=videos, texts=texts, seconds=time.perf_counter() - started)
-
-
-def model_digest(model: Retriever) -> str:
-    """Of all that decides a video's features: the towers and the pooling's weights."""
-    return _digest(model, ("towers.", "pooling."))
-
-
-def towers_digest(model: Retriever) -> str:
-    """Of all that decides the features of a single frame."""
-    return _digest(model, ("towers.",))
-
-
-def _digest(model: Retriever, parts: tuple[str, ...]) -> str:
-    # Weights do not tell how many patch tokens a frame gives, nor the activation or the image statistics.
-    architecture = model.towers.architecture if isinstance(model.towers, ClipTowers) else ""
-    digest = hashlib.blake2b(f"{model.towers.tokens_per_frame} {architecture}".encode(), digest_size=16)
-    for name, value in sorted(model.state_dict().items()):
-        if name.startswith(parts):
-            digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
-            digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 def pad_clips(clips: Sequence[Fitted]) -> tuple[Tensor, Bool[Tensor, "b t"]]:

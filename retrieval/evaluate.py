@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,22 +11,22 @@ from retrieval import metrics, normalise
 from retrieval.cache import Cache
 from retrieval.checkpoint import Checkpoint
 from retrieval.compute import Compute
-from retrieval.datasets import Clips, DataError, Dataset, FrameReader, Split
-from retrieval.directions import Direction, coarse_only, score_direction
+from retrieval.datasets import Clips, Dataset, FrameReader, PartName, Split
 from retrieval.encode import Encoded, encode_split, encode_texts
+from retrieval.errors import DataError
 from retrieval.model import Retriever
+from retrieval.protocol import protocol, refuse_overlap
 from retrieval.recipe import TrainRecipe
-from retrieval.stamp import protocol, refuse_overlap
+from retrieval.rerank import Direction, coarse_only, score_direction
 
-Part = Literal["validation", "test"]
-# Captions of training videos that make the query bank.
+#: Captions of training videos that make the query bank.
 BANK_SIZE = 5000
 POST_PROCESSING = ("dual-softmax", "query-bank")
 
 BEST_OWN, BEST_PER_VIDEO = metrics.VIDEO_TO_TEXT_RULES
 
 
-def score(
+def score_split(
     model: Retriever, encoded: Encoded, *, top_k: int | None, compute: Compute
 ) -> tuple[Direction, Direction]:
     """Text to video, and video to text."""
@@ -53,7 +53,7 @@ def evaluate_split(
         batch_size=recipe.eval.batch_size,
         threads=recipe.train.loader_threads,
     )
-    by_text, by_video = score(model, encoded, top_k=recipe.eval.top_k, compute=compute)
+    by_text, by_video = score_split(model, encoded, top_k=recipe.eval.top_k, compute=compute)
     columns = split.caption_videos
     ranks = {
         "t2v": metrics.text_to_video(by_text.final, columns),
@@ -67,11 +67,6 @@ def evaluate_split(
     flat["mean_R@1"] = (flat["t2v_R@1"] + flat["v2t_R@1"]) / 2
     flat["failed_videos"] = float(len(split.video_ids) - len(encoded.videos.readable))
     return flat
-
-
-def part_of(dataset: Dataset, part: str) -> Split:
-    """The split to judge by; `DataError` where the data set has none of that kind."""
-    return dataset.part(part)
 
 
 def measure(
@@ -113,7 +108,7 @@ def measure_normalised(
 ) -> dict[str, Any]:
     """The columns that look beyond one query, for the coarse stage: only there scores compare across rows.
 
-    bank: coarse scores of training captions with the split's videos; None leaves that column out.
+    `bank` has the coarse scores of training captions with the split's videos; None leaves that column out.
     """
     columns = encoded.split.caption_videos
     own = metrics.VIDEO_TO_TEXT_RULES[BEST_OWN]
@@ -185,7 +180,7 @@ def _summaries(ranks: metrics.Ranks) -> dict[str, Any]:
 def evaluate(
     checkpoint: Checkpoint,
     dataset: Dataset,
-    part: Part,
+    part: PartName,
     *,
     top_k: int | None,
     post_processing: Sequence[str] = (),
@@ -195,13 +190,13 @@ def evaluate(
 ) -> dict[str, Any]:
     """The whole result of a checkpoint on a part of a data set, ready to be stored.
 
-    post_processing: names of `POST_PROCESSING`, each in columns of its own. curve: values of K (None is all)
-    to measure accuracy, time and pairs at. Refuses a test that the training list shares videos with.
+    Each name in `post_processing`, of `POST_PROCESSING`, adds columns of its own; each K of `curve` (None is
+    all) a measurement of accuracy, time and pairs. Refuses a test that the training list shares videos with.
     """
     for name in post_processing:
         if name not in POST_PROCESSING:
             raise DataError(f"post = {name!r}: must be one of {', '.join(POST_PROCESSING)}")
-    split = part_of(dataset, part)
+    split = dataset.part(part)
     refuse_overlap(checkpoint.info.get("trained_on"), split)
     model, recipe = checkpoint.model, checkpoint.recipe
     reader = FrameReader.of(recipe.frames, cache=recipe.data.cache)
@@ -218,7 +213,7 @@ def evaluate(
         cache=cache,
     )
     on_stage("score all pairs, then the candidates again")
-    by_text, by_video = score(model, encoded, top_k=top_k, compute=compute)
+    by_text, by_video = score_split(model, encoded, top_k=top_k, compute=compute)
     result: dict[str, Any] = {
         "protocol": protocol(
             split,

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from retrieval.datasets.errors import DataError
+from retrieval.errors import DataError
 from retrieval.paths import check_videos
-from retrieval.video import is_still, is_video, list_frames, printable
+from retrieval.video import is_still, is_video, list_frames, printable_path
 
 #: Names that a summary shows for each reason.
 SHOWN = 4
@@ -25,7 +25,7 @@ ALIKE = "named like another when printed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class VideosFound:
     """Videos by id (the path below the folder, as text), in order; and the paths left out, by reason."""
 
     videos: Mapping[str, Path]
@@ -34,7 +34,10 @@ class Finding:
     def summary(self) -> dict[str, dict[str, Any]]:
         """For each reason, how many there are and some of their names, of different suffixes first."""
         return {
-            reason: {"count": len(paths), "examples": [printable(path) for path in _varied(paths)[:SHOWN]]}
+            reason: {
+                "count": len(paths),
+                "examples": [printable_path(path) for path in _varied(paths)[:SHOWN]],
+            }
             for reason, paths in self.left_out.items()
         }
 
@@ -59,7 +62,7 @@ class FileState:
         )
 
 
-def find_gallery_videos(place: Path) -> Finding:
+def find_gallery_videos(place: Path) -> VideosFound:
     """Videos under a folder at any depth, or the one file that `place` is.
 
     A video is a file of a known suffix, a folder below `place` that holds images and no video at any depth,
@@ -69,21 +72,23 @@ def find_gallery_videos(place: Path) -> Finding:
     """
     check_videos(place)
     if not place.is_dir():
-        return Finding(videos={printable(place.name): place}, left_out={})
+        return VideosFound(videos={printable_path(place.name): place}, left_out={})
     walk = _Walk(place)
     walk.go()
     videos = {}
     for path in sorted(walk.videos + walk.frames_and_stills()):
-        name = printable(path.relative_to(place).as_posix())
+        name = printable_path(path.relative_to(place).as_posix())
         if name in videos:
             walk.left_out[ALIKE].append(path)
         else:
             videos[name] = path
-    finding = Finding(videos=videos, left_out={k: tuple(sorted(v)) for k, v in walk.left_out.items()})
+    found = VideosFound(videos=videos, left_out={k: tuple(sorted(v)) for k, v in walk.left_out.items()})
     if not videos:
-        other = ", ".join(f"{len(paths):,} {reason}" for reason, paths in finding.left_out.items())
-        raise DataError(f"videos = {printable(place)!r}: no video or image in it ({other or 'it is empty'})")
-    return finding
+        other = ", ".join(f"{len(paths):,} {reason}" for reason, paths in found.left_out.items())
+        raise DataError(
+            f"videos = {printable_path(place)!r}: no video or image in it ({other or 'it is empty'})"
+        )
+    return found
 
 
 class _Walk:

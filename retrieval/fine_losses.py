@@ -20,10 +20,10 @@ from retrieval.compute import Compute
 from retrieval.loss import Drawn
 from retrieval.model import Features, Interaction
 from retrieval.recipe import LossSpec
-from retrieval.score import fuse, prepare
+from retrieval.score import fuse, prepare_pairs
 
-# Cosines of words with frame tokens that are held at once: a quarter of a GiB of them, and as much again of
-# gradient.
+#: Cosines of words with frame tokens that are held at once: a quarter of a GiB of them, and as much again of
+#: gradient.
 COSINES_AT_ONCE = 1 << 26
 
 
@@ -78,7 +78,7 @@ def late_loss(
     return share, everything.detach()
 
 
-def draw(batch: FineBatch, spec: LossSpec, generator: torch.Generator) -> tuple[Drawn, Drawn]:
+def draw_both_ways(batch: FineBatch, spec: LossSpec, generator: torch.Generator) -> tuple[Drawn, Drawn]:
     """Negatives of every text and of every video; the same on every worker."""
     device = batch.coarse.device
     drawn = (
@@ -103,7 +103,7 @@ def matching_loss(
     """The share of these rows in the mean loss, over both directions and joint and fused scores."""
     pairs = _pairs(drawn, rows, batch.coarse.device)
     with compute.autocast():
-        read, watched, places = prepare(interaction, batch.text, batch.video, pairs)
+        read, watched, places = prepare_pairs(interaction, batch.text, batch.video, pairs)
         more = interaction.correction(read.take(places[:, 0]), watched.take(places[:, 1])).float()
     joint = late[pairs[:, 0], pairs[:, 1]] + more
     fused = fuse(interaction, batch.coarse[pairs[:, 0], pairs[:, 1]], joint)
@@ -129,7 +129,7 @@ def distillation_loss(
     """
     pairs = _pairs(drawn, rows, coarse.device)
     with torch.no_grad(), compute.autocast():
-        read, watched, places = prepare(interaction, batch.text, batch.video, pairs)
+        read, watched, places = prepare_pairs(interaction, batch.text, batch.video, pairs)
         more = interaction.correction(read.take(places[:, 0]), watched.take(places[:, 1])).float()
     picked = coarse[pairs[:, 0], pairs[:, 1]]
     with torch.no_grad():

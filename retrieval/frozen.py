@@ -1,6 +1,5 @@
 """Frame features of towers that do not learn, computed once and then read from the cache."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -8,30 +7,49 @@ from jaxtyping import Bool, Shaped
 from torch import Tensor
 
 from retrieval.cache import Cache, content_hash, key_of
-from retrieval.encode import towers_digest
+from retrieval.gradients import EncodeVideo, encode_afresh
 from retrieval.model import Features, Retriever
-from retrieval.recipe import TrainRecipe
+from retrieval.model.digest import towers_digest
+from retrieval.recipe import Precision, TrainRecipe
 from retrieval.video import Sampler
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+def frozen_or_afresh(recipe: TrainRecipe) -> EncodeVideo:
+    """How a training run encodes its clips: through the cache of `data.cache` where a clip may come again.
+
+    No clip does where the sampler draws, or where `new_takes` films each epoch anew.
+    """
+    sampler = Sampler(name=recipe.frames.sampler, position=recipe.frames.train_position)
+    if not recipe.data.cache or sampler.draws or recipe.data.new_takes:
+        return encode_afresh
+    return FrozenFrames(Cache(folder=Path(recipe.data.cache) / "frozen"), recipe.train.precision)
+
+
 class FrozenFrames:
-    """Each clip's features as the towers give them for its frames, before the temporal pooling, which may
-    learn. Kept in float32 by the clip's pixels and by all that decides what the towers make of them."""
+    """An `EncodeVideo` whose towers run once for each clip, if they do not learn; else they run every time.
 
-    cache: Cache
-    towers: str
+    Kept are each clip's features as the towers give them for its frames, before the temporal pooling, which
+    may learn: in float32, by the clip's pixels and by all that decides what the towers make of them. Whether
+    the towers learn is known when the loop has frozen its parameters, so it is looked at on the first call.
+    """
 
-    def encode_video(
-        self,
-        model: Retriever,
-        frames: Shaped[Tensor, "b t ..."],
-        mask: Bool[Tensor, "b t"],
-        device: torch.device,
+    def __init__(self, cache: Cache, precision: Precision) -> None:
+        self._cache, self._precision = cache, precision
+        #: Of the towers as they stay, "" for towers that change, None before the first call.
+        self._towers: str | None = None
+
+    def __call__(
+        self, model: Retriever, frames: Shaped[Tensor, "b t ..."], mask: Bool[Tensor, "b t"]
     ) -> Features:
         """`model.encode_video` of these clips; the towers run for those alone that the cache has not."""
+        if self._towers is None:
+            stay = _give_the_same_always(model, frames[0, mask[0]])
+            self._towers = f"{towers_digest(model)} {self._precision}" if stay else ""
+        if not self._towers:
+            return encode_afresh(model, frames, mask)
+        device = model.log_scale.device
         clips = [frames[row, mask[row]] for row in range(len(frames))]
-        keys = [key_of(frames=_content(clip), towers=self.towers) for clip in clips]
+        keys = [key_of(frames=_content(clip), towers=self._towers) for clip in clips]
         kept = {key: self._get(key) for key in keys}
         fresh = {key: clip for key, clip in zip(keys, clips, strict=True) if kept[key] is None}
         if fresh:
@@ -46,36 +64,28 @@ class FrozenFrames:
         return model.pool_frames(single.to(device), mask.to(device))
 
     def _get(self, key: str) -> Features | None:
-        arrays = self.cache.get(key)
+        arrays = self._cache.get(key)
         return None if arrays is None else Features(**{k: torch.from_numpy(v) for k, v in arrays.items()})
 
     def _put(self, key: str, one: Features) -> None:
         arrays = {"pooled": one.pooled, "tokens": one.tokens, "mask": one.mask}
-        self.cache.put(key, {name: value.numpy() for name, value in arrays.items()})
+        self._cache.put(key, {name: value.numpy() for name, value in arrays.items()})
 
 
-def frozen_frames(
-    model: Retriever, recipe: TrainRecipe, frames: Shaped[Tensor, "n ..."]
-) -> FrozenFrames | None:
-    """The cache of `data.cache` where it can be of use and changes nothing, else None.
+def _give_the_same_always(model: Retriever, frames: Shaped[Tensor, "n ..."]) -> bool:
+    """Whether no parameter behind a frame's features learns and the towers draw nothing (dropout).
 
-    None where there is no `data.cache`; where frames differ from epoch to epoch (a sampler that draws,
-    `new_takes`), since nothing would be found again; where a parameter behind a frame's features learns; and
-    where the towers draw (dropout). The last two are seen by encoding `frames`, some frames of the data.
+    Seen by encoding `frames`, in full precision and with a graph, whatever is going on around; torch's
+    generators are then as they were.
     """
-    sampler = Sampler(name=recipe.frames.sampler, position=recipe.frames.train_position)
-    if not recipe.data.cache or sampler.draws or recipe.data.new_takes:
-        return None
     device = model.log_scale.device
     devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices), torch.enable_grad():
+    plainly = torch.autocast(device.type, enabled=False)
+    with torch.random.fork_rng(devices=devices), torch.enable_grad(), plainly:
         before = _random_state(device)
         probe = model.towers.encode_frames(frames.to(device))
         draws = not torch.equal(before, _random_state(device))
-    if draws or probe.pooled.requires_grad or probe.tokens.requires_grad:
-        return None
-    digest = f"{towers_digest(model)} {recipe.train.precision}"
-    return FrozenFrames(cache=Cache(folder=Path(recipe.data.cache) / "frozen"), towers=digest)
+    return not (draws or probe.pooled.requires_grad or probe.tokens.requires_grad)
 
 
 def _random_state(device: torch.device) -> Tensor:

@@ -10,15 +10,19 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Bool, Shaped
+from torch import Tensor
 
 from retrieval import loss, score
 from retrieval.batch import Batch
 from retrieval.compute import Compute, autocast
-from retrieval.fine_losses import FineBatch, distillation_loss, draw, late_loss, matching_loss
-from retrieval.frozen import FrozenFrames
-from retrieval.group import Group
+from retrieval.distributed import Group
+from retrieval.fine_losses import FineBatch, distillation_loss, draw_both_ways, late_loss, matching_loss
 from retrieval.model import Features, Retriever
 from retrieval.recipe import LossSpec, Precision
+
+#: `encode_video(model, frames, mask)`: the model's features, on its device, of clips that lie on the CPU.
+EncodeVideo = Callable[[Retriever, Shaped[Tensor, "b t ..."], Bool[Tensor, "b t"]], Features]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +35,12 @@ class Losses:
     total: float
 
 
+def encode_afresh(model: Retriever, frames: Shaped[Tensor, "b t ..."], mask: Bool[Tensor, "b t"]) -> Features:
+    """The `EncodeVideo` that is always right: the model's own pass over all frames."""
+    device = model.log_scale.device
+    return model.encode_video(frames.to(device, non_blocking=True), mask.to(device, non_blocking=True))
+
+
 def accumulate_gradients(
     model: Retriever,
     batch: Batch,
@@ -41,17 +51,17 @@ def accumulate_gradients(
     generator: torch.Generator,
     group: Group,
     scale: float = 1.0,
-    frozen: FrozenFrames | None = None,
+    encode_video: EncodeVideo = encode_afresh,
 ) -> Losses:
     """Add this worker's part of the gradient of `scale` times the loss to every parameter's `.grad`.
 
     The parts of all workers sum to the gradient of the loss over the gathered batch: follow with
-    `group.sum_gradients`. micro_batch: clips with a graph at once, 0 for all. generator: draws the hard
-    negatives; seeded alike on every worker. frozen: gives the frames' features where the towers need not.
-    Works with any `Retriever`, whatever its towers.
+    `group.sum_gradients`. `micro_batch` is how many clips have a graph at once, 0 for all; `generator` draws
+    the hard negatives and must be seeded alike on every worker. Works with any `Retriever`, whatever its
+    towers.
     """
     device = model.log_scale.device
-    encoding = _Encoding(model, batch, micro_batch, precision, frozen)
+    encoding = _Encoding(model, batch, micro_batch, precision, encode_video)
     text, video = encoding.first_pass()
 
     length = group.largest(int(text.mask.sum(dim=1).max()))
@@ -72,7 +82,7 @@ def accumulate_gradients(
             text=whole_text, video=whole_video, coarse=scores.detach(), negative=negative, rows=rows
         )
         late, late_scores = late_loss(interaction, fine, compute, scale=scale * spec.late_weight)
-        drawn = draw(fine, spec, generator)
+        drawn = draw_both_ways(fine, spec, generator)
         for chunk in _chunks(rows, micro_batch):
             part = matching_loss(interaction, fine, late_scores, drawn, chunk, compute)
             if part.requires_grad:
@@ -107,10 +117,10 @@ class _Encoding:
         batch: Batch,
         micro_batch: int,
         precision: Precision,
-        frozen: FrozenFrames | None,
+        encode_video: EncodeVideo,
     ) -> None:
         self.model = model
-        self.frozen = frozen
+        self.encode_video = encode_video
         self.device = model.log_scale.device
         self.precision: Precision = precision
         self.frames = batch.frames
@@ -160,12 +170,7 @@ class _Encoding:
         frames, mask = self.frames[chunk], self.mask[chunk]
         with autocast(self.device, self.precision):
             text = self.model.encode_text(self.ids[chunk].to(self.device, non_blocking=True))
-            if self.frozen is not None:
-                video = self.frozen.encode_video(self.model, frames, mask, self.device)
-            else:
-                video = self.model.encode_video(
-                    frames.to(self.device, non_blocking=True), mask.to(self.device, non_blocking=True)
-                )
+            video = self.encode_video(self.model, frames, mask)
         if self.model.interaction is None:
             text, video = text.without_tokens(), video.without_tokens()
         return text.float(), video.float()

@@ -13,7 +13,15 @@ _AHEAD = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Health:
+    """How the videos of a split could be read: a count for each status, and what was wrong with which."""
+
+    counts: dict[Status, int]
+    messages: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoHealth:
     """One video: `usable` if some of its frames are real, whatever else is wrong with it."""
 
     video_id: str
@@ -29,20 +37,20 @@ def parts_of(dataset: Dataset) -> dict[str, Clips]:
     return {"train": dataset.train, **found} if dataset.train is not None else found
 
 
-def check_part(clips: Clips, frames: FramesSpec, cache: str, threads: int) -> Iterator[Finding]:
-    """A finding for every video, in order, as they come."""
+def check_part(clips: Clips, frames: FramesSpec, cache: str, threads: int) -> Iterator[VideoHealth]:
+    """The health of every video, in order, as they come."""
     reader = FrameReader.of(frames, cache=cache)
 
-    def look(index: int) -> Finding:
+    def look(index: int) -> VideoHealth:
         example = clips.read(index, reader, None, 0)
-        return Finding(
+        return VideoHealth(
             video_id=example.video_id,
             status=example.clip.status,
             message=example.clip.message,
             usable=not isinstance(example.clip, Unreadable),
         )
 
-    ahead: deque[Future[Finding]] = deque()
+    ahead: deque[Future[VideoHealth]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         for index in range(len(clips)):
             ahead.append(pool.submit(look, index))

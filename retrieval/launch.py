@@ -6,18 +6,21 @@ from typing import Any
 
 import torch
 
+from animate import UserError
 from animate.strict_toml import RecipeError
 from retrieval import checkpoint, datasets, evaluate, loader, runs
 from retrieval.compute import Compute
 from retrieval.datasets import Dataset, overlaps
-from retrieval.group import Group
+from retrieval.distributed import Group
+from retrieval.frozen import frozen_or_afresh
 from retrieval.model import Retriever
 from retrieval.recipe import TrainRecipe
-from retrieval.train import Evaluate, OnStep, train
+from retrieval.run_state import Evaluate
+from retrieval.train import OnStep, train
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class TrainingJob:
     """One `retrieval train` as each of its workers does it."""
 
     recipe: TrainRecipe
@@ -49,6 +52,7 @@ class Job:
             device=device,
             group=group,
             resume=self.resume,
+            encode_video=frozen_or_afresh(self.recipe),
             trained_on=trained_on,
             on_step=on_step,
         )
@@ -59,27 +63,44 @@ def launch(
 ) -> Path:
     """Train as the recipe says in the run folder `out`; gives the selected checkpoint's folder.
 
-    device: "cpu", "cuda" or "auto", which is a GPU where there is one. workers: above 1, Ray Train workers.
-    `RecipeError` for a recipe that cannot be meant, `NotFinite` for a loss that is no number.
+    `device` is "cpu", "cuda" or "auto", which is a GPU where there is one; more than one of `workers` are Ray
+    Train workers. `RecipeError` for a recipe that cannot be meant, `NotFinite` for a loss that is no number.
     """
     if workers < 1:
         raise RecipeError(f"workers = {workers}: must be at least 1")
-    job = Job(recipe=recipe, out=out.resolve(), device=device, resume=resume)
+    job = TrainingJob(recipe=recipe, out=out.resolve(), device=device, resume=resume)
     if workers == 1:
         job(Group(), on_step)
     else:
         from retrieval.workers import run_on_ray
 
-        use_gpu = pick_device(device).type == "cuda"
+        use_gpu = device_named(device).type == "cuda"
         run_on_ray(job, workers=workers, use_gpu=use_gpu, storage=job.out / "ray", on_step=on_step)
     return runs.find_checkpoint(job.out)
 
 
-def pick_device(name: str) -> torch.device:
-    """The device of that name; `auto` is a GPU if there is one."""
+def device_named(name: str) -> torch.device:
+    """The device of that name, here or on the machines of a cluster; `auto` is a GPU if there is one here."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        raise _no_device(name, error) from None
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of that name, which is here; else `UserError`."""
+    device = device_named(name)
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:  # the latter from a torch that was built without it
+        raise _no_device(name, error) from None
+    return device
+
+
+def _no_device(name: str, error: Exception) -> UserError:
+    return UserError(f"device = {name!r}: {str(error).strip().partition(chr(10))[0]}")
 
 
 def _seen_before(start_from: str) -> dict[str, Any] | None:

@@ -15,22 +15,14 @@ import numpy as np
 import torch
 
 from retrieval.batch import Batch
-from retrieval.datasets import (
-    Clips,
-    DataError,
-    Dataset,
-    Example,
-    Fitted,
-    FrameReader,
-    count_left_out,
-    open_dataset,
-)
+from retrieval.datasets import Clips, Dataset, Example, Fitted, FrameReader, count_left_out, open_dataset
+from retrieval.errors import DataError
 from retrieval.recipe import TrainRecipe
 from retrieval.video import Status, Unreadable
 
 log = logging.getLogger(__name__)
 
-# A video that cannot be read is replaced by another one of the same epoch, drawn anew until one can be.
+#: A video that cannot be read is replaced by another one of the same epoch, drawn anew until one can be.
 _MOST_SUBSTITUTES = 100
 _BATCHES_AHEAD = 2
 _NICENESS = 10
@@ -177,8 +169,8 @@ class TrainLoader:
 def train_data(recipe: TrainRecipe, dataset: Dataset | None = None) -> TrainLoader:
     """Batches of the training part, as the recipe's [data], [frames] and [train] tables say.
 
-    dataset: that of the recipe, where it is open already. `DataError`, too, where the part that is to select
-    a checkpoint is not there: not after the first epoch.
+    `dataset` is that of the recipe, where it is open already. `DataError`, too, where the part that is to
+    select a checkpoint is not there: not after the first epoch.
     """
     dataset = dataset or open_dataset(recipe.data)
     if dataset.train is None:

@@ -32,7 +32,8 @@ def contrastive(
 ) -> Float[Tensor, ""]:
     """The share of these rows in the mean, over both directions, of each pair's cross-entropy.
 
-    scores: cosine over temperature. Pairs that are neither the pair itself nor negatives take no part.
+    `scores` are cosines over the temperature. Pairs that are neither the pair itself nor negatives take no
+    part.
     """
     own = torch.eye(len(scores), dtype=torch.bool, device=scores.device)
     masked = scores.masked_fill(~(negative | own), -torch.inf)
@@ -46,9 +47,8 @@ def contrastive(
 class Drawn:
     """Negatives of r rows, n each, with replacement.
 
-    columns: which.
-    log_odds: the log of how often each is expected among the n, which sampled softmax takes off.
-    there: rows that have negatives at all.
+    `columns` says which. `log_odds` is the log of how often each is expected among the n, which sampled
+    softmax takes off. `there` are the rows that have negatives at all.
     """
 
     columns: Int[Tensor, "r n"]

@@ -73,6 +73,7 @@ class Ranks:
         none = np.where(places > self.tied_wrong, 0.0, 1.0)
         # Draw without replacement, one right answer after the other rather than one place after the
         # other: mostly there is a single right answer and the tie may span the whole gallery.
+        #   2 right and 3 wrong ones tie, 2 places are reached: (5 - 2) / 5 * (4 - 2) / 4 = 0.3
         for j in range(int(self.tied_right.max(initial=0))):
             live = (j < self.tied_right) & (none > 0)
             none = np.where(live, none * (tied - places - j) / np.where(live, tied - j, 1), none)

@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike
 
 from retrieval.metrics import checked
 
-# Not comparable with the plain columns: the first one reads all test queries at once, the second one
-# training queries, and a deployed search has neither the one nor always the other.
+#: Not comparable with the plain columns: the first one reads all test queries at once, the second one
+#: training queries, and a deployed search has neither the one nor always the other.
 DUAL_SOFTMAX_LABEL = "transductive (dual softmax)"
 QUERY_BANK_LABEL = "query-bank (dynamic inverted softmax)"
 

@@ -6,10 +6,10 @@ from typing import Any
 import torch
 
 from animate.strict_toml import RecipeError, to_table
-from retrieval.checkpoint import Checkpoint, load_checkpoint
-from retrieval.encode import model_digest
+from retrieval.checkpoint import Checkpoint, check_frame_size, load_checkpoint
 from retrieval.model import build_retriever
 from retrieval.model.clip import ClipTowers
+from retrieval.model.digest import model_digest
 from retrieval.recipe import TrainRecipe, recipe_from_table
 from retrieval.reference import ModelFound
 
@@ -22,7 +22,9 @@ def open_model(found: ModelFound, device: torch.device) -> Checkpoint:
     """
     recipe = recipe_from_table(found.table)
     if found.checkpoint is not None:
-        return replace(load_checkpoint(found.checkpoint, device), recipe=recipe)
+        checkpoint = replace(load_checkpoint(found.checkpoint, device), recipe=recipe)
+        check_frame_size(checkpoint.model, recipe)
+        return checkpoint
     model = build_retriever(recipe.model, recipe.interaction)
     assert isinstance(model.towers, ClipTowers)
     architecture = model.towers.architecture

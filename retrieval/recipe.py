@@ -14,11 +14,10 @@ from animate.strict_toml import RecipeError, apply_overrides, from_table, read_t
 Activation = Literal["auto", "gelu", "quick_gelu"]
 Head = Literal["none", "mean", "eot", "tokens", "cross"]
 Precision = Literal["fp32", "bf16", "fp16"]
+SelectOn = Literal["none", "validation", "test"]
 #: How names of models begin that are no names of open_clip's own list, and the file that describes such a
 #: model.
 LOCAL_DIR, HF_HUB, OPEN_CLIP_CONFIG = "local-dir:", "hf-hub:", "open_clip_config.json"
-
-SelectOn = Literal["none", "validation", "test"]
 
 
 def _at_least(name: str, value: int | float, least: int | float) -> None:
@@ -33,29 +32,34 @@ def _positive(name: str, value: int | float) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
-    """Which dual encoder, from where, and how frame vectors become one video vector."""
+    """Which dual encoder, from where, and how frame vectors become one video vector.
 
-    # A registered open_clip name, "hf-hub:ORG/NAME", or a path: of a weights file whose shapes tell its
-    # architecture, of an open_clip config JSON, or of a folder of config and weights (also
-    # "local-dir:FOLDER") ...
+    `name` is a registered open_clip name, "hf-hub:ORG/NAME", or a path: of a weights file whose shapes tell
+    its architecture, of an open_clip config JSON, or of a folder of config and weights (also
+    "local-dir:FOLDER"). In its place `config` is the architecture itself: the table of an open_clip config
+    (embed_dim, vision_cfg, text_cfg).
+
+    `weights` is "" (a folder, a hub's name and a weights file bring their own), a pretrained tag of `name`,
+    or the path of a .pt or .safetensors file. Without weights the encoders start from noise, which has to be
+    said: `random_weights`. `start_from` is a run or checkpoint folder to start from, the whole model;
+    `weights` are then not read. Files seldom say which `activation` trained them; "auto" refuses where it
+    cannot be known.
+
+    Captions are cut to `token_limit` tokens, start and end included; 0 is the encoder's context length.
+    `pooling` makes one vector of the frames' (`pooling_layers` and `pooling_heads` are the transformer's).
+    `temperature` is that of the softmax at the start, of weights that bring none (CLIP's own files do).
+    """
+
     name: str = ""
-    # ... or the architecture itself: the table of an open_clip config (embed_dim, vision_cfg, text_cfg).
     config: dict[str, Any] = field(default_factory=dict)
-    # "" (a folder, a hub's name and a weights file bring their own), a pretrained tag of `name`, or the path
-    # of a .pt or .safetensors file.
     weights: str = ""
-    # Without weights the encoders start from noise; that has to be said.
     random_weights: bool = False
-    # A run or checkpoint folder to start from: the whole model; `weights` are then not read.
     start_from: str = ""
-    # Files seldom say which activation trained them; "auto" refuses where it cannot be known.
     activation: Activation = "auto"
-    # Captions are cut to this many tokens (start and end included); 0 is the encoder's context length.
     token_limit: int = 0
     pooling: Literal["mean", "transformer"] = "mean"
     pooling_layers: int = 2
     pooling_heads: int = 8
-    # Softmax temperature at the start, of weights that bring none (CLIP's own files do).
     temperature: float = 0.07
 
     def __post_init__(self) -> None:
@@ -71,17 +75,19 @@ class ModelSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InteractionSpec:
-    """The fine stage; `retrieval.model.Interaction` says what each head is, `none` is no fine stage."""
+    """The fine stage; `retrieval.model.Interaction` says what each `head` is, `none` is no fine stage.
+
+    `layers` are those of cross-attention (heads `tokens` and `cross`), `frame_layers` those of self-attention
+    among the frame tokens before it (`tokens`); `width` and `heads` are inside these layers. `patch_grid`
+    adds to each frame's token a patch_grid x patch_grid average of its patches; 0 gives frame tokens only.
+    `max_frames` is the most frames of a video that have a place in time.
+    """
 
     head: Head = "tokens"
-    # Of cross-attention (`tokens`, `cross`), and of self-attention among the frame tokens before it
-    # (`tokens`).
     layers: int = 2
     frame_layers: int = 1
-    # Inside the layers.
     width: int = 256
     heads: int = 4
-    # Patch tokens a frame adds: a patch_grid x patch_grid average of its patches; 0 gives frame tokens only.
     patch_grid: int = 0
     max_frames: int = 64
 
@@ -95,30 +101,36 @@ class InteractionSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataSpec:
-    """Where captioned clips come from; `name` is a key of `retrieval.datasets.DATASETS`."""
+    """Where captioned clips come from; `name` is a key of `retrieval.datasets.DATASETS`.
+
+    Benchmarks: `annotations` is the folder of official annotation files, `videos` the folder of videos (files
+    or frame folders), `split` for MSR-VTT "9k", "7k" or "full"; benchmarks with one protocol leave it empty.
+
+    `shards`: tars or folders of them, braces expanded, to train on (`shards`), to select by (`validation`),
+    and to be judged by (`held_out`, the test part). With `new_takes`, virtual shards are filmed anew each
+    epoch instead of replaying the recorded take.
+
+    `table`: csv, tsv or jsonl files with a video path and captions in each row, for the same three parts
+    (`table`, `validation_table`, `held_out_table`).
+
+    An epoch goes once through the videos (one caption drawn each) or once through all captions: `epoch_of`.
+    `cache` is a folder for decoded frames (of samplers that draw nothing: in training, train_position =
+    "middle") and for features (in training, those of frozen towers, under the same condition and without
+    `new_takes`), kept by content, sampler and model; "" keeps none.
+    """
 
     name: str = "shards"
-    # Benchmarks: the folder of official annotation files and the folder of videos (files or frame folders).
     annotations: str = ""
     videos: str = ""
-    # MSR-VTT: "9k", "7k" or "full"; benchmarks with one protocol leave it empty.
     split: str = ""
-    # `shards`: tars or folders of them, braces expanded: to train on, to select by (the validation part), and
-    # to be judged by (the test part).
     shards: tuple[str, ...] = ()
     validation: tuple[str, ...] = ()
     held_out: tuple[str, ...] = ()
-    # Virtual shards are filmed anew each epoch instead of replaying the recorded take.
     new_takes: bool = False
-    # `table`: csv, tsv or jsonl files with a video path and captions in each row, for the same three parts.
     table: str = ""
     validation_table: str = ""
     held_out_table: str = ""
-    # An epoch goes once through the videos (one caption drawn each) or once through all captions.
     epoch_of: Literal["videos", "captions"] = "videos"
-    # Folder for decoded frames (of samplers that draw nothing: in training, train_position = "middle") and
-    # for features (in training, those of frozen towers, under the same condition and without new_takes);
-    # kept by content, sampler and model. "" keeps none.
     cache: str = ""
 
     def __post_init__(self) -> None:
@@ -128,17 +140,19 @@ class DataSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FramesSpec:
-    """Which frames of a video are seen, and at what size."""
+    """Which frames of a video are seen, and at what size.
+
+    `train_position` is where in its segment a frame is taken while training, drawn or in the middle;
+    evaluation takes the middle one. `size` is the side in pixels: the shorter side is resized, then the
+    centre cropped. `decoder`: PyAV reads a file's times and frames in one opening; "auto" is torchcodec where
+    it can be loaded. `folder_fps` are the frames a second that folders of frames were taken at.
+    """
 
     sampler: Literal["uniform_segments", "one_fps_then_uniform"] = "uniform_segments"
-    # Inside each segment: a drawn frame while training, the middle one in evaluation, unless "middle".
     train_position: Literal["middle", "random"] = "random"
     num_frames: int = 12
-    # Side in pixels: shorter side resized, then the centre cropped.
     size: int = 224
-    # PyAV reads a file's times and frames in one opening; "auto" is torchcodec where it can be loaded.
     decoder: Literal["auto", "pyav", "torchcodec"] = "pyav"
-    # Frames a second that folders of frames were taken at.
     folder_fps: int = 1
 
     def __post_init__(self) -> None:
@@ -149,16 +163,18 @@ class FramesSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LossSpec:
-    """Weights of the losses beside the coarse stage's own; every head shares the negatives."""
+    """Weights of the losses beside the coarse stage's own; every head shares the negatives.
 
-    # Contrastive, of late-interaction scores over all pairs of the batch.
+    `late_weight` is that of the contrastive loss of late-interaction scores over all pairs of the batch,
+    `match_weight` that of sampled softmax, of joint and fused scores, over each pair and its drawn negatives.
+    So many `negatives` are drawn for each text (videos) and each video (texts), by the contrastive scores one
+    half, evenly the other. With `distill_weight` the coarse stage learns to agree with the fused scores of
+    the drawn pairs; 0 does not.
+    """
+
     late_weight: float = 1.0
-    # Sampled softmax, of joint and fused scores over each pair and its drawn negatives.
     match_weight: float = 1.0
-    # Drawn for each text (videos) and each video (texts): by the contrastive scores one half, evenly the
-    # other.
     negatives: int = 4
-    # The coarse stage learns to agree with the fused scores of the drawn pairs; 0 does not.
     distill_weight: float = 0.0
 
     def __post_init__(self) -> None:
@@ -169,36 +185,41 @@ class LossSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainSpec:
-    """The loop: how much is seen, in what portions, at which rates."""
+    """The loop: how much is seen, in what portions, at which rates.
+
+    `batch_size` are the clips in one contrastive batch, over all workers; negatives come from the whole of
+    it. `micro_batch` are the clips held with their graph at once on one worker, 0 for all of its share: it
+    changes memory, not results. The gradients of `accumulate` batches are averaged into one step.
+
+    `learning_rate` is that of all but the encoders and the weight of the coarse score in the fused one: the
+    latter, a single number, has far to go in few steps (`prior_learning_rate`). `clip_norm` is the gradient
+    norm above which a step is scaled down; 0 never. `freeze` are shell patterns of parameter names that stay
+    as they are, such as "towers.*". `ema_decay` is that of the exponential moving average of the weights that
+    checkpoints then hold; 0 keeps none.
+
+    `checkpoint_every` so many steps a checkpoint is written inside an epoch, too; 0 writes one at each
+    epoch's end only. `keep` of them stay on disk, besides the selected one. `loader_threads` decode ahead of
+    the loop on each worker.
+    """
 
     epochs: int = 5
-    # Clips in one contrastive batch, over all workers; negatives come from the whole of it.
     batch_size: int = 128
-    # Clips held with their graph at once on one worker; 0 is all of its share. Changes memory, not results.
     micro_batch: int = 0
-    # Batches whose gradients are averaged into one step.
     accumulate: int = 1
     precision: Precision = "fp32"
     learning_rate: float = 1e-4
     encoder_learning_rate: float = 1e-6
-    # Of the weight of the coarse score in the fused one: a single number, which has far to go in few steps.
     prior_learning_rate: float = 1e-2
     weight_decay: float = 0.05
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup_steps: int = 100
-    # Gradient norm above which a step is scaled down; 0 never.
     clip_norm: float = 1.0
-    # Shell patterns of parameter names that stay as they are, such as "towers.*".
     freeze: tuple[str, ...] = ()
-    # Decay of the exponential moving average of the weights that checkpoints then hold; 0 keeps none.
     ema_decay: float = 0.0
-    # Steps between checkpoints inside an epoch; 0 keeps one at each epoch's end only.
     checkpoint_every: int = 0
-    # Checkpoints that stay on disk, besides the selected one.
     keep: int = 2
     log_every: int = 10
     log_to: Literal["tensorboard", "wandb", "none"] = "tensorboard"
-    # Threads that decode ahead of the loop on each worker.
     loader_threads: int = 2
 
     def __post_init__(self) -> None:
@@ -221,13 +242,15 @@ class TrainSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvalSpec:
-    """Evaluation while training, and what chooses the checkpoint."""
+    """Evaluation while training, and what chooses the checkpoint.
 
-    # "validation" never looks at test. "test" does, and every result of the run then says so.
+    `select_on` = "validation" never looks at test; "test" does, and every result of the run then says so.
+    `top_k` are the candidates of each query that the fine stage re-ranks.
+    """
+
     select_on: SelectOn = "validation"
     metric: Literal["t2v_R@1", "v2t_R@1", "mean_R@1"] = "mean_R@1"
     every_epochs: int = 1
-    # Candidates of each query that the fine stage re-ranks.
     top_k: int = 50
     batch_size: int = 64
 

@@ -20,7 +20,7 @@ FORMS = (
     "a run folder, one of its checkpoints, a weights file (ViT-B-32.pt), a folder with config and weights "
     f"(open_clip's or transformers'), NAME:TAG of open_clip (ViT-B-32:openai), or {HF_HUB}ORG/NAME"
 )
-# What tells a path from a tag, where neither is there.
+#: What tells a path from a tag, where neither is there.
 _WEIGHT_SUFFIXES = frozenset({".pt", ".pth", ".bin", ".ckpt", ".safetensors", ".npz", ".npy"})
 
 
@@ -28,9 +28,8 @@ _WEIGHT_SUFFIXES = frozenset({".pt", ".pth", ".bin", ".ckpt", ".safetensors", ".
 class ModelFound:
     """A model that is there to be opened.
 
-    reference: what finds it again, from any folder.
-    checkpoint: its folder; None for a model that was not trained here.
-    table: the recipe that it comes with, as a plain table.
+    `reference` finds it again, from any folder. `checkpoint` is its folder, None for a model that was not
+    trained here. `table` is the recipe that it comes with, as a plain table.
     """
 
     reference: str
@@ -43,7 +42,7 @@ def find_model(
 ) -> ModelFound:
     """The model that a command names, its recipe with `overrides` set; else `CheckpointError`, `RecipeError`.
 
-    model: the [model] table of a model found before, in place of the one that the reference gives.
+    `model` is the [model] table of a model found before, in place of the one that the reference gives.
     """
     path = Path(reference)
     if path.is_dir() and is_run(path):

@@ -31,7 +31,17 @@ def remove_checkpoint(folder: Path) -> None:
 
 def read_info(folder: Path) -> dict[str, Any]:
     """The JSON of one checkpoint."""
-    return json.loads((folder / INFO).read_text(encoding="utf-8"))
+    return _read(folder / INFO)
+
+
+def read_recipe_table(run: Path) -> dict[str, Any]:
+    """The resolved recipe that a run began with, as a plain table."""
+    return _read(run / RECIPE)
+
+
+def read_selected(run: Path) -> dict[str, Any]:
+    """What a run's selection says; nothing where nothing was selected yet."""
+    return _read(run / SELECTED) if (run / SELECTED).is_file() else {}
 
 
 def checkpoint_folder(run: Path, step: int) -> Path:
@@ -48,12 +58,21 @@ def find_checkpoint(path: Path) -> Path:
     """`path` itself if it is a checkpoint, the selected one if it is a run, else its newest."""
     if (path / INFO).is_file():
         return path
-    if (path / SELECTED).is_file():
-        selected = json.loads((path / SELECTED).read_text(encoding="utf-8"))
-        return path / "checkpoints" / selected["checkpoint"]
+    if selected := read_selected(path):
+        folder = path / "checkpoints" / selected["checkpoint"]
+        if not (folder / INFO).is_file():
+            raise CheckpointError(f"run {str(path)!r}: selected {folder.name}, which is not there any more")
+        return folder
     found = checkpoints(path)
     if not found:
         raise CheckpointError(
             f"checkpoint {str(path)!r}: neither a run folder with checkpoints nor one of them"
         )
     return found[-1]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: cannot be read: {error}") from None

@@ -20,10 +20,9 @@ Rows = Literal["text", "video"]
 class Retrieved:
     """Scores of one direction: a row for each of q queries, a column for each of g gallery items.
 
-    coarse: stage 1.
-    candidates: the pairs that stage 2 scored.
-    joint, fused: stage 2's scores, alone and with the coarse prior, put above the rest of the row, which
-        stays in stage-1 order; None without a fine stage.
+    `coarse` is stage 1, `candidates` are the pairs that stage 2 scored. `joint` and `fused` are stage 2's
+    scores, alone and with the coarse prior, put above the rest of the row, which stays in stage-1 order; None
+    without a fine stage.
     """
 
     coarse: Float[Tensor, "q g"]
@@ -51,7 +50,7 @@ def fine(
     """Joint-only scores of p (text row, video row) pairs; each text is read and each video watched once."""
     if not len(pairs):
         return text.pooled.new_zeros(0, dtype=torch.float32)
-    read, watched, pairs = prepare(interaction, text, video, pairs)
+    read, watched, pairs = prepare_pairs(interaction, text, video, pairs)
     scores = [
         interaction(read.take(some[:, 0]), watched.take(some[:, 1])).float()
         for some in pairs.split(pairs_per_pass)
@@ -59,7 +58,7 @@ def fine(
     return torch.cat(scores)
 
 
-def prepare(
+def prepare_pairs(
     interaction: Interaction, text: Features, video: Features, pairs: Int[Tensor, "p 2"]
 ) -> tuple[Read, Watched, Int[Tensor, "p 2"]]:
     """The texts and videos that stand in some pairs, prepared, and the pairs by their rows there."""
@@ -98,6 +97,8 @@ def keep_order_below(
 
     Only the order means something. In float64 the shift makes no ties of scores that differed in float32.
     """
+    # coarse 5 4 3 1, the first two rescored as -2 and 7: shifted by 3 - (-2) + 1 = 6 they are 4 and 13, so
+    # the row reads 4 13 3 1.
     below = coarse_scores.double()
     above = rescored.double()
     infinity = torch.tensor(torch.inf, dtype=torch.float64, device=below.device)
@@ -120,8 +121,8 @@ def rescore(
 ) -> Retrieved:
     """Stage 2 on the top K of each query, given stage 1's scores: the one way in which anything is re-ranked.
 
-    gallery: the features of the items in some columns; asked once, and for candidates alone. `rows` says
-        which side asks, "text" or "video".
+    `gallery` gives the features of the items in some columns: it is asked once, and for candidates alone.
+    `rows` says which side asks, "text" or "video".
     """
     chosen = candidates(scores, top_k)
     if interaction is None:

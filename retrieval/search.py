@@ -8,7 +8,7 @@ import torch
 
 from retrieval.checkpoint import Checkpoint
 from retrieval.compute import Compute
-from retrieval.datasets import DataError
+from retrieval.errors import DataError
 from retrieval.gallery import Gallery
 from retrieval.model import Retriever
 from retrieval.recipe import Precision
@@ -19,8 +19,8 @@ from retrieval.score import rescore
 class Hit:
     """One video found. `score` orders the hits; `fine` is None without a fine stage.
 
-    coarse: cosine over temperature. moment: second of the frame that fits the words best; the passage that
-    it stands for reaches from `moment` to `moment_end`.
+    `coarse` is cosine over temperature. `moment` is the second of the frame that fits the words best; the
+    passage that it stands for reaches from `moment` to `moment_end`.
     """
 
     video_id: str
@@ -34,7 +34,7 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class SearchResult:
     """Hits, best first, and what the search cost."""
 
     hits: tuple[Hit, ...]
@@ -63,7 +63,7 @@ def search(
     device: torch.device,
     precision: Precision = "fp32",
     clock: Callable[[], float] = time.perf_counter,
-) -> Found:
+) -> SearchResult:
     """The `top` videos for a text; the fine stage reads and scores `candidates` entries of the gallery."""
     if top < 1 or candidates < top:
         raise DataError(
@@ -112,7 +112,7 @@ def search(
     ended = clock()
     steps = {"encode": (started, encoded), "coarse": (encoded, proposed), "fine": (proposed, rescored)}
     steps |= {"moments": (rescored, ended), "all": (started, ended)}
-    return Found(
+    return SearchResult(
         hits=tuple(hits),
         milliseconds={name: 1000.0 * (end - start) for name, (start, end) in steps.items()},
         num_videos=len(gallery),

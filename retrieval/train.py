@@ -1,6 +1,5 @@
 """The training loop, to be read from top to bottom."""
 
-import json
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -12,22 +11,18 @@ from typing import Any
 
 import torch
 
-from animate.strict_toml import RecipeError, differences, to_table
-from retrieval import checkpoint, runs
+from animate.strict_toml import RecipeError
+from retrieval import runs
 from retrieval.batch import Batch, TrainData
+from retrieval.distributed import Group
 from retrieval.durable import write_json
 from retrieval.errors import NotFinite
-from retrieval.frozen import FrozenFrames, frozen_frames
-from retrieval.gradients import Losses, accumulate_gradients
-from retrieval.group import Group
+from retrieval.gradients import EncodeVideo, Losses, accumulate_gradients, encode_afresh
 from retrieval.model import Retriever
 from retrieval.optimizer import MovingAverage, build_optimizer, freeze, rate_factor
 from retrieval.recipe import TrainRecipe
 from retrieval.run_log import RunLog
-
-# Metrics of the validation (or test) split, by name, of a model in eval mode; called on every worker of the
-# run, which share the work.
-Evaluate = Callable[[Retriever], dict[str, float]]
+from retrieval.run_state import Evaluate, State, open_run, restore, save
 
 ALONE = Group()
 
@@ -47,19 +42,6 @@ class Report:
 OnStep = Callable[[Report], None]
 
 
-@dataclass(slots=True, kw_only=True)
-class State:
-    """All that a step changes, and a checkpoint holds."""
-
-    model: Retriever
-    optimizer: torch.optim.Optimizer
-    scaler: torch.amp.GradScaler  # pyright: ignore[reportPrivateImportUsage]
-    average: MovingAverage
-    step: int
-    # Unknown until the first batch is seen, and None where the towers learn or nothing is cached.
-    frozen: FrozenFrames | None = None
-
-
 def train(
     recipe: TrainRecipe,
     model: Retriever,
@@ -70,16 +52,17 @@ def train(
     device: torch.device,
     group: Group = ALONE,
     resume: bool = False,
+    encode_video: EncodeVideo = encode_afresh,
     trained_on: Callable[[], Mapping[str, Any]] | None = None,
     on_step: OnStep | None = None,
 ) -> Path:
     """Train `model` in the run folder `out` as the recipe says; gives the selected checkpoint's folder.
 
-    Any `Retriever` and any `TrainData` will do. evaluate: None where nothing is selected. trained_on: says
-    for each checkpoint which data it has seen, and whether its validation part looks at test; called on every
-    worker, so that it may ask the others.
-    `resume` goes on from the newest checkpoint and refuses another recipe (`RecipeError`). `NotFinite` stops
-    a run whose loss is no number.
+    Any `Retriever` and any `TrainData` will do. `evaluate` is None where nothing is selected; `encode_video`
+    may know features that need no pass of the towers; `trained_on` says for each checkpoint which data it has
+    seen, and whether its validation part looks at test: called on every worker, so that it may ask the
+    others. `resume` goes on from the newest checkpoint and refuses another recipe (`RecipeError`).
+    `NotFinite` stops a run whose loss is no number.
     """
     spec = recipe.train
     steps_per_epoch = _steps_per_epoch(recipe, data, group)
@@ -93,12 +76,11 @@ def train(
         optimizer=build_optimizer(model, spec),
         scaler=torch.amp.GradScaler(device.type, enabled=spec.precision == "fp16"),  # pyright: ignore[reportPrivateImportUsage]
         average=MovingAverage(model, spec.ema_decay),
-        step=_open_run(out, recipe, group, resume=resume),
+        step=open_run(out, recipe, group, resume=resume),
     )
     if state.step:
-        _restore(state, runs.checkpoint_folder(out, state.step))
+        restore(state, runs.checkpoint_folder(out, state.step))
     model.train()
-    looked_for_frozen = False
     with RunLog(out, recipe, step=state.step) if group.rank == 0 else nullcontext() as log:
         while state.step < total_steps:
             epoch, steps_done = divmod(state.step, steps_per_epoch)
@@ -113,10 +95,9 @@ def train(
                 started = time.perf_counter()
                 seen = list(islice(batches, spec.accumulate))
                 waited = time.perf_counter() - started
-                if not looked_for_frozen:
-                    state.frozen = frozen_frames(model, recipe, seen[0].frames[0, seen[0].mask[0]])
-                    looked_for_frozen = True
-                numbers = _one_step(state, recipe, seen, group, total_steps=total_steps, out=out)
+                numbers = _one_step(
+                    state, recipe, seen, group, encode_video=encode_video, total_steps=total_steps, out=out
+                )
                 seconds = time.perf_counter() - started
                 numbers["clips_per_second"] = spec.batch_size * spec.accumulate / seconds
                 numbers["waited_for_data"] = waited / seconds
@@ -129,7 +110,7 @@ def train(
                 if epoch_ends or (spec.checkpoint_every and state.step % spec.checkpoint_every == 0):
                     seen_so_far = trained_on() if trained_on is not None else None
                     due = epoch_ends and _evaluation_is_due(recipe, epoch)
-                    _checkpoint(
+                    save(
                         state,
                         recipe,
                         out,
@@ -152,6 +133,7 @@ def _one_step(
     seen: list[Batch],
     group: Group,
     *,
+    encode_video: EncodeVideo,
     total_steps: int,
     out: Path,
 ) -> dict[str, float]:
@@ -174,7 +156,7 @@ def _one_step(
             generator=_draws(recipe.seed, state.step * spec.accumulate + number),
             group=group,
             scale=scale / spec.accumulate,
-            frozen=state.frozen,
+            encode_video=encode_video,
         )
         for number, batch in enumerate(seen)
     ]
@@ -246,108 +228,6 @@ def _steps_per_epoch(recipe: TrainRecipe, data: TrainData, group: Group) -> int:
     return steps
 
 
-def _open_run(out: Path, recipe: TrainRecipe, group: Group, *, resume: bool) -> int:
-    """The step to go on from, 0 for a new run, whose folder then holds the resolved recipe."""
-    found = runs.checkpoints(out)
-    if not resume:
-        if (out / runs.RECIPE).exists():
-            raise RecipeError(f"out = {str(out)!r}: holds a run already; resume it, or name another folder")
-        group.wait()
-        if group.rank == 0:
-            out.mkdir(parents=True, exist_ok=True)
-            write_json(out / runs.RECIPE, to_table(recipe))
-        group.wait()
-        return 0
-    if not (out / runs.RECIPE).is_file():
-        raise RecipeError(f"out = {str(out)!r}: holds no run to resume")
-    stored = json.loads((out / runs.RECIPE).read_text(encoding="utf-8"))
-    if changed := differences(stored, to_table(recipe)):
-        raise RecipeError(f"resume: the recipe is not the one this run began with: {'; '.join(changed)}")
-    return runs.read_info(found[-1])["step"] if found else 0
-
-
-def _checkpoint(
-    state: State,
-    recipe: TrainRecipe,
-    out: Path,
-    log: RunLog | None,
-    *,
-    evaluate: Evaluate | None,
-    facts: Mapping[str, Any],
-) -> None:
-    """Evaluate where that is due, on all workers; the first, which has the log, saves, selects and prunes."""
-    with state.average.applied():
-        metrics = evaluate(state.model.eval()) if evaluate is not None else {}
-        state.model.train()
-        if log is None:
-            return
-        training = {
-            "optimizer": state.optimizer.state_dict(),
-            "scaler": state.scaler.state_dict(),
-            # Without an average the weights are in the model's own file.
-            "parameters": state.average.own,
-            "random": torch.get_rng_state(),
-            "random_cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
-        }
-        checkpoint.save_checkpoint(
-            out,
-            step=state.step,
-            model=state.model,
-            recipe=recipe,
-            facts={**facts, "metrics": metrics},
-            training=training,
-        )
-    if metrics:
-        log.write(state.step, {f"eval/{name}": value for name, value in metrics.items()})
-    _select(out, recipe, state.step, metrics, looked_at_test=facts["looked_at_test"])
-    _prune(out, recipe.train.keep)
-
-
-def _restore(state: State, folder: Path) -> None:
-    """Everything as it was when this checkpoint was saved."""
-    training = checkpoint.read_training(folder)
-    checkpoint.load_weights(state.model, folder)
-    state.average.restore(training["parameters"])
-    state.optimizer.load_state_dict(training["optimizer"])
-    if state.scaler.is_enabled():
-        state.scaler.load_state_dict(training["scaler"])
-    torch.set_rng_state(training["random"])
-    if training["random_cuda"] is not None and torch.cuda.is_available():
-        torch.cuda.set_rng_state(training["random_cuda"])
-
-
 def _evaluation_is_due(recipe: TrainRecipe, epoch: int) -> bool:
     """Every so many epochs, and after the last."""
     return (epoch + 1) % recipe.eval.every_epochs == 0 or epoch + 1 == recipe.train.epochs
-
-
-def _select(
-    out: Path, recipe: TrainRecipe, step: int, metrics: Mapping[str, float], *, looked_at_test: bool
-) -> None:
-    """Point `selected.json` at this checkpoint if it is the best so far, or if nothing is measured."""
-    path = out / runs.SELECTED
-    name = recipe.eval.metric
-    selected = {
-        "checkpoint": runs.checkpoint_folder(out, step).name,
-        "step": step,
-        "select_on": recipe.eval.select_on,
-        "looked_at_test": looked_at_test,
-    }
-    if name in metrics:
-        before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        # Of equal ones the later: it has seen more. On a resume the file may speak of one yet to be made
-        # again.
-        if before.get("step", step) < step and before.get("value", -math.inf) > metrics[name]:
-            return
-        write_json(path, {**selected, "metric": name, "value": metrics[name]})
-    elif recipe.eval.select_on == "none":
-        write_json(path, selected)
-
-
-def _prune(out: Path, keep: int) -> None:
-    """Remove all but the newest checkpoints and the selected one."""
-    path = out / runs.SELECTED
-    selected = json.loads(path.read_text(encoding="utf-8"))["checkpoint"] if path.is_file() else None
-    for folder in runs.checkpoints(out)[:-keep]:
-        if folder.name != selected:
-            runs.remove_checkpoint(folder)

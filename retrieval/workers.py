@@ -16,13 +16,13 @@ from ray.train.torch import TorchConfig, TorchTrainer
 from ray.util.queue import Queue
 
 from animate.strict_toml import RecipeError
-from retrieval.group import Group
+from retrieval.distributed import Group
 from retrieval.train import OnStep, Report
 
-# What a worker does; called once on each.
+#: What a worker does; called once on each.
 Work = Callable[[Group, OnStep], None]
 
-# How often the parent looks for news of its workers, seconds.
+#: How often the parent looks for news of its workers, seconds.
 POLL_SECONDS = 0.2
 
 

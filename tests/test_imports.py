@@ -1,6 +1,6 @@
 """The law of imports: who may import whom, which file alone may touch a library, and what stays unloaded.
 
-Units are the modules of `animate`; a folder counts as one.
+Units are the modules of a package; a folder counts as one.
 """
 
 import ast
@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,48 @@ ONLY_CALL = {
     **dict.fromkeys(("imread", "imdecode", "imwrite", "imencode", "VideoCapture", "VideoWriter"), "codec"),
 }
 
+#: The same for `retrieval`.
+RETRIEVAL_LAYERS = (
+    ("errors", "durable", "cache", "distributed", "metrics", "loss", "recipe"),
+    ("video", "runs", "run_log", "compute", "normalise", "curve", "batch"),
+    ("datasets", "model", "paths", "reference"),
+    ("health", "loader", "protocol", "score", "optimizer", "checkpoint", "find"),
+    ("encode", "fine_losses", "gallery"),
+    ("rerank", "gradients", "pretrained", "run_state", "intake", "search"),
+    ("evaluate", "train", "frozen", "index"),
+    ("workers",),
+    ("launch",),
+)
+RETRIEVAL_ONLY = {
+    "ray": {"workers"},
+    "open_clip": {"model"},
+    "huggingface_hub": {"model"},
+    "safetensors": {"model", "checkpoint", "cache"},
+    "faiss": {"gallery"},
+    "pyarrow": {"gallery"},
+    "cv2": {"video"},
+    "av": {"video"},
+    "torchcodec": {"video"},
+    "braceexpand": {"datasets"},
+    "PIL": {"curve"},
+    "wandb": {"run_log"},
+    # Its files are read, and not with its own code.
+    "transformers": set(),
+    "torchvision": set(),
+    "kornia": set(),
+    "webdataset": set(),
+    "cli": set(),
+}
+#: Units of `retrieval` that are used before torch is loaded, or without it.
+TORCH_FREE = (
+    "errors", "durable", "cache", "metrics", "normalise", "recipe", "video", "runs", "curve", "datasets",
+    "paths", "reference", "health", "find",
+)  # fmt: skip
+#: Package -> its layers, and its libraries.
+LAWS = {"animate": (LAYERS, ONLY), "retrieval": (RETRIEVAL_LAYERS, RETRIEVAL_ONLY)}
+#: Packages of which no file, through whatever it imports and wherever in the file, imports itself.
+WITHOUT_CIRCLES = ("animate", "retrieval")
+
 
 def files(package: str) -> list[Path]:
     return sorted((ROOT / package).rglob("*.py"))
@@ -90,29 +133,57 @@ def imported(path: Path) -> Iterator[tuple[str, str]]:
             yield from ((node.module or "", alias.name) for alias in node.names)
 
 
+def package_of(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0]
+
+
 def units_imported(path: Path) -> set[str]:
-    """Units of `animate` that the file imports, but for its own."""
+    """Units of its own package that the file imports, but for its own."""
     found = set()
     for module, name in imported(path):
         parts = module.split(".")
-        if parts[0] == "animate":
+        if parts[0] == package_of(path):
             found.add(parts[1] if len(parts) > 1 else name)
     return found - {unit(path)}
 
 
-@pytest.mark.parametrize("path", files("animate"), ids=lambda path: str(path.relative_to(ROOT)))
+def files_imported(path: Path) -> set[str]:
+    """Files of its own package that the file imports, by their dotted names."""
+    there = {dotted(other) for other in files(package_of(path))}
+    found = {f"{module}.{name}" if f"{module}.{name}" in there else module for module, name in imported(path)}
+    return found & there
+
+
+both = pytest.mark.parametrize(
+    "path", [*files("animate"), *files("retrieval")], ids=lambda path: str(path.relative_to(ROOT))
+)
+
+
+@both
 def test_a_unit_imports_only_from_the_layers_above_it(path):
     if unit(path) == "__init__":
         return  # the public names: it may gather them from anywhere
-    rank = next((i for i, layer in enumerate(LAYERS) if unit(path) in layer), len(LAYERS))
-    allowed = {name for layer in LAYERS[:rank] for name in layer}
+    layers, _ = LAWS[package_of(path)]
+    rank = next((i for i, layer in enumerate(layers) if unit(path) in layer), None)
+    assert rank is not None, f"{unit(path)}: stands in no layer"
+    allowed = {name for layer in layers[:rank] for name in layer}
     assert units_imported(path) <= allowed
 
 
-@pytest.mark.parametrize("path", files("animate"), ids=lambda path: str(path.relative_to(ROOT)))
+@both
 def test_a_library_is_imported_where_it_belongs(path):
+    _, only = LAWS[package_of(path)]
     libraries = {module.split(".")[0] for module, _ in imported(path)}
-    assert {name for name in libraries if unit(path) not in ONLY.get(name, {unit(path)})} == set()
+    assert {name for name in libraries if unit(path) not in only.get(name, {unit(path)})} == set()
+
+
+@pytest.mark.parametrize("package", WITHOUT_CIRCLES)
+def test_no_imports_go_in_a_circle(package):
+    graph = {dotted(path): files_imported(path) for path in files(package)}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" imports ".join(reversed(error.args[1])))
 
 
 @pytest.mark.parametrize("path", files("animate"), ids=lambda path: str(path.relative_to(ROOT)))
@@ -165,10 +236,17 @@ assert build_shards(recipe, {str(tmp_path / "shards")!r}, HERE).clips == 2
     assert loaded_after(code) & {"torch", "kornia", "webdataset", "ray"} == set()
 
 
+def test_units_that_need_no_torch_load_none():
+    modules = [dotted(path) for path in files("retrieval") if unit(path) in TORCH_FREE]
+    loaded = loaded_after(f"import {', '.join(modules)}")
+    assert loaded & {"torch", "open_clip", "transformers", "ray", "kornia", "faiss"} == set()
+
+
 @pytest.mark.parametrize("name", ["shards", "msrvtt", "msvd", "vatex", "table"])
 def test_data_that_is_not_there_is_refused_without_torch(tmp_path, name):
     code = f"""
-from retrieval.datasets import MissingData, open_dataset
+from retrieval.datasets import open_dataset
+from retrieval.errors import MissingData
 from retrieval.recipe import DataSpec
 try:
     open_dataset(DataSpec(name={name!r}, shards=("none.tar",), table="none.csv"))

@@ -1,5 +1,6 @@
 """`retrieval check RECIPE`."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -23,36 +24,38 @@ def check(
 
     from retrieval.datasets import open_dataset
     from retrieval.health import check_part, parts_of
+    from retrieval.paths import check_result
     from retrieval.recipe import load_recipe
 
+    check_result(out)
     resolved = load_recipe(recipe, set_ or ())
     dataset = open_dataset(resolved.data)
     console = Console(stderr=True)
     lines: list[str] = []
     for part, clips in parts_of(dataset).items():
-        findings = check_part(clips, resolved.frames, resolved.data.cache, threads)
-        shown = track(findings, part, total=len(clips), console=console, disable=not console.is_terminal)
+        looked_at = check_part(clips, resolved.frames, resolved.data.cache, threads)
+        shown = track(looked_at, part, total=len(clips), console=console, disable=not console.is_terminal)
         counts: dict[str, int] = {}
-        for finding in shown:
-            counts[finding.status] = counts.get(finding.status, 0) + 1
-            if finding.status != "ok":
+        for health in shown:
+            counts[health.status] = counts.get(health.status, 0) + 1
+            if health.status != "ok":
                 lines.append(
                     json.dumps(
                         {
                             "part": part,
-                            "video": finding.video_id,
-                            "status": finding.status,
-                            "usable": finding.usable,
-                            "message": finding.message,
+                            "video": health.video_id,
+                            "status": health.status,
+                            "usable": health.usable,
+                            "message": health.message,
                         },
                         ensure_ascii=False,
                     )
                 )
                 if len(lines) <= 20:
-                    typer.echo(f"{part}: {finding.status}: {finding.message}", err=True)
+                    print(f"{part}: {health.status}: {health.message}", file=sys.stderr)
         described = ", ".join(f"{count:,} {status}" for status, count in sorted(counts.items()))
-        typer.echo(f"{part}: {len(clips):,} videos: {described}")
+        print(f"{part}: {len(clips):,} videos: {described}")
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        typer.echo(f"{len(lines):,} lines: {out}")
+        print(f"{len(lines):,} lines: {out}")

@@ -1,6 +1,7 @@
 """`retrieval eval MODEL --data NAME`."""
 
 import re
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,8 +12,7 @@ MODEL_HELP = (
     "A run folder, one of its checkpoints, a weights file, a folder of config and weights, "
     "NAME:TAG of open_clip, or hf-hub:ORG/NAME."
 )
-STAGES = ("coarse", "fine", "chance within K", "fused")
-COLUMNS = ("R@1", "R@5", "R@10", "R@50", "MdR", "MnR")
+RESULT_COLUMNS = ("R@1", "R@5", "R@10", "R@50", "MdR", "MnR")
 
 
 def evaluate(
@@ -25,7 +25,9 @@ def evaluate(
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="A key, as data.videos=FOLDER or frames.num_frames=12.")
     ] = None,
-    top_k: Annotated[int | None, typer.Option(help="Candidates re-ranked; default: the recipe's.")] = None,
+    top_k: Annotated[
+        int | None, typer.Option(min=1, help="Candidates re-ranked; default: the recipe's.")
+    ] = None,
     curve: Annotated[
         str, typer.Option(help="Also measure at each K, such as 5,10,20,50,100,all; PNG and JSON.")
     ] = "",
@@ -39,10 +41,13 @@ def evaluate(
     from dataclasses import replace
 
     from retrieval.curve import draw_curve, parse_curve
-    from retrieval.datasets import PARTS, DataError, open_dataset
+    from retrieval.datasets import PARTS, open_dataset
+    from retrieval.errors import DataError
+    from retrieval.paths import check_result
     from retrieval.recipe import recipe_from_table
     from retrieval.reference import find_model
 
+    check_result(out)
     if part not in PARTS:
         raise DataError(f"part = {part!r}: must be one of {', '.join(PARTS)}")
     points = parse_curve(curve) if curve else []
@@ -58,7 +63,7 @@ def evaluate(
     from retrieval.evaluate import evaluate as run
     from retrieval.launch import pick_device
     from retrieval.pretrained import open_model
-    from retrieval.stamp import write_result
+    from retrieval.protocol import write_result
 
     place = pick_device(device)
     result = run(
@@ -69,7 +74,7 @@ def evaluate(
         post_processing=post or (),
         curve=points,
         device=place,
-        on_stage=lambda stage: typer.echo(f"{stage} …", err=True),
+        on_stage=lambda stage: print(f"{stage} …", file=sys.stderr),
     )
     name = f"{recipe.data.name}_{part}.json"
     beside = (
@@ -83,8 +88,8 @@ def evaluate(
     if points:
         picture = file.with_suffix(".png")
         draw_curve(result["curve"], picture, f"{result['protocol']['split']}, text to video")
-        typer.echo(f"curve: {picture}")
-    typer.echo(f"result: {file}")
+        print(f"curve: {picture}")
+    print(f"result: {file}")
 
 
 def with_data(recipe: dict[str, Any], data: str, overrides: "list[str] | tuple[str, ...]") -> dict[str, Any]:
@@ -110,20 +115,20 @@ def slug(reference: str) -> str:
 def print_result(result: dict[str, Any]) -> None:
     """A line for each direction, stage and rule, with the expected ranks."""
     protocol, numbers = result["protocol"], result["results"]
-    typer.echo(
+    print(
         f"{protocol['split']}: {protocol['num_captions']:,} captions, {protocol['num_videos']:,} videos, "
         f"hash {protocol['split_hash']}{' (official)' if protocol['split_is_official'] else ''}"
     )
-    typer.echo(
+    print(
         f"frames: {protocol['frames']}; tokens: {protocol['token_limit']}; {protocol['precision']} "
         f"on {protocol['device']}"
     )
     unread = {key: n for key, n in result["videos_by_status"].items() if key != "ok"}
     if unread:
-        typer.echo(f"videos not wholly readable: {', '.join(f'{n} {key}' for key, n in unread.items())}")
+        print(f"videos not wholly readable: {', '.join(f'{n} {key}' for key, n in unread.items())}")
     if protocol["selection_looked_at_test"]:
-        typer.echo("NOTE: this checkpoint was selected by looking at the test part")
-    typer.echo(f"{'':44}" + "".join(f"{column:>8}" for column in COLUMNS))
+        print("NOTE: this checkpoint was selected by looking at the test part")
+    print(f"{'':44}" + "".join(f"{measure:>8}" for measure in RESULT_COLUMNS))
     _lines("text to video", numbers["text_to_video"])
     rules = numbers["video_to_text"]
     for rule, stages in rules.items():
@@ -133,12 +138,12 @@ def print_result(result: dict[str, Any]) -> None:
         for rule, found in directions.get("video_to_text", {}).items():
             _lines(f"{label}, video to text, {rule}", {"coarse": found})
     oracle = numbers["oracle_recall"]
-    typer.echo(
+    print(
         f"oracle recall at K = {oracle['K']}: text to video {oracle['text_to_video']:.1f}, "
         f"video to text {oracle['video_to_text']:.1f}"
     )
     for point in result.get("curve", ()):
-        typer.echo(
+        print(
             f"K = {'all' if point['all'] else point['K']:>5}: R@1 {point['R@1']:5.1f}"
             + (f" (chance within K {point['chance_R@1']:.1f})" if "chance_R@1" in point else "")
             + ", "
@@ -147,8 +152,7 @@ def print_result(result: dict[str, Any]) -> None:
 
 
 def _lines(title: str, stages: dict[str, Any]) -> None:
-    typer.echo(title)
-    for stage in STAGES:
-        if stage in stages:
-            row = stages[stage]["expected"]
-            typer.echo(f"  {stage:<42}" + "".join(f"{row[column]:8.1f}" for column in COLUMNS))
+    print(title)
+    for stage, rules in stages.items():
+        row = rules["expected"]
+        print(f"  {stage:<42}" + "".join(f"{row[measure]:8.1f}" for measure in RESULT_COLUMNS))

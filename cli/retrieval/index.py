@@ -1,5 +1,6 @@
 """`retrieval index MODEL VIDEOS --out GALLERY`."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,7 +36,7 @@ def index(
 
     Stopped at any moment, the same command goes on where it was.
     """
-    from retrieval.datasets.errors import DataError
+    from retrieval.errors import DataError
     from retrieval.paths import check_free, check_gallery, check_videos, state_folder
 
     patterns = remove or []
@@ -88,19 +89,21 @@ def _says_that_it_goes_on() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        typer.echo("stopped; the same command goes on with the videos that are not in yet", err=True)
+        print("stopped; the same command goes on with the videos that are not in yet", file=sys.stderr)
         raise
 
 
 def _report(facts: dict[str, Any], out: Path) -> None:
     for video in facts["unreadable"]:
-        typer.echo(f"left out ({video['status']}): {video['message']}", err=True)
+        print(f"left out ({video['status']}): {video['message']}", file=sys.stderr)
     for reason, some in facts["left_out"].items():
         more = ", …" if some["count"] > len(some["examples"]) else ""
-        typer.echo(f"not indexed: {some['count']:,} {reason} ({', '.join(some['examples'])}{more})", err=True)
+        print(
+            f"not indexed: {some['count']:,} {reason} ({', '.join(some['examples'])}{more})", file=sys.stderr
+        )
     if facts["removed"]:
-        typer.echo(f"{facts['removed']:,} taken out")
+        print(f"{facts['removed']:,} taken out")
     counts = ", ".join(f"{count:,} {status}" for status, count in sorted(facts["videos_by_status"].items()))
     sizes = ", ".join(f"{name} {size:,.0f}" for name, size in facts["bytes_per_video"].items())
-    typer.echo(f"{facts['num_videos']:,} videos in {out} ({counts}); coarse stage: {facts['coarse']}")
-    typer.echo(f"bytes per video: {facts['total_bytes_per_video']:,.0f} ({sizes})")
+    print(f"{facts['num_videos']:,} videos in {out} ({counts}); coarse stage: {facts['coarse']}")
+    print(f"bytes per video: {facts['total_bytes_per_video']:,.0f} ({sizes})")

@@ -45,15 +45,15 @@ def search(
         precision=facts.get("precision", "fp32"),
     )
     if json_:
-        typer.echo(json.dumps({"text": text, **asdict(found)}, ensure_ascii=False))
+        print(json.dumps({"text": text, **asdict(found)}, ensure_ascii=False))
         return
-    typer.echo(f"{'score':>8}{'coarse':>8}{'fine':>8}  {'moment':>15}  video")
+    print(f"{'score':>8}{'coarse':>8}{'fine':>8}  {'moment':>15}  video")
     for hit in found.hits:
         moment = f"{clock(hit.moment)} - {clock(hit.moment_end)}"
         fine = "" if hit.fine is None else f"{hit.fine:.2f}"
-        typer.echo(f"{hit.score:8.2f}{hit.coarse:8.2f}{fine:>8}  {moment:>15}  {hit.video_id}")
+        print(f"{hit.score:8.2f}{hit.coarse:8.2f}{fine:>8}  {moment:>15}  {hit.video_id}")
     spent = ", ".join(f"{name} {value:.1f} ms" for name, value in found.milliseconds.items())
-    typer.echo(f"{found.num_videos:,} videos searched, {found.num_read} read by the fine stage; {spent}")
+    print(f"{found.num_videos:,} videos searched, {found.num_read} read by the fine stage; {spent}")
 
 
 def clock(seconds: float) -> str:

@@ -8,17 +8,18 @@ from retrieval.datasets.clips import (
     Clips,
     Dataset,
     Example,
+    PartName,
     Split,
     count_left_out,
     overlaps,
 )
-from retrieval.datasets.errors import DataError, MissingData
 from retrieval.datasets.msrvtt import msrvtt
 from retrieval.datasets.msvd import msvd
 from retrieval.datasets.reader import Fitted, FrameReader
 from retrieval.datasets.shards import shards
 from retrieval.datasets.table import table
 from retrieval.datasets.vatex import vatex
+from retrieval.errors import DataError
 from retrieval.recipe import DataSpec
 
 DATASETS: dict[str, Callable[[DataSpec], Dataset]] = {
@@ -46,12 +47,11 @@ __all__ = [
     "PARTS",
     "Absent",
     "Clips",
-    "DataError",
     "Dataset",
     "Example",
     "Fitted",
     "FrameReader",
-    "MissingData",
+    "PartName",
     "Split",
     "count_left_out",
     "open_dataset",

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from retrieval.datasets.clips import Dataset, Split
-from retrieval.datasets.errors import MissingData
 from retrieval.datasets.files import VideoFiles
 from retrieval.datasets.folder import find_folder, find_videos, video_id
-from retrieval.datasets.known import check_list, check_queries
+from retrieval.datasets.official import check_list, check_queries
+from retrieval.errors import MissingData
 from retrieval.recipe import DataSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class OfficialList:
     """One official list. `captions` may have those of other videos too; `annotation` is where they stand."""
 
     name: str
@@ -24,7 +24,14 @@ class Part:
 
 
 def benchmark(
-    name: str, split: str, *, train: Part, validation: Part | None, test: Part, folder: str, page: str
+    name: str,
+    split: str,
+    *,
+    train: OfficialList,
+    validation: OfficialList | None,
+    test: OfficialList,
+    folder: str,
+    page: str,
 ) -> Dataset:
     """The data set of three lists, each the official one and with captions for all of its videos."""
     parts = [part for part in (train, validation, test) if part is not None]
@@ -36,7 +43,7 @@ def benchmark(
     paths = find_videos(folder, every, what=f"{name} {split}".strip(), page=page)
     clips = {part.name: VideoFiles(ids[part.name], part.captions, paths, Path(folder)) for part in parts}
 
-    def judged(part: Part) -> Split:
+    def judged(part: OfficialList) -> Split:
         found = clips[part.name].split(part.name)
         check_queries(found)
         return found
@@ -72,7 +79,7 @@ def find_annotation(folder: str, names: Sequence[str], *, page: str) -> Path:
     )
 
 
-def _refuse_uncaptioned(part: Part, ids: Sequence[str], page: str) -> None:
+def _refuse_uncaptioned(part: OfficialList, ids: Sequence[str], page: str) -> None:
     without = [video for video in ids if not part.captions.get(video)]
     if without:
         raise MissingData(

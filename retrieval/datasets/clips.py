@@ -5,18 +5,21 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int64
 
-from retrieval.datasets.errors import DataError
 from retrieval.datasets.reader import Fitted, FrameReader
+from retrieval.errors import DataError
 from retrieval.video import Status, Unreadable
 
 #: The parts of a data set that a model can be judged by.
-PARTS: tuple[Literal["validation", "test"], ...] = ("validation", "test")
-# Keys of the recipe by which one's own data has these parts.
+PartName = Literal["validation", "test"]
+PARTS: tuple[PartName, ...] = get_args(PartName)
+#: Bytes of a file's beginning that tell it from others, with its size: films are as quick as clips.
+HASHED_BYTES = 64 * 1024
+#: Keys of the recipe by which one's own data has these parts.
 _KEYS = {
     "shards": {"validation": "data.validation", "test": "data.held_out"},
     "table": {"validation": "data.validation_table", "test": "data.held_out_table"},
@@ -70,10 +73,9 @@ class Clips(Protocol):
 class Split:
     """Videos to be found and captions to find them by.
 
-    name: the protocol and the part of it, such as "msrvtt 1k-A test".
-    captions: text and the index of its video.
-    files: hashes of the files it is made of (tars, or videos of a table), by which copies are known again;
-        none where the name and the captions say it all.
+    `name` is the protocol and the part of it, such as "msrvtt 1k-A test". Each of `captions` is the index of
+    its video, and its text. `files` are hashes of what it is made of (tars, or videos of a table), by which
+    copies are known again; none where the name and the captions say it all.
     """
 
     name: str
@@ -126,8 +128,8 @@ def overlaps(fingerprint: Mapping[str, Any], split: Split) -> bool:
 class Dataset:
     """What a recipe's [data] table stands for.
 
-    identity: name, split, and the hash of the training videos; a checkpoint keeps it, so that a test that
-        shares videos with it can be refused.
+    `identity` is the name, the split, and the hash of the training videos; a checkpoint keeps it, so that a
+    test that shares videos with it can be refused.
     """
 
     identity: dict[str, str]

@@ -7,11 +7,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64
 
-from retrieval.datasets.clips import Absent, Example, Split, hash_ids
+from retrieval.datasets.clips import HASHED_BYTES, Absent, Example, Split, hash_ids
 from retrieval.datasets.reader import FrameReader
 from retrieval.video import Unreadable, list_frames
-
-_HASHED_BYTES = 64 * 1024
 
 
 class VideoFiles:
@@ -79,7 +77,7 @@ def _hash_video(path: Path) -> str:
     try:
         file = list_frames(path)[0] if path.is_dir() else path
         with file.open("rb") as opened:
-            start = opened.read(_HASHED_BYTES)
+            start = opened.read(HASHED_BYTES)
     except (OSError, IndexError):
         return ""
     size = f"{file.stat().st_size} ".encode()

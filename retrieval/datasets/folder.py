@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from retrieval.datasets.errors import DataError, MissingData
+from retrieval.errors import DataError, MissingData
 from retrieval.video import VIDEO_SUFFIXES
 
 _SHOWN = 5

@@ -3,11 +3,11 @@
 from collections import defaultdict
 from pathlib import Path
 
-from retrieval.datasets.benchmark import Part, benchmark, find_annotation, refuse_missing
+from retrieval.datasets.benchmark import OfficialList, benchmark, find_annotation, refuse_missing
 from retrieval.datasets.clips import Dataset
-from retrieval.datasets.errors import DataError
 from retrieval.datasets.folder import video_id
 from retrieval.datasets.text import read_csv, read_records
+from retrieval.errors import DataError
 from retrieval.recipe import DataSpec
 
 PAGE = (
@@ -36,10 +36,10 @@ def msrvtt(data: DataSpec) -> Dataset:
     for row in read_records(annotation, "sentences"):
         captions[row.text("video_id")] += row.captions("caption")
 
-    def listed(name: str, file: str) -> Part:
+    def listed(name: str, file: str) -> OfficialList:
         path = _find(data, file)
         ids = [row.text("video_id") for row in read_csv(path, ["video_id"])]
-        return Part(name=name, list_file=path, ids=ids, captions=captions, annotation=annotation)
+        return OfficialList(name=name, list_file=path, ids=ids, captions=captions, annotation=annotation)
 
     return benchmark(
         "msrvtt",
@@ -52,11 +52,13 @@ def msrvtt(data: DataSpec) -> Dataset:
     )
 
 
-def _one_k_a(data: DataSpec) -> Part:
+def _one_k_a(data: DataSpec) -> OfficialList:
     path = _find(data, ONE_K_A)
     rows = read_csv(path, ["video_id", "sentence"])
     queries = {video_id(row.text("video_id")): row.captions("sentence") for row in rows}
-    return Part(name="msrvtt 1k-A test", list_file=path, ids=list(queries), captions=queries, annotation=path)
+    return OfficialList(
+        name="msrvtt 1k-A test", list_file=path, ids=list(queries), captions=queries, annotation=path
+    )
 
 
 def _find(data: DataSpec, file: str) -> Path:

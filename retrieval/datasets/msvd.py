@@ -5,17 +5,17 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-from retrieval.datasets.benchmark import Part, benchmark, find_annotation, refuse_missing
+from retrieval.datasets.benchmark import OfficialList, benchmark, find_annotation, refuse_missing
 from retrieval.datasets.clips import Dataset
-from retrieval.datasets.errors import DataError
 from retrieval.datasets.text import captions_of, read_json, read_list, read_whole, text_of
+from retrieval.errors import DataError
 from retrieval.recipe import DataSpec
 
 PAGE = (
     "https://www.cs.utexas.edu/~ml/clamp/videoDescription/ (videos), "
     "https://github.com/ArrowLuo/CLIP4Clip (msvd_data.zip among its releases: captions and lists)"
 )
-PARTS = {"train": "train_list.txt", "validation": "val_list.txt", "test": "test_list.txt"}
+LISTS = {"train": "train_list.txt", "validation": "val_list.txt", "test": "test_list.txt"}
 
 CAPTIONS = ("captions_msvd.json", "raw-captions.pkl")
 
@@ -24,13 +24,13 @@ def msvd(data: DataSpec) -> Dataset:
     """The one split that is in use; captions as JSON (`{video: [caption]}`) or the usual raw-captions.pkl."""
     if data.split:
         raise DataError(f"split = {data.split!r}: msvd has one split only, leave it empty")
-    refuse_missing(data, [CAPTIONS, *([file] for file in PARTS.values())], page=PAGE)
+    refuse_missing(data, [CAPTIONS, *([file] for file in LISTS.values())], page=PAGE)
     annotation = find_annotation(data.annotations, CAPTIONS, page=PAGE)
     captions = read_captions(annotation)
 
-    def listed(part: str) -> Part:
-        path = find_annotation(data.annotations, [PARTS[part]], page=PAGE)
-        return Part(
+    def listed(part: str) -> OfficialList:
+        path = find_annotation(data.annotations, [LISTS[part]], page=PAGE)
+        return OfficialList(
             name=f"msvd {part}",
             list_file=path,
             ids=read_list(path),

@@ -12,12 +12,12 @@ from jaxtyping import Float64, UInt8
 from retrieval.cache import Cache, content_hash, key_of
 from retrieval.recipe import FramesSpec
 from retrieval.video import (
-    Clip,
     Decoder,
     Sampler,
     Status,
     Unreadable,
-    decode_still,
+    VideoFrames,
+    decode_image,
     find_decoder,
     fit,
     read_video,
@@ -26,9 +26,9 @@ from retrieval.video import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fitted:
-    """Chosen frames at the model's size; `seconds` is when each starts, since the video's first.
+    """Chosen frames at the model's size.
 
-    duration: the whole video's, seconds.
+    `seconds` is when each starts, since the video's first; `duration` is the whole video's, in seconds.
     """
 
     frames: UInt8[np.ndarray, "t 3 s s"]
@@ -90,7 +90,7 @@ class FrameReader:
         if not images:
             return Unreadable(status="empty", message=f"{name}: a clip without frames")
         chosen = self._choose(len(images), fps, rng)
-        decoded = {int(i): decode_still(images[i]) for i in chosen}
+        decoded = {int(i): decode_image(images[i]) for i in chosen}
         # Frames of one clip share a size; an image of another is no frame of it.
         size = next((image.shape for image in decoded.values() if image is not None), None)
         whole = {i: image for i, image in decoded.items() if image is not None and image.shape == size}
@@ -120,7 +120,7 @@ class FrameReader:
 
     def _read(self, source: Path | bytes, rng: np.random.Generator | None) -> Fitted | Unreadable:
         clip = read_video(source, self.sampler, rng=rng, decoder=self.decoder, folder_fps=self.folder_fps)
-        if not isinstance(clip, Clip):
+        if not isinstance(clip, VideoFrames):
             return clip
         return Fitted(
             frames=fit(clip.frames, self.size),

@@ -6,7 +6,7 @@ one image and recorded homographies it is filmed here; with one image alone it i
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,19 +16,17 @@ from braceexpand import braceexpand
 from jaxtyping import Int64, UInt8
 
 from animate import BuildRecipe, recipe_beside, replay, retake
-from retrieval.datasets.clips import Absent, Dataset, Example, Split, hash_ids
-from retrieval.datasets.errors import DataError, MissingData
+from retrieval.datasets.clips import HASHED_BYTES, Absent, Dataset, Example, Split, hash_ids
 from retrieval.datasets.folder import seen_in
 from retrieval.datasets.reader import Fitted, FrameReader
 from retrieval.datasets.tars import TarIndex, index_tar
 from retrieval.datasets.text import captions_of, parse_json
+from retrieval.errors import DataError, MissingData
 from retrieval.recipe import DataSpec
 from retrieval.video import Unreadable
 
 VIDEO_MEMBERS = ("mp4", "webm", "mkv", "avi", "mov", "m4v")
 IMAGE_MEMBERS = ("jpg", "jpeg", "png", "webp")
-_HASHED_BYTES = 64 * 1024
-Frames = UInt8[np.ndarray, "t 3 h w"]
 PAGE = "written by `animate build`, or any WebDataset of your own"
 
 
@@ -38,11 +36,11 @@ def shards(data: DataSpec) -> Dataset:
         raise DataError(
             "shards = []: name the tars to train on, or data.validation or data.held_out to evaluate on"
         )
-    train = ShardClips(find_tars(data.shards), new_takes=data.new_takes) if data.shards else None
-    validation = ShardClips(find_tars(data.validation)) if data.validation else None
-    held_out = ShardClips(find_tars(data.held_out)) if data.held_out else None
+    train = ShardClips(local_tars(data.shards), new_takes=data.new_takes) if data.shards else None
+    validation = ShardClips(local_tars(data.validation)) if data.validation else None
+    held_out = ShardClips(local_tars(data.held_out)) if data.held_out else None
     # Names and sizes of the tars stand for their videos: to read all keys would take minutes for millions.
-    tars = [f"{path.name} {path.stat().st_size}" for path in find_tars(data.shards)]
+    tars = [f"{path.name} {path.stat().st_size}" for path in local_tars(data.shards)]
     identity = {"name": "shards", "split": "", "videos": hash_ids(tars)}
     return Dataset(
         identity=identity,
@@ -111,7 +109,7 @@ class ShardClips:
                 captions += [(len(ids), text) for text in texts]
                 ids.append(key)
                 for suffix, content in members.items():
-                    hashed.update(f"{key}.{suffix} {len(content)} ".encode() + content[:_HASHED_BYTES])
+                    hashed.update(f"{key}.{suffix} {len(content)} ".encode() + content[:HASHED_BYTES])
             files.append(hashed.hexdigest())
         return Split(
             name=name, clips=self, video_ids=tuple(ids), captions=tuple(captions), files=tuple(files)
@@ -124,7 +122,9 @@ class ShardClips:
         shard = self._shard(index)
         return self._indices[shard].read(index - int(self._firsts[shard]))
 
-    def _film(self, still: bytes, record: dict[str, Any], shard: int, epoch: int) -> Frames:
+    def _film(
+        self, still: bytes, record: dict[str, Any], shard: int, epoch: int
+    ) -> UInt8[np.ndarray, "t 3 h w"]:
         """Frames of a virtual clip: the recorded take, or a new one in each later epoch."""
         if self._new_takes and epoch:
             record = retake(still, record, self._build_recipe(shard), epoch)
@@ -171,11 +171,11 @@ class ShardClips:
         return reader.read_images([still], fps, rng, key)
 
 
-def find_tars(names: Sequence[str]) -> list[Path]:
+def local_tars(names: Sequence[str]) -> list[Path]:
     """Local tars of `names`: braces expanded, a folder standing for all tars in it."""
     found: list[Path] = []
     for name in names:
-        for expanded in braceexpand(name):
+        for expanded in _expanded(name):
             if "://" in expanded and not expanded.startswith("file://"):
                 raise DataError(
                     f"shards: {expanded!r} is not on this machine; training reads samples in any order, "
@@ -190,6 +190,13 @@ def find_tars(names: Sequence[str]) -> list[Path]:
                 raise MissingData(f"shard {expanded!r} is not there", page=PAGE, place=str(path))
             found += tars
     return found
+
+
+def _expanded(name: str) -> Iterator[str]:
+    try:
+        yield from braceexpand(name)
+    except ValueError as error:  # braces that do not match
+        raise DataError(f"shards: {name!r}: {error}") from None
 
 
 def _record(members: Mapping[str, bytes], where: str) -> dict[str, Any]:

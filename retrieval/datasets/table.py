@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from retrieval.datasets.clips import Dataset, Split
-from retrieval.datasets.errors import DataError, MissingData
 from retrieval.datasets.files import VideoFiles
 from retrieval.datasets.folder import find_videos
-from retrieval.datasets.text import Row, read_csv, read_jsonl
+from retrieval.datasets.text import Record, read_csv, read_jsonl
+from retrieval.errors import DataError, MissingData
 from retrieval.recipe import DataSpec
 
 PAGE = "your own"
@@ -54,7 +54,7 @@ def _files(data: DataSpec, name: str) -> VideoFiles:
     return VideoFiles(list(captions), captions, paths, folder)
 
 
-def _rows(path: Path) -> Iterator[Row]:
+def _rows(path: Path) -> Iterator[Record]:
     suffix = path.suffix.lower()
     if suffix == ".jsonl":
         yield from read_jsonl(path)

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64
 
-from retrieval.datasets.errors import DataError
 from retrieval.datasets.text import stand_in
+from retrieval.errors import DataError
 
 _BLOCK = 512
 _PLAIN = (b"0", b"\0")
@@ -44,6 +44,8 @@ class TarIndex:
 
 def index_tar(path: Path) -> TarIndex:
     """The samples of a tar: neighbouring members whose names agree up to the first dot of their last part."""
+    # Members a.jpg a.txt | b.jpg b.txt of two blocks each make starts 0 2048, ends 2048 4096. A sample whose
+    # members are not neighbours (a.jpg b.jpg a.txt) is two samples, as WebDataset has it.
     starts: list[int] = []
     ends: list[int] = []
     last = None
@@ -85,6 +87,15 @@ class _Member:
 
 def _members(file: io.BufferedIOBase, end: int, path: Path) -> Iterator[_Member]:
     """The plain files of a tar, or of a part of it, in their order; every step goes forward."""
+    # A member is a header block, its content, and zeros up to a whole block; headers that say more of it come
+    # before its own as members of another kind. A name of 120 letters, 700 bytes of content:
+    #
+    #   byte      0       512       1024     1536            2236  2560
+    #   block     | PAX   | records | header | content ...   | 0   | next
+    #             begin                      content         |     end
+    #
+    # Twice round the loop: the first reads the records into `long`, `begin` stays; the second yields the
+    # member with begin = 0, content = 1536, size = 700, end = 2560, and forgets what the records said.
     position = begin = 0
     long: dict[str, str] = {}  # what the headers before a member say of it
     while position + _BLOCK <= end:
@@ -161,5 +172,5 @@ def _text(field: bytes) -> str:
     return field.split(b"\0", 1)[0].decode("utf-8", "backslashreplace")
 
 
-# Headers that say more of the next member: PAX (`tarfile`, webdataset) and GNU tar's long names.
+#: Headers that say more of the next member: PAX (`tarfile`, webdataset) and GNU tar's long names.
 _LONG: dict[bytes, Callable[[bytes, str], dict[str, str]]] = {b"x": _pax, b"L": _gnu_name}

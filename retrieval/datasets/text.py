@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from retrieval.datasets.errors import DataError
+from retrieval.errors import DataError
 
 #: How a file begins that is not what its name says -> what it is.
 _STAND_INS = {
@@ -28,7 +28,7 @@ _STAND_INS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Record:
     """One record; `where` names its file and place there."""
 
     where: str
@@ -78,10 +78,10 @@ def read_list(path: Path) -> list[str]:
     return read_text(path).split()
 
 
-def read_csv(path: Path, columns: Sequence[str], delimiter: str = ",") -> list[Row]:
+def read_csv(path: Path, columns: Sequence[str], delimiter: str = ",") -> list[Record]:
     """Rows of a csv file with a header that has these columns among others."""
     reader = csv.reader(io.StringIO(read_text(path), newline=""), delimiter=delimiter, strict=True)
-    rows: list[Row] = []
+    rows: list[Record] = []
     header: list[str] = []
     line = 1  # where the next row begins: a quoted cell may go over several lines
     try:
@@ -90,7 +90,7 @@ def read_csv(path: Path, columns: Sequence[str], delimiter: str = ",") -> list[R
             if header and cells and len(cells) != len(header):
                 raise DataError(f"{where}: {len(cells)} cells, but the header has {', '.join(header)}")
             if header and cells:
-                rows.append(Row(where, dict(zip(header, cells, strict=True))))
+                rows.append(Record(where, dict(zip(header, cells, strict=True))))
             header = header or cells
     except csv.Error as error:
         raise DataError(f"{path}, line {line}: is no row of csv: {error}") from None
@@ -100,7 +100,7 @@ def read_csv(path: Path, columns: Sequence[str], delimiter: str = ",") -> list[R
     return rows
 
 
-def read_jsonl(path: Path) -> list[Row]:
+def read_jsonl(path: Path) -> list[Record]:
     """The JSON object in each line; a line ends at a line feed and nowhere else."""
     return [
         _row(parse_json(line, f"{path}, line {number}"), f"{path}, line {number}")
@@ -109,7 +109,7 @@ def read_jsonl(path: Path) -> list[Row]:
     ]
 
 
-def read_records(path: Path, key: str = "") -> list[Row]:
+def read_records(path: Path, key: str = "") -> list[Record]:
     """The JSON objects of the list that the file is, or that stands there under `key`."""
     value = read_json(path)
     if key:
@@ -172,10 +172,10 @@ def stand_in(content: bytes) -> str:
     return next((what for beginning, what in _STAND_INS.items() if start.startswith(beginning)), "")
 
 
-def _row(value: Any, where: str) -> Row:
+def _row(value: Any, where: str) -> Record:
     if not isinstance(value, dict):
         raise DataError(f"{where}: must be an object such as {{…}}, not {_shown(value)}")
-    return Row(where, value)
+    return Record(where, value)
 
 
 def _line(content: bytes, place: int) -> int:

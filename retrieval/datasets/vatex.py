@@ -6,17 +6,17 @@ part are not public.
 
 from pathlib import Path
 
-from retrieval.datasets.benchmark import Part, benchmark, find_annotation, refuse_missing
+from retrieval.datasets.benchmark import OfficialList, benchmark, find_annotation, refuse_missing
 from retrieval.datasets.clips import Dataset
-from retrieval.datasets.errors import DataError
 from retrieval.datasets.text import read_list, read_records
+from retrieval.errors import DataError
 from retrieval.recipe import DataSpec
 
 PAGE = (
     "https://eric-xw.github.io/vatex-website/download.html (annotations; videos from their YouTube ids), "
     "https://github.com/cshizhe/hgr_v2t (the lists)"
 )
-PARTS = {"train": "train_list.txt", "validation": "val_list.txt", "test": "test_list.txt"}
+LISTS = {"train": "train_list.txt", "validation": "val_list.txt", "test": "test_list.txt"}
 ANNOTATIONS = ("vatex_training_v1.0.json", "vatex_validation_v1.0.json")
 
 
@@ -24,15 +24,15 @@ def vatex(data: DataSpec) -> Dataset:
     """Lists by HGR; captions from the official JSON (`[{"videoID": …, "enCap": […]}]`)."""
     if data.split:
         raise DataError(f"split = {data.split!r}: vatex has one split only, leave it empty")
-    refuse_missing(data, [[file] for file in (*ANNOTATIONS, *PARTS.values())], page=PAGE)
+    refuse_missing(data, [[file] for file in (*ANNOTATIONS, *LISTS.values())], page=PAGE)
     captions: dict[str, list[str]] = {}
     for file in ANNOTATIONS:
         for row in read_records(find_annotation(data.annotations, [file], page=PAGE)):
             captions[row.text("videoID")] = row.captions("enCap")
 
-    def listed(part: str) -> Part:
-        path = find_annotation(data.annotations, [PARTS[part]], page=PAGE)
-        return Part(
+    def listed(part: str) -> OfficialList:
+        path = find_annotation(data.annotations, [LISTS[part]], page=PAGE)
+        return OfficialList(
             name=f"vatex {part}",
             list_file=path,
             ids=read_list(path),

@@ -11,8 +11,17 @@ All but the codes stay on disk, memory-mapped: a search reads the entries of its
 """
 
 from retrieval.gallery.codes import build_codes
-from retrieval.gallery.entry import FORMAT, Entry, LeftOut, Row
+from retrieval.gallery.entry import GALLERY_FORMAT, Entry, GalleryRow, LeftOut
 from retrieval.gallery.reader import Gallery
 from retrieval.gallery.writer import EXACT_UP_TO, GalleryWriter
 
-__all__ = ["EXACT_UP_TO", "FORMAT", "Entry", "Gallery", "GalleryWriter", "LeftOut", "Row", "build_codes"]
+__all__ = [
+    "EXACT_UP_TO",
+    "GALLERY_FORMAT",
+    "Entry",
+    "Gallery",
+    "GalleryRow",
+    "GalleryWriter",
+    "LeftOut",
+    "build_codes",
+]

@@ -13,9 +13,9 @@ import torch
 from jaxtyping import BFloat16, Float, Float32, Int16
 from torch import Tensor
 
-from retrieval.video import printable
+from retrieval.video import printable_path
 
-FORMAT = 2
+GALLERY_FORMAT = 2
 #: Columns of videos.parquet; beside them stands `embedding`, as many float32 as the vectors are wide.
 SCHEMA = pa.schema(
     {
@@ -33,10 +33,11 @@ SCHEMA = pa.schema(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class GalleryRow:
     """What a gallery knows of one video besides its features.
 
-    path: in valid text; `file` is what to open. size, modified: of the file when it was read, -1 if unknown.
+    `file` is what to open, and `path` its name in valid text. `size` and `modified` are those of the file
+    when it was read, -1 if unknown.
     """
 
     COLUMNS: ClassVar[list[str]] = [name for name in SCHEMA.names if name != "num_frames"]
@@ -51,10 +52,10 @@ class Row:
 
     @property
     def path(self) -> str:
-        return printable(self.file)
+        return printable_path(self.file)
 
     @classmethod
-    def of(cls, line: Mapping[str, Any]) -> "Row":
+    def of(cls, line: Mapping[str, Any]) -> "GalleryRow":
         """From a line of the table."""
         raw = line["path_bytes"]
         return cls(
@@ -86,7 +87,7 @@ class Row:
         return json.dumps({**values, "file": str(self.file)})
 
     @classmethod
-    def from_json(cls, text: str) -> "Row":
+    def from_json(cls, text: str) -> "GalleryRow":
         value = json.loads(text)
         return cls(**{**value, "file": Path(value["file"]), "seconds": tuple(value["seconds"])})
 
@@ -95,8 +96,9 @@ class Row:
 class Entry:
     """One video as it goes into a gallery.
 
-    vector: for the coarse stage, of any length (it is normalised). frame_vectors: one for each frame.
-    status, size, modified: of the file when it was read; -1 if not known.
+    `vector`, of any length (it is normalised), is for the coarse stage, `tokens` are for the fine one, and
+    `frame_vectors`, one for each frame, for the moment. `status`, `size` and `modified` are those of the file
+    when it was read; -1 if not known.
     """
 
     video_id: str
@@ -119,7 +121,7 @@ class Entry:
         if not self.is_finite():
             raise ValueError(f"entry {self.video_id!r}: its features are not finite")
         return Stored(
-            row=Row(
+            row=GalleryRow(
                 video_id=self.video_id,
                 file=Path(self.path),
                 duration=float(self.duration),
@@ -138,7 +140,7 @@ class Entry:
 class Stored:
     """Everything that a gallery keeps of one video: unit vectors, and bfloat16 as numpy can hold it."""
 
-    row: Row
+    row: GalleryRow
     embedding: Float32[np.ndarray, "d"]
     tokens: Int16[np.ndarray, "n w"]
     frame_vectors: Int16[np.ndarray, "t d"]
@@ -146,7 +148,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
-    """A video that has no place in a gallery, and why; size and modified as in `Row`."""
+    """A video that has no place in a gallery, and why; `size` and `modified` as in `GalleryRow`."""
 
     video_id: str
     path: str

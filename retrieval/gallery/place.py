@@ -8,10 +8,10 @@ from typing import IO
 
 import numpy as np
 
-from retrieval.datasets.errors import DataError
 from retrieval.durable import sync
+from retrieval.errors import DataError
 from retrieval.paths import state_folder
-from retrieval.video import printable
+from retrieval.video import printable_path
 
 if os.name == "posix":
     import fcntl
@@ -45,7 +45,7 @@ def locked(state: Path) -> IO[bytes]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.close()
-            raise DataError(f"{printable(state)}: another process is making this gallery") from None
+            raise DataError(f"{printable_path(state)}: another process is making this gallery") from None
     return lock
 
 

@@ -12,12 +12,12 @@ import torch
 from jaxtyping import Float, Float16, Int16, Int64
 from torch import Tensor
 
-from retrieval.datasets.errors import DataError
-from retrieval.gallery.entry import FORMAT, Row, Stored, bits_to_floats
+from retrieval.errors import DataError
+from retrieval.gallery.entry import GALLERY_FORMAT, GalleryRow, Stored, bits_to_floats
 from retrieval.model.features import Features
-from retrieval.paths import check_gallery
+from retrieval.paths import check_gallery, damaged_gallery
 
-# Candidates that the codes propose for each one wanted; they are then scored exactly.
+#: Candidates that the codes propose for each one wanted; they are then scored exactly.
 PROPOSED_FOR_ONE = 40
 
 
@@ -26,11 +26,18 @@ class Gallery:
 
     def __init__(self, folder: Path) -> None:
         self.facts = check_gallery(folder)
-        if self.facts.get("format") != FORMAT:
+        if self.facts.get("format") != GALLERY_FORMAT:
             raise DataError(
                 f"gallery {str(folder)!r}: has format {self.facts.get('format')}, this program reads "
-                f"{FORMAT}; index the videos again"
+                f"{GALLERY_FORMAT}; index the videos again"
             )
+        try:
+            self._open(folder)
+        # What the five libraries say of files that are missing, cut off, or of another length.
+        except (OSError, EOFError, RuntimeError, ValueError, KeyError) as error:
+            raise damaged_gallery(folder, error) from None
+
+    def _open(self, folder: Path) -> None:
         self._codes = faiss.read_index(str(folder / "coarse.faiss"))
         self._exact = self.facts["coarse"] == "exact"
         width, token_width = self.facts["vector_width"], self.facts["token_width"]
@@ -80,22 +87,24 @@ class Gallery:
         """Unit vectors of one video's frames."""
         return bits_to_floats(_slice(self._frames, self._frame_starts, row))
 
-    def row(self, row: int) -> Row:
+    def row(self, row: int) -> GalleryRow:
         """One video's line of the table."""
         group = int(np.searchsorted(self._group_starts, row, side="right")) - 1
-        table = self._table.read_row_group(group, columns=Row.COLUMNS)
-        return Row.of(table.slice(row - int(self._group_starts[group]), 1).to_pylist()[0])
+        table = self._table.read_row_group(group, columns=GalleryRow.COLUMNS)
+        return GalleryRow.of(table.slice(row - int(self._group_starts[group]), 1).to_pylist()[0])
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[GalleryRow]:
         """Every video's line of the table, in order."""
-        for batch in self._table.iter_batches(columns=Row.COLUMNS):
-            yield from map(Row.of, batch.to_pylist())
+        for batch in self._table.iter_batches(columns=GalleryRow.COLUMNS):
+            yield from map(GalleryRow.of, batch.to_pylist())
 
     def stored(self, rows: Sequence[int]) -> Iterator[Stored]:
         """Everything that is kept of these videos (ascending), as it is kept."""
+        # Rows 1 5 6 of batches of 4: the first batch (first = 0) has line 1, the second (first = 4) lines 1
+        # 2.
         wanted = np.asarray(rows, dtype=np.int64)
         first = 0
-        for batch in self._table.iter_batches(columns=[*Row.COLUMNS, "embedding"]):
+        for batch in self._table.iter_batches(columns=[*GalleryRow.COLUMNS, "embedding"]):
             inside = wanted[(first <= wanted) & (wanted < first + batch.num_rows)]
             lines = batch.take(pa.array(inside - first))
             embeddings = (
@@ -104,10 +113,10 @@ class Gallery:
                 .to_numpy()
                 .reshape(len(inside), self.facts["vector_width"])
             )
-            descriptions = lines.select(Row.COLUMNS).to_pylist()
+            descriptions = lines.select(GalleryRow.COLUMNS).to_pylist()
             for row, line, embedding in zip(inside.tolist(), descriptions, embeddings, strict=True):
                 yield Stored(
-                    row=Row.of(line),
+                    row=GalleryRow.of(line),
                     embedding=embedding,
                     tokens=_slice(self._tokens, self._token_starts, row),
                     frame_vectors=_slice(self._frames, self._frame_starts, row),

@@ -16,8 +16,8 @@ from retrieval.recipe import Activation, ModelSpec
 class Architecture:
     """All that builds the encoders again without the files they came from; stored in every checkpoint.
 
-    config: an open_clip model config; its `quick_gelu` is always written out.
-    tokenizer: the open_clip name or local-dir whose tokenizer is meant; "" reads it off the config.
+    `config` is an open_clip model config, its `quick_gelu` always written out. `tokenizer` is the open_clip
+    name or local-dir whose tokenizer is meant; "" reads it off the config.
     """
 
     config: dict[str, Any]

@@ -188,21 +188,26 @@ def _reads_forward(clip: Any) -> bool:
 def _open_clip_model(config: dict[str, Any]) -> Any:
     settings = deepcopy(config)
     custom_text = settings.pop("custom_text", False)
-    return open_clip.CustomTextCLIP(**settings) if custom_text else open_clip.CLIP(**settings)
+    try:
+        return open_clip.CustomTextCLIP(**settings) if custom_text else open_clip.CLIP(**settings)
+    # An unknown key, a value of another type, sizes that do not divide each other: open_clip says which.
+    except (TypeError, ValueError, AssertionError) as error:
+        raise RecipeError(f"config: open_clip builds no model of it: {error}") from None
 
 
 def _tokenizer(architecture: Architecture) -> Callable[..., Tensor]:
-    text = architecture.config["text_cfg"]
-    if architecture.tokenizer:
-        tokenizer = open_clip.get_tokenizer(
-            architecture.tokenizer, context_length=architecture.context_length
-        )
-    elif text.get("hf_tokenizer_name"):
-        tokenizer = open_clip.tokenizer.HFTokenizer(
-            text["hf_tokenizer_name"], context_length=architecture.context_length
-        )
-    else:
-        tokenizer = open_clip.SimpleTokenizer(context_length=architecture.context_length)
+    text, length = architecture.config["text_cfg"], architecture.context_length
+    try:
+        if architecture.tokenizer:
+            tokenizer = open_clip.get_tokenizer(architecture.tokenizer, context_length=length)
+        elif text.get("hf_tokenizer_name"):
+            tokenizer = open_clip.tokenizer.HFTokenizer(text["hf_tokenizer_name"], context_length=length)
+        else:
+            tokenizer = open_clip.SimpleTokenizer(context_length=length)
+    # transformers reads it: that may be missing, or the network.
+    except (OSError, ImportError) as error:
+        named = text.get("hf_tokenizer_name") or architecture.tokenizer
+        raise RecipeError(f"name: its tokenizer {named!r} cannot be loaded: {error}") from None
     if isinstance(tokenizer, open_clip.SimpleTokenizer):
         rows = text.get("vocab_size", tokenizer.vocab_size)
         if rows < tokenizer.vocab_size:

@@ -11,7 +11,7 @@ from retrieval.model.tokens import Read, Watched, places, random_places
 class CrossAttention(nn.Module):
     """A score for each aligned pair.
 
-    zero_start: the scores are 0 until something is learned; else they start from noise.
+    With `zero_start` the scores are 0 until something is learned; else they start from noise.
     """
 
     def __init__(

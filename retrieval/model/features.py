@@ -13,10 +13,10 @@ from torch import Tensor
 class Features:
     """One vector and n tokens for each of b texts, images or videos.
 
-    pooled: for the coarse stage; width d is shared by both modalities; not normalised (`coarse()` does).
-    tokens: for the fine stage; in the shared space too, where the tower has a way into it, so that words and
-        frames can be compared.
-    mask: which tokens are real. For text the last real token is the end-of-text token.
+    `pooled` is for the coarse stage: its width d is shared by both modalities, and it is not normalised
+    (`coarse()` does that). `tokens` are for the fine stage: in the shared space, too, where the tower has a
+    way into it, so that words and frames can be compared. `mask` says which tokens are real; the last real
+    one of a text is its end-of-text token.
     """
 
     pooled: Float[Tensor, "b d"]
@@ -97,13 +97,15 @@ class Features:
 class Towers(Protocol):
     """Any pair of encoders: give these and the retriever, the losses, the loop and the index work with it.
 
-    An implementation is an `nn.Module`. Results must not depend on the company a row keeps in its batch.
+    `embed_dim` is the width of `pooled`, the same for frames and texts; `frame_width` and `text_width` are
+    those of their tokens, of which `encode_frames` gives every frame `tokens_per_frame`. An implementation is
+    an `nn.Module`. Results must not depend on the company a row keeps in its batch.
     """
 
-    embed_dim: int  # width of `pooled`, the same for frames and texts
-    frame_width: int  # width of a frame's tokens
-    text_width: int  # width of a text's tokens
-    tokens_per_frame: int  # tokens that encode_frames gives every frame
+    embed_dim: int
+    frame_width: int
+    text_width: int
+    tokens_per_frame: int
 
     def encode_frames(self, frames: Shaped[Tensor, "n ..."]) -> Features:
         """Features of n single frames (uint8 RGB images, or frozen features of them)."""

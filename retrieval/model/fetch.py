@@ -13,15 +13,15 @@ from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, Repositor
 
 from animate.strict_toml import RecipeError
 
-# Where open_clip, and OpenAI's own package, keep the files of plain addresses.
+#: Where open_clip, and OpenAI's own package, keep the files of plain addresses.
 CLIP_CACHE = Path("~/.cache/clip")
-# In a repository of open_clip's, best first; a tag may name another file.
+#: In a repository of open_clip's, best first; a tag may name another file.
 _HUB_WEIGHTS = (
     "open_clip_model.safetensors",
     "open_clip_pytorch_model.safetensors",
     "open_clip_pytorch_model.bin",
 )
-# Long enough for any network that is there; without one the answer comes much sooner.
+#: Long enough for any network that is there; without one the answer comes much sooner.
 _SECONDS = 5.0
 
 

@@ -7,7 +7,7 @@ from retrieval.model.attention import linear_from_zero
 from retrieval.model.pooling import TemporalBlock
 from retrieval.model.tokens import places, random_places
 
-# Beside tokens of scale 1. Places drawn at 0.02, as is usual, were never learned within a short training.
+#: Beside tokens of scale 1. Places drawn at 0.02, as is usual, were never learned within a short training.
 PLACES_STD = 0.7
 
 

@@ -14,7 +14,7 @@ CONFIG = "config.json"
 PREPROCESS = "preprocessor_config.json"
 INDEX = "model.safetensors.index.json"
 
-# Names in order of replacement; query, key and value are joined afterwards.
+#: Names in order of replacement; query, key and value are joined afterwards.
 _RENAMED = (
     ("text_model.encoder.layers.", "transformer.resblocks."),
     ("vision_model.encoder.layers.", "visual.transformer.resblocks."),
@@ -109,7 +109,7 @@ def is_theirs(state: Mapping[str, Tensor]) -> bool:
     return any(name.startswith(("vision_model.", "text_model.")) for name in state)
 
 
-def open_clip_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def by_open_clip_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The same tensors by open_clip's names."""
     renamed: dict[str, Tensor] = {}
     for name, value in state.items():

@@ -5,6 +5,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from animate.strict_toml import RecipeError
 from retrieval.model.cross import CrossAttention
 from retrieval.model.features import Features
 from retrieval.model.frames_together import PLACES_STD, FramesTogether
@@ -12,7 +13,7 @@ from retrieval.model.late import MaxSim, TextConditioned
 from retrieval.model.tokens import Read, Watched
 from retrieval.recipe import InteractionSpec
 
-# What places were drawn at before: kept for the head that starts from noise, as it always did.
+#: What places were drawn at before: kept for the head that starts from noise, as it always did.
 NOISE_STD = 0.02
 
 
@@ -43,7 +44,7 @@ class Interaction(nn.Module):
         if spec.head == "none":
             raise ValueError("head = 'none': has no interaction module")
         if spec.head != "cross" and text_width != frame_width:
-            raise ValueError(
+            raise RecipeError(
                 f"head = {spec.head!r}: compares tokens of texts and frames, but these are {text_width} and "
                 f"{frame_width} wide; head = 'cross' takes any"
             )

@@ -17,7 +17,7 @@ from retrieval.model.shapes import config_of_shapes
 from retrieval.model.weights import Weights, read_weights
 from retrieval.recipe import HF_HUB, LOCAL_DIR, OPEN_CLIP_CONFIG, Activation, ModelSpec
 
-# The names that exporters give their weights, best first.
+#: The names that exporters give their weights, best first.
 WEIGHT_FILES = (
     "open_clip_model.safetensors",
     "open_clip_pytorch_model.safetensors",
@@ -30,14 +30,16 @@ WEIGHT_FILES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """What one way of naming a model gives: its config, and its weights, if any."""
+    """What one way of naming a model gives: its config, and its weights, if any.
+
+    `tokenizer` is the open_clip name or local-dir whose tokenizer is meant; "" reads it off the config.
+    `activation` is None where neither the config nor the file says.
+    """
 
     config: dict[str, Any]
-    # The open_clip name or local-dir whose tokenizer is meant; "" reads it off the config.
     tokenizer: str
     preprocess: Mapping[str, Any]
     weights: Weights | None
-    # None where neither the config nor the file says.
     activation: Activation | None
 
 
@@ -104,7 +106,7 @@ def _from_folder(folder: Path, spec: ModelSpec) -> Origin:
     if weights is not None and huggingface.is_theirs(weights.state):
         weights = Weights(
             path=weights.path,
-            state=huggingface.open_clip_names(weights.state),
+            state=huggingface.by_open_clip_names(weights.state),
             activation=weights.activation,
         )
     text = read["config"].get("text_cfg", {})

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 
+from animate.strict_toml import RecipeError
 from retrieval.model.architecture import Architecture, resolve
 from retrieval.model.clip import ClipTowers
 from retrieval.model.features import Features, Towers
@@ -14,7 +15,7 @@ from retrieval.model.pooling import MeanPooling, TransformerPooling
 from retrieval.model.weights import put_weights
 from retrieval.recipe import InteractionSpec, ModelSpec
 
-# CLIP's own bound: sharper than this, training becomes unstable.
+#: CLIP's own bound: sharper than this, training becomes unstable.
 LOWEST_TEMPERATURE = 0.01
 
 
@@ -109,6 +110,10 @@ def assemble(towers: Towers, model: ModelSpec, interaction: InteractionSpec) -> 
     if model.pooling == "mean":
         pooling: nn.Module = MeanPooling()
     else:
+        if towers.embed_dim % model.pooling_heads:
+            raise RecipeError(
+                f"pooling_heads = {model.pooling_heads}: must divide the encoders' width, {towers.embed_dim}"
+            )
         pooling = TransformerPooling(
             width=towers.embed_dim,
             layers=model.pooling_layers,

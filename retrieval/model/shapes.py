@@ -11,7 +11,7 @@ from torch import Tensor
 
 from animate.strict_toml import RecipeError
 
-# All of OpenAI's models, and most since, have heads of this width. It leaves no trace in any shape.
+#: All of OpenAI's models, and most since, have heads of this width. It leaves no trace in any shape.
 HEAD_WIDTH = 64
 
 

@@ -11,8 +11,8 @@ from torch import Tensor
 class Read:
     """Texts, read: all of the work on them that no video has a part in.
 
-    unit: tokens of length 1. hidden: words as cross-attention takes them.
-    weights: of the words, adding up to 1 over the real ones.
+    `unit` are tokens of length 1, `hidden` words as cross-attention takes them. `weights` of the words add up
+    to 1 over the real ones.
     """
 
     unit: Float[Tensor, "b l d"]
@@ -39,9 +39,9 @@ class Read:
 class Watched:
     """Videos, watched: all of the work on them that no text has a part in.
 
-    unit: frame tokens of length 1, after they have seen each other.
-    weights: of the frame tokens, adding up to 1 over the real ones.
-    keys_values: of every layer of the cross-attention, made once a video and not once a pair.
+    `unit` are frame tokens of length 1, after they have seen each other; their `weights` add up to 1 over the
+    real ones. `keys_values` are those of every layer of the cross-attention, made once a video and not once a
+    pair.
     """
 
     unit: Float[Tensor, "v n d"]

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-# TorchScript names storages by these classes.
+#: TorchScript names storages by these classes.
 _DTYPES = {
     "HalfStorage": torch.float16,
     "BFloat16Storage": torch.bfloat16,

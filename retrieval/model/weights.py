@@ -27,14 +27,14 @@ from retrieval.recipe import Activation
 
 log = logging.getLogger(__name__)
 
-# Buffers that OpenAI's files keep beside the weights: settings, and a mask that is made anew.
+#: Buffers that OpenAI's files keep beside the weights: settings, and a mask that is made anew.
 SETTINGS = ("input_resolution", "context_length", "vocab_size")
 MADE_ANEW = ("attn_mask", "text.attn_mask", "text.transformer.embeddings.position_ids")
-# Under these keys training programs store the weights, beside the optimizer and the like ...
+#: Under these keys training programs store the weights, beside the optimizer and the like ...
 _NESTED = ("state_dict", "model_state_dict", "model")
-# ... and these they put before each name: distributed, compiled, or a CLIP inside a larger model.
+#: ... and these they put before each name: distributed, compiled, or a CLIP inside a larger model.
 _PREFIXES = ("module.", "_orig_mod.", "clip.", "model.")
-# Files of big_vision, which open_clip converts itself.
+#: Files of big_vision, which open_clip converts itself.
 _BIG_VISION = (".npz", ".npy")
 
 
@@ -42,8 +42,8 @@ _BIG_VISION = (".npz", ".npy")
 class Weights:
     """A weights file, read.
 
-    state: tensors by open_clip's names (empty for big_vision's files, which open_clip reads itself).
-        activation: what the file records, None where it records nothing.
+    `state` has the tensors by open_clip's names (none for big_vision's files, which open_clip reads itself).
+    `activation` is what the file records, None where it records nothing.
     """
 
     path: Path

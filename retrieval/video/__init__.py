@@ -3,33 +3,33 @@
 Nothing here loads torch but `fit`, when it is called and there is something to resize.
 """
 
-from retrieval.video.clip import Clip
+from retrieval.video.frames import VideoFrames
 from retrieval.video.geometry import fit
-from retrieval.video.kinds import STILL_SUFFIXES, VIDEO_SUFFIXES, is_still, is_video, printable
+from retrieval.video.kinds import STILL_SUFFIXES, VIDEO_SUFFIXES, is_still, is_video, printable_path
 from retrieval.video.read import DECODERS, Decoder, find_decoder, read_video
 from retrieval.video.sampling import SAMPLERS, Sampler
 from retrieval.video.source import Status, Unreadable
-from retrieval.video.stills import decode_still, list_frames
-from retrieval.video.timeline import Timeline, scan
+from retrieval.video.stills import decode_image, list_frames
+from retrieval.video.times import FrameTimes, read_times
 
 __all__ = [
     "DECODERS",
     "SAMPLERS",
     "STILL_SUFFIXES",
     "VIDEO_SUFFIXES",
-    "Clip",
     "Decoder",
+    "FrameTimes",
     "Sampler",
     "Status",
-    "Timeline",
     "Unreadable",
-    "decode_still",
+    "VideoFrames",
+    "decode_image",
     "find_decoder",
     "fit",
     "is_still",
     "is_video",
     "list_frames",
-    "printable",
+    "printable_path",
+    "read_times",
     "read_video",
-    "scan",
 ]

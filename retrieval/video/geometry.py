@@ -16,14 +16,14 @@ import cv2
 import numpy as np
 from jaxtyping import Int32, UInt8
 
-Image = UInt8[np.ndarray, "h w 3"]
+RgbImage = UInt8[np.ndarray, "h w 3"]
 Matrix = Int32[np.ndarray, "3 3"]
 
 #: Pixels wider or higher than this are not believed: real ones go up to 2:1.
 MAX_ASPECT = 4
 
 
-def upright(image: Image, matrix: Matrix) -> Image:
+def upright(image: RgbImage, matrix: Matrix) -> RgbImage:
     """The picture turned and mirrored as its display matrix says."""
     (a, b), (c, d) = matrix[:2, :2].tolist()
     right, down = a, d
@@ -33,10 +33,10 @@ def upright(image: Image, matrix: Matrix) -> Image:
     return image[:: -1 if down < 0 else 1, :: -1 if right < 0 else 1]
 
 
-def square_pixels(image: Image, aspect: Fraction) -> Image:
+def square_pixels(image: RgbImage, aspect: Fraction) -> RgbImage:
     """The picture with square pixels: the side that has too few of them is stretched, so no detail is lost.
 
-    aspect: width of a stored pixel over its height.
+    `aspect` is the width of a stored pixel over its height.
     """
     height, width = image.shape[:2]
     if not Fraction(1, MAX_ASPECT) <= aspect <= MAX_ASPECT:
@@ -46,7 +46,7 @@ def square_pixels(image: Image, aspect: Fraction) -> Image:
     return resized(image, round(height / aspect), width)
 
 
-def resized(image: Image, height: int, width: int) -> Image:
+def resized(image: RgbImage, height: int, width: int) -> RgbImage:
     """The picture at another size: bicubic where it grows, means of areas where it shrinks."""
     if image.shape[:2] == (height, width):
         return image

@@ -21,6 +21,6 @@ def is_still(path: Path) -> bool:
     return path.suffix.lower() in STILL_SUFFIXES
 
 
-def printable(path: str | Path) -> str:
+def printable_path(path: str | Path) -> str:
     r"""The name as valid text: bytes that are no UTF-8 are written as escapes (caf\xe9.mp4)."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")

@@ -16,13 +16,14 @@ from av.error import FFmpegError
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from retrieval.video.clip import Clip
-from retrieval.video.geometry import Image, Matrix, resized, square_pixels, upright
+from animate.strict_toml import RecipeError
+from retrieval.video.frames import VideoFrames
+from retrieval.video.geometry import Matrix, RgbImage, resized, square_pixels, upright
 from retrieval.video.kinds import is_still
 from retrieval.video.sampling import Sampler
 from retrieval.video.source import address, frames, known_stream, name_of, pixel_aspect, with_container
 from retrieval.video.stills import read_folder, read_stills
-from retrieval.video.timeline import Timeline, Unreadable, scan
+from retrieval.video.times import FrameTimes, Unreadable, read_times
 
 Decoder = Literal["pyav", "torchcodec"]
 
@@ -34,7 +35,7 @@ def read_video(
     rng: np.random.Generator | None = None,
     decoder: Decoder = "pyav",
     folder_fps: int = 1,
-) -> Clip | Unreadable:
+) -> VideoFrames | Unreadable:
     """The frames that `sampler` chooses from a video file (or its bytes), a folder of images, or a still.
 
     Frames are as they are meant to be seen, whatever the decoder: upright (the nearest quarter turn or mirror
@@ -49,55 +50,58 @@ def read_video(
     if isinstance(source, Path) and is_still(source):
         return read_stills([source], [0], Fraction(1), 1)
     chosen: list[int] = []
-    at_once: dict[int, Image] = {}
+    at_once: dict[int, RgbImage] = {}
 
-    def pick_at_once(container: InputContainer, timeline: Timeline) -> None:
+    def pick_at_once(container: InputContainer, times: FrameTimes) -> None:
         nonlocal decoder
-        chosen.extend(_choose(sampler, timeline, rng))
+        chosen.extend(_choose(sampler, times, rng))
         # What this container cannot give after all is looked for from the start, below.
         with suppress(FFmpegError):
-            if decoder == "torchcodec" and not _is_turned(container, timeline):
+            if decoder == "torchcodec" and not _is_turned(container, times):
                 return
             decoder = "pyav"  # torchcodec turns by the matrix's angle, which tells nothing of mirror images
-            at_once.update(_pick(container, timeline, chosen, rewind=True))
+            at_once.update(_pick(container, times, chosen, rewind=True))
 
-    timeline = scan(source, pick_at_once)
-    if isinstance(timeline, Unreadable):
-        return timeline
-    chosen = chosen or _choose(sampler, timeline, rng)
-    images: dict[int, Image] | Unreadable = at_once
+    times = read_times(source, pick_at_once)
+    if isinstance(times, Unreadable):
+        return times
+    chosen = chosen or _choose(sampler, times, rng)
+    images: dict[int, RgbImage] | Unreadable = at_once
     if len(images) < len(chosen):
         # Without stamps to ask for, only PyAV's plain decoding order identifies a frame.
-        images = DECODERS[decoder if timeline.pts is not None else "pyav"](source, timeline, chosen)
+        images = DECODERS[decoder if times.pts is not None else "pyav"](source, times, chosen)
     if isinstance(images, Unreadable):
         return images
     name = name_of(source)
     if not images:
         return Unreadable(status="broken", message=f"{name}: no chosen frame can be decoded")
-    status, message = timeline.status, timeline.message
+    status, message = times.status, times.message
     if len(images) < len(chosen):
         status = "truncated"
         message = f"{name}: {len(chosen) - len(images)} of {len(chosen)} frames cannot be decoded"
     kept = sorted(images)
     height, width = images[kept[0]].shape[:2]
-    return Clip(
+    return VideoFrames(
         frames=np.stack([resized(images[i], height, width) for i in kept]),
-        seconds=timeline.seconds[kept],
-        duration=timeline.duration,
+        seconds=times.seconds[kept],
+        duration=times.duration,
         status=status,
         message=message,
     )
 
 
 def find_decoder(name: str) -> Decoder:
-    """The decoder to use; `auto` is torchcodec where it and the system's FFmpeg libraries can be loaded."""
+    """The decoder to use; `auto` is torchcodec where it and the system's FFmpeg libraries can be loaded.
+
+    `RecipeError` where that library is asked for and cannot be.
+    """
     if name == "pyav":
         return "pyav"
     if name not in ("auto", "torchcodec"):
-        raise ValueError(f"decoder = {name!r}: must be auto, pyav or torchcodec")
+        raise RecipeError(f"decoder = {name!r}: must be auto, pyav or torchcodec")
     reason = _why_no_torchcodec()
     if name == "torchcodec" and reason:
-        raise ValueError(f"decoder = 'torchcodec': {reason}; decoder = 'pyav' carries its own FFmpeg")
+        raise RecipeError(f"decoder = 'torchcodec': {reason}; decoder = 'pyav' carries its own FFmpeg")
     return "pyav" if reason else "torchcodec"
 
 
@@ -112,38 +116,38 @@ def _why_no_torchcodec() -> str:
 
 
 def _decode_pyav(
-    source: Path | bytes, timeline: Timeline, chosen: Sequence[int]
-) -> dict[int, Image] | Unreadable:
-    if timeline.pts is None:
+    source: Path | bytes, times: FrameTimes, chosen: Sequence[int]
+) -> dict[int, RgbImage] | Unreadable:
+    if times.pts is None:
         return with_container(source, lambda container, _: _pick_by_order(container, set(chosen)))
-    images = with_container(source, lambda container, _: _pick(container, timeline, chosen))
+    images = with_container(source, lambda container, _: _pick(container, times, chosen))
     if isinstance(images, dict) and len(images) < len(chosen):
         # A format whose seeking is inexact, or damage behind a keyframe: read on from the start instead.
-        return with_container(source, lambda container, _: _pick(container, timeline, chosen, seek=False))
+        return with_container(source, lambda container, _: _pick(container, times, chosen, seek=False))
     return images
 
 
-def _choose(sampler: Sampler, timeline: Timeline, rng: np.random.Generator | None) -> list[int]:
-    return sampler.choose(timeline.starts, timeline.end, timeline.tick, rng).tolist()
+def _choose(sampler: Sampler, times: FrameTimes, rng: np.random.Generator | None) -> list[int]:
+    return sampler.choose(times.starts, times.end, times.tick, rng).tolist()
 
 
 def _pick(
     container: InputContainer,
-    timeline: Timeline,
+    times: FrameTimes,
     chosen: Sequence[int],
     *,
     seek: bool = True,
     rewind: bool = False,
-) -> dict[int, Image]:
+) -> dict[int, RgbImage]:
     """Frames by their stamps; stretches with a keyframe between here and the next wanted one are skipped.
 
-    rewind: the container has been read, and first goes back to the keyframe before the first of them.
+    With `rewind` the container has been read, and first goes back to the keyframe before the first of them.
     """
-    assert timeline.pts is not None
-    wanted = {timeline.pts[i]: i for i in chosen}
-    keyframes = timeline.keyframes if seek else ()
+    assert times.pts is not None
+    wanted = {times.pts[i]: i for i in chosen}
+    keyframes = times.keyframes if seek else ()
     stream = known_stream(container)
-    images: dict[int, Image] = {}
+    images: dict[int, RgbImage] = {}
     convert = _Converter(stream)
     here = -math.inf if rewind else None
     reading = frames(container, stream)
@@ -164,9 +168,9 @@ def _pick(
     return images
 
 
-def _pick_by_order(container: InputContainer, wanted: set[int]) -> dict[int, Image]:
+def _pick_by_order(container: InputContainer, wanted: set[int]) -> dict[int, RgbImage]:
     stream = known_stream(container)
-    images: dict[int, Image] = {}
+    images: dict[int, RgbImage] = {}
     convert = _Converter(stream)
     for place, frame in enumerate(frames(container, stream)):
         if place in wanted:
@@ -183,7 +187,7 @@ class _Converter:
         self._aspect = pixel_aspect(stream)
         self._to_rgb = VideoReformatter()  # one for all: what it prepares costs as much as two frames
 
-    def __call__(self, frame: VideoFrame) -> Image:
+    def __call__(self, frame: VideoFrame) -> RgbImage:
         # By default it starts a thread for every core, for each video anew: that takes eight milliseconds.
         stored = self._to_rgb.reformat(frame, format="rgb24", threads=1).to_ndarray()
         return upright(square_pixels(stored, self._aspect), _matrix(frame))
@@ -197,11 +201,11 @@ def _matrix(frame: VideoFrame) -> Matrix:
         return np.eye(3, dtype=np.int32)
 
 
-def _is_turned(container: InputContainer, timeline: Timeline) -> bool:
+def _is_turned(container: InputContainer, times: FrameTimes) -> bool:
     """Whether the first frame is shown in another way than it is stored."""
     stream = known_stream(container)
-    if timeline.keyframes:
-        container.seek(timeline.keyframes[0], stream=stream)
+    if times.keyframes:
+        container.seek(times.keyframes[0], stream=stream)
         for frame in frames(container, stream):
             corners = np.arange(4).reshape(2, 2)
             return not np.array_equal(upright(corners[..., None], _matrix(frame))[..., 0], corners)
@@ -209,15 +213,15 @@ def _is_turned(container: InputContainer, timeline: Timeline) -> bool:
 
 
 def _decode_torchcodec(
-    source: Path | bytes, timeline: Timeline, chosen: Sequence[int]
-) -> dict[int, Image] | Unreadable:
+    source: Path | bytes, times: FrameTimes, chosen: Sequence[int]
+) -> dict[int, RgbImage] | Unreadable:
     """The same frames as PyAV's: asked for by a moment well inside the time each is shown."""
     from torchcodec.decoders import VideoDecoder  # pyright: ignore[reportPrivateImportUsage]
 
-    assert timeline.pts is not None, "read_video goes by order with PyAV only"
-    ends = [*timeline.starts[1:].tolist(), timeline.end]
-    tick, offset = float(timeline.tick), timeline.pts[0]
-    moments = [(offset + (int(timeline.starts[i]) + ends[i]) / 2) * tick for i in chosen]
+    assert times.pts is not None, "read_video goes by order with PyAV only"
+    ends = [*times.starts[1:].tolist(), times.end]
+    tick, offset = float(times.tick), times.pts[0]
+    moments = [(offset + (int(times.starts[i]) + ends[i]) / 2) * tick for i in chosen]
     try:
         batch = VideoDecoder(
             source if isinstance(source, bytes) else address(source), dimension_order="NHWC"
@@ -225,16 +229,16 @@ def _decode_torchcodec(
     except (RuntimeError, ValueError, IndexError):
         # One bad frame, or one of another size, fails the whole batch here, and the two libraries treat
         # damage differently. A file name that is no UTF-8 is a ValueError.
-        return _decode_pyav(source, timeline, chosen)
-    stamps = [(offset + int(timeline.starts[i])) * tick for i in chosen]
+        return _decode_pyav(source, times, chosen)
+    stamps = [(offset + int(times.starts[i])) * tick for i in chosen]
     if np.abs(batch.pts_seconds.numpy() - stamps).max() > tick / 2:
         # Where a format cannot be sought exactly (MPEG-TS), it lands on a later keyframe, and says so.
-        return _decode_pyav(source, timeline, chosen)
-    images = [square_pixels(image, timeline.pixel_aspect) for image in batch.data.numpy()]
+        return _decode_pyav(source, times, chosen)
+    images = [square_pixels(image, times.pixel_aspect) for image in batch.data.numpy()]
     return dict(zip(chosen, images, strict=True))
 
 
-DECODERS: dict[str, Callable[[Path | bytes, Timeline, Sequence[int]], dict[int, Image] | Unreadable]] = {
+DECODERS: dict[str, Callable[[Path | bytes, FrameTimes, Sequence[int]], dict[int, RgbImage] | Unreadable]] = {
     "pyav": _decode_pyav,
     "torchcodec": _decode_torchcodec,
 }

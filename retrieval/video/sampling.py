@@ -23,6 +23,7 @@ def uniform_segments(
     del tick
     if rng is None:
         # The middle of segment i is end * (2i + 1) / 2n; compared in whole numbers it needs no rounding.
+        #   starts 0 3 6 9, end 12, n = 3: middles 2, 6, 10 show the frames that start at 0, 6 and 9
         return _shown(starts * (2 * num_frames), (2 * np.arange(num_frames, dtype=np.int64) + 1) * end)
     return _shown(starts, end * (np.arange(num_frames) + rng.random(num_frames)) / num_frames)
 
@@ -35,6 +36,8 @@ def one_fps_then_uniform(
     CLIP4Clip's rule: the first and the last of them are always kept. Nothing is drawn.
     """
     del rng
+    # Three frames a second for 5 s, at most 3 of them: each second shows frames 0 3 6 9 12, of which evenly
+    # spaced are 0 6 12.
     seconds = np.arange(max(1, -(-end * tick.numerator // tick.denominator)), dtype=np.int64)
     each_second = _shown(starts * tick.numerator, seconds * tick.denominator)
     if len(each_second) <= num_frames:

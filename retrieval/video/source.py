@@ -14,17 +14,17 @@ from av.error import FFmpegError
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from retrieval.video.kinds import printable
+from retrieval.video.kinds import printable_path
 
-# ok            all promised frames are there
-# truncated     the file ends, or stops making sense, before its promised frames do; those before are real
-# wrong_length  the container's declared duration is far from the frames'; the frames are real
-# missing       no such file
-# broken        no video stream, or nothing in it can be decoded
-# empty         a file of zero bytes, a video stream or a folder without a single frame
+#: ok            all promised frames are there
+#: truncated     the file ends, or stops making sense, before its promised frames do; those before are real
+#: wrong_length  the container's declared duration is far from the frames'; the frames are real
+#: missing       no such file
+#: broken        no video stream, or nothing in it can be decoded
+#: empty         a file of zero bytes, a video stream or a folder without a single frame
 Status = Literal["ok", "truncated", "wrong_length", "missing", "broken", "empty"]
 
-# Four hours at 60 frames a second. A file with more packets is refused instead of being read for ever.
+#: Four hours at 60 frames a second. A file with more packets is refused instead of being read for ever.
 _MAX_PACKETS = 1_000_000
 
 T = TypeVar("T")
@@ -40,7 +40,7 @@ class Unreadable:
 
 def name_of(source: Path | bytes) -> str:
     """How messages name a source."""
-    return "the bytes" if isinstance(source, bytes) else printable(source)
+    return "the bytes" if isinstance(source, bytes) else printable_path(source)
 
 
 def address(path: Path) -> str:
@@ -81,7 +81,7 @@ def video_stream(container: InputContainer) -> VideoStream | None:
 def known_stream(container: InputContainer) -> VideoStream:
     """The stream that moves, of a container known to have one."""
     stream = video_stream(container)
-    assert stream is not None, "a timeline was read from it"
+    assert stream is not None, "its times were read before"
     return stream
 
 

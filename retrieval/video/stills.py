@@ -7,11 +7,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from retrieval.video.clip import Clip
-from retrieval.video.geometry import Image
-from retrieval.video.kinds import is_still, printable
+from retrieval.video.frames import VideoFrames
+from retrieval.video.geometry import RgbImage
+from retrieval.video.kinds import is_still, printable_path
 from retrieval.video.sampling import Sampler
-from retrieval.video.timeline import Unreadable
+from retrieval.video.times import Unreadable
 
 
 def list_frames(folder: Path) -> list[Path]:
@@ -24,28 +24,30 @@ def list_frames(folder: Path) -> list[Path]:
 
 def read_folder(
     folder: Path, sampler: Sampler, rng: np.random.Generator | None, fps: int
-) -> Clip | Unreadable:
+) -> VideoFrames | Unreadable:
     """The chosen frames of a folder; those of another size than the first of them are left out."""
     try:
         paths = list_frames(folder)
     except OSError as error:
-        return Unreadable(status="broken", message=f"{printable(folder)}: {error.strerror}")
+        return Unreadable(status="broken", message=f"{printable_path(folder)}: {error.strerror}")
     if not paths:
-        return Unreadable(status="empty", message=f"{printable(folder)}: a folder without images")
+        return Unreadable(status="empty", message=f"{printable_path(folder)}: a folder without images")
     starts = np.arange(len(paths), dtype=np.int64)
     tick = Fraction(1, fps)
     return read_stills(paths, sampler.choose(starts, len(paths), tick, rng).tolist(), tick, len(paths))
 
 
-def read_stills(paths: list[Path], chosen: list[int], tick: Fraction, length: int) -> Clip | Unreadable:
+def read_stills(
+    paths: list[Path], chosen: list[int], tick: Fraction, length: int
+) -> VideoFrames | Unreadable:
     """Those of `paths` that are chosen, one shown each `tick` seconds; the whole lasts `length` ticks."""
     images = {}
     for i in chosen:
-        image = decode_still(paths[i])
+        image = decode_image(paths[i])
         # Whoever wrote frames of one video wrote them at one size; a picture of another is no frame of it.
         if image is not None and (not images or image.shape == next(iter(images.values())).shape):
             images[i] = image
-    place = printable(paths[0] if len(paths) == 1 else paths[0].parent)
+    place = printable_path(paths[0] if len(paths) == 1 else paths[0].parent)
     if not images:
         missing = not paths[0].exists()
         return Unreadable(
@@ -53,7 +55,7 @@ def read_stills(paths: list[Path], chosen: list[int], tick: Fraction, length: in
             message=f"{place}: {'no such file' if missing else 'no chosen image can be decoded'}",
         )
     lost = len(chosen) - len(images)
-    return Clip(
+    return VideoFrames(
         frames=np.stack(list(images.values())),
         seconds=np.array(list(images), dtype=np.float64) * float(tick),
         duration=length * float(tick),
@@ -62,7 +64,7 @@ def read_stills(paths: list[Path], chosen: list[int], tick: Fraction, length: in
     )
 
 
-def decode_still(source: Path | bytes) -> Image | None:
+def decode_image(source: Path | bytes) -> RgbImage | None:
     """RGB pixels of an encoded image, or None where it cannot be decoded."""
     if isinstance(source, Path):
         if not source.is_file():  # a pipe or a device could keep us waiting for ever

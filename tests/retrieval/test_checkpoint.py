@@ -10,8 +10,8 @@ from safetensors.torch import load_file, save_file
 
 from animate.strict_toml import RecipeError, to_table
 from retrieval import checkpoint, runs
-from retrieval.checkpoint import CheckpointError
 from retrieval.durable import write_json
+from retrieval.errors import CheckpointError
 from retrieval.model import Retriever
 from retrieval.recipe import TrainRecipe, recipe_from_table
 

@@ -1,7 +1,9 @@
 """eval, check, index and search as a user runs them: what they print and store, and how they end."""
 
 import json
+import shutil
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -14,14 +16,8 @@ from cli.retrieval.main import app, main
 from retrieval.checkpoint import read_info
 from retrieval.launch import launch
 from tests.support.clips import write_clip
+from tests.support.commands import retrieval
 from tests.support.judged import CONFIG, recipe_of, save_run, write_table
-
-
-def retrieval(*arguments: str | Path) -> str:
-    """Stdout of a command that must succeed, in this process."""
-    done = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
-    assert done.exit_code == 0, done.output
-    return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -145,17 +141,88 @@ def test_a_gallery_is_added_to_and_taken_from(place, tmp_path, capsys):
             ("index", "{place}/run", "{place}/videos", "--out", "{place}/none", "--add", "--overwrite"),
             "give either",
         ),
+        (("eval", "{place}/run", "--device", "gpu"), "device = 'gpu': "),
+        (("eval", "{place}/run", "--device", "cuda:99"), "device = 'cuda:99': "),
+        (("eval", "{place}/run", "--out", "{place}"), "is a folder; name a file"),
+        (("eval", "{place}/run", "--set", "frames.size=64"), "this encoder takes (32, 32) pixels"),
+        (("eval", "{place}/run", "--data", "shards", "--set", "data.held_out=['{{0..3.tar']"), "braces"),
+        (("search", "{place}/run", "a dog"), "no gallery there"),
     ],
 )
-def test_what_cannot_be_meant_ends_with_2_and_a_message(place, arguments, message, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["retrieval", *(argument.format(place=place) for argument in arguments)])
-    monkeypatch.setattr("signal.signal", lambda number, handler: None)  # the tests' own stay in force
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == 2
-    error = capsys.readouterr().err
-    assert error.startswith("retrieval: ")
-    assert message in error
+def test_what_cannot_be_meant_ends_with_2_and_a_message(place, arguments, message, refused):
+    assert message in refused(*(argument.format(place=place) for argument in arguments))
+
+
+@pytest.fixture
+def refused(monkeypatch, capsys) -> Callable[..., str]:
+    """The message that a command ends with, and nothing else: no traceback, exit code 2."""
+
+    def run(*arguments: str | Path) -> str:
+        monkeypatch.setattr(sys, "argv", ["retrieval", *map(str, arguments)])
+        monkeypatch.setattr("signal.signal", lambda number, handler: None)  # the tests' own stay in force
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == 2
+        error = capsys.readouterr().err
+        assert error.startswith("retrieval: ")
+        return error
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def gallery(place, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("whole") / "gallery"
+    retrieval("index", place / "run", place / "videos", "--out", folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("gallery.json", b"{"),
+        ("gallery.json", b"\xff"),
+        ("coarse.faiss", None),
+        ("coarse.faiss", b"no index"),
+        ("videos.parquet", b"no table"),
+        ("tokens.bf16", b""),
+        ("vectors.f16", b"abc"),
+        ("token_starts.npy", b""),
+    ],
+)
+def test_a_damaged_gallery_is_named(gallery, tmp_path, refused, name, content):
+    broken = tmp_path / "gallery"
+    shutil.copytree(gallery, broken)
+    (broken / name).unlink()
+    if content is not None:
+        (broken / name).write_bytes(content)
+    error = refused("search", broken, "a dog")
+    assert f"gallery '{broken}': is damaged (" in error and "index the videos again" in error
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("checkpoint.json", b"{"), ("model.safetensors", b"cut off"), ("model.safetensors", None)],
+)
+def test_a_damaged_checkpoint_is_named(place, tmp_path, refused, name, content):
+    shutil.copytree(place / "run", tmp_path / "run")
+    [path] = (tmp_path / "run" / "checkpoints").glob(f"*/{name}")
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    assert f"{path}: cannot be read" in refused("eval", tmp_path / "run")
+
+
+def test_a_selection_of_what_is_gone_is_named(place, tmp_path, refused):
+    shutil.copytree(place / "run", tmp_path / "run")
+    (tmp_path / "run" / "selected.json").write_text('{"checkpoint": "step_00000007"}')
+    assert "selected step_00000007, which is not there any more" in refused("eval", tmp_path / "run")
+
+
+def test_fewer_than_one_candidate_is_no_option(place):
+    done = CliRunner().invoke(app, ["eval", str(place / "run"), "--top-k", "0"])
+    assert done.exit_code == 2
+    assert "--top-k" in done.stderr
 
 
 @pytest.fixture(scope="module")

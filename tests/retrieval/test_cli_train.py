@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from animate.executor import HERE
 from cli.retrieval.main import main
 
 DEMO = Path(__file__).parents[2] / "recipes" / "demo.toml"
 
-# Small enough for a test; everything else is as the demo has it.
+#: Small enough for a test; everything else is as the demo has it.
 SMALLER = [
     "train.epochs=2",
     "train.batch_size=4",
@@ -23,7 +24,7 @@ SMALLER = [
 @pytest.fixture(scope="module")
 def films(tmp_path_factory) -> Path:
     """A folder with three shard sets of four of the demo's stills."""
-    from animate.build import build
+    from animate.build import build_shards
     from animate.recipe import BuildRecipe
     from animate.strict_toml import from_table
 
@@ -35,7 +36,7 @@ def films(tmp_path_factory) -> Path:
             "source": {"name": "demo", "limit": 4},
             "video": {"size": 64, "num_frames": 4, "format": "frames"},
         }
-        build(from_table(BuildRecipe, table), str(folder / "shards" / name), workers=0)
+        build_shards(from_table(BuildRecipe, table), str(folder / "shards" / name), workforce=HERE)
     return folder
 
 
@@ -91,6 +92,9 @@ def test_tensorboard_gets_the_curves(films, monkeypatch, tmp_path):
         ("frames.size=224", "this encoder takes (64, 64) pixels"),
         ("train.freeze=['tower.*']", "matches no parameter"),
         ("train.batch_size=400", "the training data is smaller"),
+        ("model.config.vision_cfg.depth=2", "open_clip builds no model of it"),
+        ("model.config.vision_cfg.head_width=7", "open_clip builds no model of it"),
+        ("data.shards=['{0..3.tar']", "Unbalanced braces"),
     ],
 )
 def test_what_cannot_be_meant_ends_with_2_and_a_message(
@@ -101,6 +105,28 @@ def test_what_cannot_be_meant_ends_with_2_and_a_message(
     error = capsys.readouterr().err
     assert message in error and error.startswith("retrieval: ")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_whose_state_is_damaged_is_not_gone_on_from(films, monkeypatch, capsys, tmp_path):
+    arguments = ["train", str(DEMO), "--out", str(tmp_path / "run"), *overrides()]
+    assert call(monkeypatch, films, *arguments) == 0
+    newest = Path(capsys.readouterr().out.strip()).parent / "step_00000004"
+    (newest / "training.pt").write_bytes(b"cut off")
+    assert call(monkeypatch, films, *arguments, "--resume") == 2
+    assert f"{newest / 'training.pt'}: cannot be read" in capsys.readouterr().err
+
+
+def test_a_run_goes_into_no_file(films, monkeypatch, capsys, tmp_path):
+    (tmp_path / "run").write_text("")
+    assert call(monkeypatch, films, "train", str(DEMO), "--out", str(tmp_path / "run"), *overrides()) == 2
+    assert "is a file; name a folder" in capsys.readouterr().err
+
+
+def test_a_decoder_that_is_not_there_ends_with_2(films, monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr("retrieval.video.read._why_no_torchcodec", lambda: "torchcodec is not installed")
+    arguments = ["train", str(DEMO), "--out", str(tmp_path / "run"), *overrides("frames.decoder=torchcodec")]
+    assert call(monkeypatch, films, *arguments) == 2
+    assert "decoder = 'torchcodec': torchcodec is not installed" in capsys.readouterr().err
 
 
 def test_a_recipe_that_is_not_there_ends_with_2(films, monkeypatch, capsys):

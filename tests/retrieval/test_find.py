@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from retrieval.datasets.errors import DataError
+from retrieval.errors import DataError
 from retrieval.find import FileState, find_gallery_videos
 
 

@@ -6,8 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from retrieval.frozen import frozen_or_afresh
+from retrieval.launch import launch
 from retrieval.recipe import TrainRecipe
-from tests.retrieval.test_train import build, curve, recipe, run
+from tests.support import training
+from tests.support.judged import recipe_of, write_table
+from tests.support.training import build, curve, recipe
 
 FROZEN = {"freeze": ["towers.*"]}
 STILL = {"train_position": "middle"}
@@ -20,6 +24,11 @@ def cached(folder: Path, train: dict | None = None, frames: dict | None = None, 
         data={"cache": str(folder), **data},
         model={"pooling": "transformer", "pooling_heads": 2},
     )
+
+
+def run(of: TrainRecipe, out: Path) -> None:
+    """A training run as `launch` sets it up."""
+    training.run(of, out, encode_video=frozen_or_afresh(of))
 
 
 def entries(folder: Path) -> int:
@@ -89,3 +98,15 @@ def test_other_weights_and_other_precision_are_other_entries(tmp_path):
     assert entries(tmp_path / "cache") == 64
     run(cached(tmp_path / "cache", FROZEN | {"precision": "bf16"}), tmp_path / "c")
     assert entries(tmp_path / "cache") == 96
+
+
+def test_a_launched_run_keeps_its_frozen_features(tmp_path):
+    table = {
+        "name": "table",
+        "table": str(write_table(tmp_path / "videos", 4)),
+        "cache": str(tmp_path / "cache"),
+    }
+    train = {"epochs": 1, "batch_size": 2, "freeze": ["towers.*"], "log_to": "none"}
+    of = recipe_of(table, train=train, frames={"num_frames": 2, "size": 32, "train_position": "middle"})
+    launch(of, out=tmp_path / "run", workers=1, device="cpu", resume=False, on_step=lambda report: None)
+    assert entries(tmp_path / "cache" / "frozen") == 4

@@ -12,8 +12,8 @@ from torch.nn import functional
 from retrieval import fine_losses, loss
 from retrieval.batch import Batch
 from retrieval.datasets import count_left_out
+from retrieval.distributed import Group
 from retrieval.gradients import accumulate_gradients
-from retrieval.group import Group
 from retrieval.model import Features, Retriever, assemble
 from retrieval.recipe import InteractionSpec, LossSpec, ModelSpec
 from tests.support.tiny import TinyTowers, tiny_batch

@@ -16,7 +16,8 @@ import pytest
 import torch
 
 from retrieval.checkpoint import Checkpoint, load_checkpoint
-from retrieval.datasets import DataError, FrameReader
+from retrieval.datasets import FrameReader
+from retrieval.errors import DataError
 from retrieval.gallery import Entry, Gallery, GalleryWriter
 from retrieval.index import add_to_gallery, build_gallery, remove_from_gallery
 from tests.support.clips import write_clip
@@ -81,13 +82,13 @@ def ids(gallery: Path) -> list[str]:
     return [row.video_id for row in Gallery(gallery).rows()]
 
 
-ENCODING = "retrieval.index._read_and_encode"
+ENCODING = "retrieval.intake._read_and_encode"
 #: Where the process ends: in the n-th batch's reading, its commit, or one of the last steps.
 MOMENTS = [
     (ENCODING, 1),
     (ENCODING, 3),
     ("retrieval.gallery.writer.GalleryWriter.commit", 2),
-    ("retrieval.gallery.writer.os.fsync", 7),
+    ("retrieval.gallery.journal.os.fsync", 7),
     ("retrieval.gallery.writer.take_over", 2),
     ("retrieval.gallery.writer.build_codes", 1),
     ("retrieval.gallery.writer.move_in", 1),

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from retrieval.datasets import DataError, FrameReader, count_left_out, open_dataset
+from retrieval.datasets import FrameReader, count_left_out, open_dataset
 from retrieval.datasets.files import VideoFiles
 from retrieval.datasets.shards import ShardClips
+from retrieval.errors import DataError
 from retrieval.loader import TrainLoader, train_data
 from retrieval.recipe import DataSpec, FramesSpec, recipe_from_table
 from retrieval.video import Sampler

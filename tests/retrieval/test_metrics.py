@@ -1,4 +1,4 @@
-"""Laws of ranks and recalls, real published numbers, and known faults of other implementations."""
+"""Ranks and recall under every tie rule, by brute force, published numbers, and faults seen in the field."""
 
 import itertools
 from pathlib import Path
@@ -9,20 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from retrieval import metrics, normalise
+from retrieval import metrics
+from tests.support.problems import problems
 
 SIMILARITY = Path(__file__).parents[2].parent / "shared" / "data" / "similarity"
-
-
-@st.composite
-def problems(draw):
-    """Scores full of ties, with captions assigned to videos so that every video has one or more."""
-    videos = draw(st.integers(1, 6))
-    captions = [*range(videos), *draw(st.lists(st.integers(0, videos - 1), max_size=6))]
-    scores = draw(
-        hnp.arrays(np.float64, (len(captions), videos), elements=st.sampled_from([-1.0, 0.0, 0.5, 2.0]))
-    )
-    return scores, np.array(captions)
 
 
 def brute_force(scores, right, k):
@@ -148,9 +138,6 @@ def test_faulty_settings_are_refused():
         metrics.summarise(metrics.rank(np.zeros((0, 0))))
 
 
-# --- Real matrices, against the numbers their authors published -----------------------------------------
-
-
 def similarity(name: str) -> np.ndarray:
     path = SIMILARITY / f"msrvtt_{name}_matrix.npy"
     if not path.exists():
@@ -191,9 +178,6 @@ def test_the_real_video_matrix_has_tied_queries_in_one_direction_only():
     assert int(tied.sum()) == 9
 
 
-# --- What not to do: three faults seen in the field ------------------------------------------------------
-
-
 def ranks_by_searching_the_sorted_row(scores):
     """As several published evaluations do it: where the sorted row equals the diagonal's score."""
     ordered = np.sort(-scores, axis=1)
@@ -226,55 +210,3 @@ def test_fault_nan_rows_are_dropped_in_silence():
     assert len(set(np.where(np.sort(-scores, 1) - np.diag(-scores)[:, None] == 0)[0])) == 3
     with pytest.raises(ValueError, match="NaN"):
         metrics.rank(scores)
-
-
-# --- Normalisations ---------------------------------------------------------------------------------------
-
-
-@given(problem=problems(), seed=st.integers(0, 1000))
-def test_normalisations_do_not_depend_on_the_order_of_queries(problem, seed):
-    scores, _ = problem
-    rows = np.random.default_rng(seed).permutation(len(scores))
-    np.testing.assert_allclose(
-        normalise.dual_softmax(scores[rows]), normalise.dual_softmax(scores)[rows], atol=1e-9
-    )
-    np.testing.assert_allclose(
-        normalise.query_bank(scores[rows], scores), normalise.query_bank(scores, scores)[rows]
-    )
-
-
-def test_dual_softmax_takes_a_hub_from_queries_that_have_a_better_item():
-    # Item 0 is everybody's first; the second query is better placed at item 1 once both are seen.
-    scores = np.array([[0.9, 0.1], [0.6, 0.55]])
-    assert scores.argmax(axis=1).tolist() == [0, 0]
-    assert normalise.dual_softmax(scores, temperature=0.1).argmax(axis=1).tolist() == [0, 1]
-
-
-def test_dual_softmax_of_shifted_scores_is_the_same_ranking():
-    # The product of a raw score and a probability turns over where scores are below zero; ours does not.
-    scores = np.random.default_rng(0).normal(size=(6, 6))
-    orders = [normalise.dual_softmax(s, 0.5).argsort(axis=1).tolist() for s in (scores, scores - 10)]
-    assert orders[0] == orders[1]
-
-
-def test_query_bank_leaves_a_query_alone_whose_first_item_is_no_hub():
-    bank = np.array([[0.9, 0.1, 0.0], [0.8, 0.2, 0.0]])
-    scores = np.array([[0.1, 0.2, 0.9], [0.50, 0.49, 0.0]])
-    normalised = normalise.query_bank(scores, bank)
-    assert normalised[0].tolist() == scores[0].tolist()
-    assert normalised[1].argmax() == 1
-
-
-def test_normalisations_keep_an_unreadable_item_out():
-    scores = np.array([[0.1, -np.inf], [0.2, -np.inf]])
-    assert np.isneginf(normalise.dual_softmax(scores)[:, 1]).all()
-    assert np.isneginf(normalise.query_bank(scores, scores)[:, 1]).all()
-
-
-def test_normalisations_refuse_what_makes_no_sense():
-    with pytest.raises(ValueError, match="temperature = 0"):
-        normalise.dual_softmax(np.eye(2), temperature=0)
-    with pytest.raises(ValueError, match="bank: has 3"):
-        normalise.query_bank(np.eye(2), np.zeros((1, 3)))
-    with pytest.raises(ValueError, match="activation = 3"):
-        normalise.query_bank(np.eye(2), np.eye(2), activation=3)

@@ -1,4 +1,4 @@
-"""What a command's MODEL may be, and that whatever it is not is refused before torch is loaded."""
+"""What a command's MODEL means, and names that mean nothing."""
 
 import json
 import subprocess
@@ -9,25 +9,10 @@ import pytest
 import torch
 from open_clip import CLIP, list_models
 
-from retrieval.pretrained import open_model
 from retrieval.recipe import ModelSpec
 from retrieval.reference import check_model, find_model, open_clip_names
-from tests.retrieval.test_cli import retrieval
+from tests.support.commands import retrieval
 from tests.support.judged import CONFIG, recipe_of, save_run, write_table
-
-CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory) -> Path:
-    """A CLIP in a file that tells its architecture and its activation."""
-    path = tmp_path_factory.mktemp("weights") / "tiny.pt"
-    config = {**CONFIG, "text_cfg": {**CONFIG["text_cfg"], "width": 64, "heads": 1}, "quick_gelu": True}
-    config["vision_cfg"] = {**config["vision_cfg"], "head_width": 64}
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        torch.save({**CLIP(**config).state_dict(), "input_resolution": torch.tensor(32)}, path)
-    return path
 
 
 def test_the_list_of_names_is_open_clips_own():
@@ -50,27 +35,6 @@ def test_a_run_comes_with_its_recipe_and_a_bare_model_with_none(tmp_path, weight
     bare = find_model(str(weights))
     assert bare.checkpoint is None and bare.table["interaction"] == {"head": "none"}
     assert find_model("hf-hub:org/name").table["model"] == {"name": "hf-hub:org/name"}
-
-
-def test_a_bare_model_takes_frames_of_its_own_size_and_was_trained_on_nothing(weights):
-    loaded = open_model(find_model(str(weights)), CPU)
-    assert loaded.recipe.frames.size == 32
-    assert loaded.model.interaction is None and not loaded.model.training
-    assert (loaded.info["trained_on"], loaded.info["looked_at_test"]) == (None, False)
-    assert loaded.reference == str(weights.resolve())
-    again = open_model(find_model(loaded.reference), CPU)
-    assert again.info["digest"] == loaded.info["digest"]
-    with pytest.raises(ValueError, match=r"frames.size = 64: this encoder takes \(32, 32\) pixels"):
-        open_model(find_model(str(weights), ["frames.size=64"]), CPU)
-
-
-def test_what_is_said_of_the_model_counts(tmp_path):
-    path = tmp_path / "x.pt"
-    config = {**CONFIG, "text_cfg": {**CONFIG["text_cfg"], "width": 64, "heads": 1}}
-    torch.save(CLIP(**config).state_dict(), path)
-    with pytest.raises(ValueError, match="does not record its activation"):
-        open_model(find_model(str(path)), CPU)
-    assert open_model(find_model(str(path), ["model.activation=gelu"]), CPU).info["activation"] == "gelu"
 
 
 def test_a_training_recipe_may_name_a_weights_file_alone(weights):

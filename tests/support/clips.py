@@ -49,7 +49,7 @@ def write_clip(
 ) -> Path:
     """A video whose frame i is `numbered(offset + i)`, shown from `starts[i]` ticks of `tick` seconds on.
 
-    stored: what is made of each picture before it is encoded. size: height and width it is scaled to.
+    `stored` says what is made of each picture before it is encoded; it is scaled to `size`, height and width.
     """
     with av.open(str(path), "w", format=form, options=container_options or {}) as container:
         stream = container.add_stream(codec, rate=1 / (tick * (starts[1] - starts[0])), options=options or {})
