@@ -5,6 +5,9 @@ import sys
 
 import typer
 
+#: Between two lines of progress in a log file.
+LINE_SECONDS = 30.0
+
 
 def new_app(name: str, summary: str) -> typer.Typer:
     """A program without commands yet; alone, it prints its help."""

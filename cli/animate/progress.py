@@ -14,11 +14,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from ..program import LINE_SECONDS
+
 if TYPE_CHECKING:
     from animate.build import Progress as BuildState
-
-#: Between two lines of a log file.
-LINE_SECONDS = 30.0
 
 
 class BuildProgress:

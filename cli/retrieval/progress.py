@@ -7,8 +7,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import Progress
 
-#: Between two lines of a log file.
-LINE_SECONDS = 30.0
+from ..program import LINE_SECONDS
 
 
 class VideoProgress:

@@ -1,0 +1,276 @@
+"""Read one shard again, all of it: hash its files, walk its tar, decode its members, compare its rows."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import UInt64
+
+from animate.codec import declared_frames, decode_jpeg, decode_still
+from animate.data import ShardPlan, ShardRecord
+from animate.edit import Edit
+from animate.film import replay_source
+from animate.formats import media_suffixes, stored_frames
+from animate.recipe import BuildRecipe, VideoRecipe
+from animate.record import (
+    KEYS,
+    SUCCESS,
+    ClipRecord,
+    Columns,
+    ColumnType,
+    is_of_type,
+    parquet_columns,
+    read_record,
+)
+from animate.shards.place import (
+    PARQUET,
+    SHARD_SUFFIXES,
+    STATS,
+    TAR,
+    Place,
+)
+from animate.shards.plan import counts_fault
+from animate.shards.read import read_marker, read_table
+from animate.shards.ustar import read_samples
+from animate.strict_toml import from_table
+
+#: What a missing value of a column is in JSON.
+_MISSING: Mapping[ColumnType, Any] = {"string": "", "int64": None, "double": None, "bool": None}
+#: What any other value of a column is.
+_PYTHON_TYPE: Mapping[ColumnType, type] = {"string": str, "int64": int, "double": float, "bool": bool}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Damage:
+    """Something wrong: in clip `key` of `shard`, in the shard (no key), or in the set (neither)."""
+
+    shard: str
+    key: str
+    what: str
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.shard, self.key, self.what) if part)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardCheck:
+    """What reading one shard again gave.
+
+    `clips` is the number of clips in the tar, `keys` a 64-bit digest of each one's key.
+    """
+
+    damages: tuple[Damage, ...]
+    record: ShardRecord | None
+    clips: int
+    keys: UInt64[np.ndarray, " n"]
+
+
+def check_shard(out: str, shard: ShardPlan, recipe: Mapping[str, Any], columns: Columns) -> ShardCheck:
+    """Reads one planned shard again; `recipe` and `columns` are the plan's."""
+    return _Shard(Place.at(out), shard, from_table(BuildRecipe, recipe), columns).check()
+
+
+@dataclass
+class _Shard:
+    """One shard while it is read: what is known of it so far."""
+
+    place: Place
+    plan: ShardPlan
+    recipe: BuildRecipe
+    columns: Columns
+    damages: list[Damage] = field(default_factory=list)
+    #: By key, in the order of the tar: each clip's values that have a column, None without such.
+    clips: dict[str, dict[str, Any] | None] = field(default_factory=dict)
+
+    def check(self) -> ShardCheck:
+        missing = {self.plan.name + suffix for suffix in SHARD_SUFFIXES} - self.place.names()
+        for name in sorted(missing):
+            self.fault(f"{name} is missing")
+        record = None
+        if not missing:
+            record = self._check_marker()
+            self._check_tar(record)
+            self._check_parquet(record)
+        digests = b"".join(hashlib.blake2b(key.encode(), digest_size=8).digest() for key in self.clips)
+        return ShardCheck(
+            damages=tuple(self.damages),
+            record=record,
+            clips=len(self.clips),
+            keys=np.frombuffer(digests, np.uint64),
+        )
+
+    def fault(self, what: str, key: str = "") -> None:
+        self.damages.append(Damage(shard=self.plan.name, key=key, what=what))
+
+    def _check_marker(self) -> ShardRecord | None:
+        try:
+            record = read_marker(self.place, self.plan.name)
+            assert record is not None, "it is there: that was looked at"
+            wrong = counts_fault(record, self.plan, self.recipe.takes)
+        except (ValueError, TypeError, AttributeError) as error:
+            self.fault(f"{self.plan.name}{STATS} cannot be read: {error!r}")
+            return None
+        if record.name != self.plan.name:
+            self.fault(f"its marker is that of {record.name}")
+        if wrong:
+            self.fault(wrong)
+        return record
+
+    def _check_tar(self, record: ShardRecord | None) -> None:
+        with self.place.open(self.plan.name + TAR) as raw:
+            file = _Hashed(raw)
+            try:
+                for key, members in read_samples(file):  # pyright: ignore[reportArgumentType]
+                    if key in self.clips:
+                        self.fault("its members do not stand together, or the key is there twice", key)
+                    self.clips[key] = None
+                    for what in self._clip_faults(key, members):
+                        self.fault(what, key)
+            except ValueError as error:
+                self.fault(f"{self.plan.name}{TAR}: {error}")
+            while file.read(1 << 20):  # what lies behind the end
+                pass
+        if record is not None:
+            if (file.bytes, file.sha256.hexdigest()) != (record.bytes, record.sha256):
+                self.fault(
+                    f"{self.plan.name}{TAR} has {file.bytes} bytes and another sha256 than its marker says"
+                )
+            if len(self.clips) != record.clips:
+                self.fault(f"{len(self.clips)} clips in the tar, {record.clips} in its marker")
+
+    def _clip_faults(self, key: str, members: Mapping[str, bytes]) -> Iterator[str]:
+        video = self.recipe.video
+        expected = ["json", "txt", *media_suffixes(video)]
+        if sorted(members) != sorted(expected):
+            yield f"members are {', '.join(sorted(members))} and not {', '.join(sorted(expected))}"
+            return
+        try:
+            table = json.loads(members["json"])
+            caption = members["txt"].decode()
+        except ValueError as error:
+            yield f"json or txt cannot be read: {error}"
+            return
+        if not isinstance(table, dict):
+            yield "json is no table"
+            return
+        yield from self._type_faults(table)
+        try:
+            record, _ = read_record(table)
+        except ValueError:  # it lacks keys, as was said
+            return
+        self.clips[key] = {
+            name: value for name, value in table.items() if name in parquet_columns(self.columns)
+        }
+        yield from self._json_faults(key, record, caption)
+        try:
+            yield from _media_faults(members, record, video)
+        except (ValueError, KeyError, TypeError) as error:  # damaged bytes, or a record that lacks something
+            yield f"does not decode: {error!r}"
+
+    def _type_faults(self, table: Mapping[str, Any]) -> Iterator[str]:
+        """Keys that are there or not against the plan, and values of another type than it says."""
+        expected = {*self.columns, *KEYS}
+        if table.keys() != expected:
+            yield f"json has other keys than planned: {', '.join(sorted(table.keys() ^ expected))}"
+        for name, value in table.items():
+            if name in KEYS:
+                right = is_of_type(value, KEYS[name])
+            elif name in self.columns:
+                column = self.columns[name]
+                right = value == _MISSING[column] or type(value) is _PYTHON_TYPE[column]
+            else:
+                continue
+            if not right:
+                yield f"json {name!r} is {type(value).__name__}, and not as planned"
+
+    def _json_faults(self, key: str, record: ClipRecord, caption: str) -> Iterator[str]:
+        video = self.recipe.video
+        stated = {
+            "key": key,
+            "status": SUCCESS,
+            "caption": caption,
+            "width": video.width,
+            "height": video.height,
+            "num_frames": video.num_frames,
+            "fps": video.fps,
+            "duration": video.duration_seconds,
+        }
+        for name, value in stated.items():
+            if getattr(record, name) != value:
+                yield f"json {name!r} is {getattr(record, name)!r} and not {value!r}"
+        if not isinstance(record.captions, list) or record.captions[:1] != [caption]:
+            yield "the first of 'captions' is not the caption"
+        if not _are_homographies(record.homographies, video.num_frames):
+            yield "'homographies' is not one list of nine numbers a frame"
+
+    def _check_parquet(self, record: ShardRecord | None) -> None:
+        name = self.plan.name + PARQUET
+        try:
+            table = read_table(self.place, self.plan.name)
+        except (pa.ArrowException, OSError) as error:
+            self.fault(f"{name} cannot be read: {error}")
+            return
+        expected = {column: pa.type_for_alias(kind) for column, kind in parquet_columns(self.columns).items()}
+        if {field.name: field.type for field in table.schema} != expected:
+            self.fault(f"{name} has other columns than planned, or they have other types")
+            return
+        rows = table.to_pylist()
+        made = [row for row in rows if row["status"] == SUCCESS]
+        if [row["key"] for row in made] != list(self.clips):
+            self.fault(f"{name}: its keys are not those of the tar")
+        for row in made:
+            clip = self.clips.get(row["key"])
+            different = [column for column in row if clip and not _same(row[column], clip.get(column))]
+            if different:
+                self.fault(f"{name} and json differ in {', '.join(different)}", row["key"])
+        if record is not None:
+            counts = Counter(row["status"] for row in rows if row["status"] != SUCCESS)
+            if len(rows) != record.inputs or dict(counts) != dict(record.rejected):
+                self.fault(f"{name} has other counts than the marker: {len(rows)} rows, {dict(counts)}")
+
+
+class _Hashed:
+    """A file that hashes what is read of it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file, self.bytes, self.sha256 = file, 0, hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        piece = self.file.read(size)
+        self.bytes += len(piece)
+        self.sha256.update(piece)
+        return piece
+
+
+def _are_homographies(value: Any, num_frames: int) -> bool:
+    rows = value if isinstance(value, list) else []
+    return len(rows) == num_frames and all(isinstance(row, list) and len(row) == 9 for row in rows)
+
+
+def _media_faults(members: Mapping[str, bytes], record: ClipRecord, video: VideoRecipe) -> Iterator[str]:
+    shape = (video.height, video.width, 3)
+    if video.format == "virtual":
+        still = decode_still(members["jpg"], replay_source(record))
+        if still.shape[1::-1] != (record.original_width, record.original_height):
+            yield f"the still is {still.shape[1]}x{still.shape[0]}, and not as large as its json says"
+        Edit.from_json(record.shot)
+        return
+    frames = stored_frames(members)
+    if frames is None or frames.shape != (video.num_frames, *shape):
+        yield f"frames are {None if frames is None else frames.shape}, and not {(video.num_frames, *shape)}"
+    if video.format == "mp4":
+        if declared_frames(members["mp4"]) != video.num_frames:
+            yield f"the mp4 declares {declared_frames(members['mp4'])} frames, and not {video.num_frames}"
+        poster = decode_jpeg(members["jpg"])
+        if poster.shape != shape:
+            yield f"the poster is {poster.shape}, and not {shape}"
+
+
+def _same(cell: Any, value: Any) -> bool:
+    """Whether a parquet cell holds a JSON value: a missing text is null there, and `""` here."""
+    return cell == value or (cell is None and value == "")
