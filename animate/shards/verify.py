@@ -1,7 +1,7 @@
 """Read a shard set again, all of it, and list whatever is not as a build leaves it.
 
-Nothing is taken on trust but the plan. `animate.shards.check` reads each shard; the files of the set, and what
-only several shards together show, are looked at here.
+Nothing is taken on trust but the plan. `animate.shards.check` reads each shard; the files of the set, and
+what only several shards together show, are looked at here.
 """
 
 from collections.abc import Callable, Iterator
