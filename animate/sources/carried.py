@@ -45,11 +45,12 @@ class CarriedTypes:
     def see(self, meta: Mapping[str, Any]) -> None:
         """One sample carries `meta`."""
         for name, value in meta.items():
-            kinds = self._kinds.setdefault(name, set())
-            if value is not None:
-                kind = _kind(value)
-                if kind is not None:
-                    kinds.add(kind)
+            kinds = self._kinds.get(name)
+            if kinds is None:
+                kinds = self._kinds[name] = set()
+            kind = _kind(value)
+            if kind is not None:
+                kinds.add(kind)
 
     def see_types(self, types: Mapping[str, type | None]) -> None:
         """Every sample of a table carries columns of these kinds; None where nothing is known."""
@@ -100,7 +101,7 @@ def scalar(value: Any) -> Scalar:
 
 
 def _kind(value: Any) -> type | None:
-    """The kind of a value's scalar: a whole number that no column can hold is text."""
+    """The kind of a value's scalar, None of a missing one; a whole number that no column can hold is text."""
     kind = type(value)
     if kind is str or kind is bool:
         return kind
@@ -108,7 +109,7 @@ def _kind(value: Any) -> type | None:
         return int if -(2**63) <= value < 2**63 else str
     if kind is float:
         return float if value == value and abs(value) != float("inf") else None
-    return None if kind is bytes else str
+    return None if value is None or kind is bytes else str
 
 
 def _as_type(value: Scalar, column: ColumnType) -> Scalar:
