@@ -31,7 +31,7 @@ from animate.sources import open_source
 #: Fewer samples than this are filmed before a Ray cluster has started.
 TOO_FEW_FOR_RAY = 500
 #: What decides the bytes of a clip beside recipe and source: named in the manifest.
-LIBRARIES = (
+DECISIVE_LIBRARIES = (
     "animate",
     "av",
     "numpy",
@@ -362,7 +362,7 @@ def _write_manifest(plan: Plan, place: Place, records: Mapping[str, ShardRecord]
 def versions() -> dict[str, str]:
     """Release of Python and of each library that has a say in a clip's bytes, where installed."""
     found = {"python": platform.python_version()}
-    for name in LIBRARIES:
+    for name in DECISIVE_LIBRARIES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[name] = importlib.metadata.version(name)
     return found

@@ -16,12 +16,12 @@ from animate.recipe import BuildRecipe, Format
 from animate.record import Columns, flat_json
 from animate.shard import film_groups
 from animate.shards.plan import cut
+from animate.shards.ustar import room
 from animate.sources import open_source, read_part
 
 #: Probed samples, and the runs of neighbours that they come in, spread evenly over the corpus.
 PROBES, RUNS = 50, 5
 FORMATS: tuple[Format, ...] = ("mp4", "frames", "virtual")
-_BLOCK = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,7 +201,7 @@ def _film_all(
 
 
 def _tar_bytes(clip: Clip, columns: Columns) -> int:
-    """What a clip takes in its shard: a header and whole blocks for each member, the json and the txt too."""
+    """What a clip takes in its shard, the json and the txt too."""
     lengths = [len(content) for content in clip.members.values()]
     lengths += [len(flat_json(clip.record, clip.carried, columns)), len(clip.record.caption.encode())]
-    return sum(_BLOCK + -(-length // _BLOCK) * _BLOCK for length in lengths)
+    return sum(room(length) for length in lengths)

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 OnReport = Callable[[Mapping[int, Any]], None]
 
 #: What a task may call as often as it likes to say how far it is.
-Report = Callable[..., None]
+TaskReport = Callable[..., None]
 
 #: Reports of a task go on at most so often.
 SECONDS_BETWEEN = 0.5
@@ -123,8 +123,8 @@ def run_tasks(
     When the time is up, tasks that run are finished. Ctrl-C stops the running tasks, lets them clear up, and
     goes on as KeyboardInterrupt.
 
-    With `on_report`, `function` gets one more argument, a `Report`; now and then `on_report` hears what the
-    running tasks reported last.
+    With `on_report`, `function` gets one more argument, a `TaskReport`; now and then `on_report` hears what
+    the running tasks reported last.
     """
     workers = workforce.workers or 0
     limit = workforce.time_limit
@@ -261,9 +261,9 @@ class _Reports:
 
 
 class _Seldom:
-    """A `Report` of which one in `SECONDS_BETWEEN` goes on to `report`."""
+    """A `TaskReport` of which one in `SECONDS_BETWEEN` goes on to `report`."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: TaskReport) -> None:
         self._report = report
         self._told = time.monotonic()
 
@@ -274,7 +274,7 @@ class _Seldom:
             self._report(*values)
 
 
-def _reports_here(index: int, on_report: OnReport | None) -> tuple[Report, ...]:
+def _reports_here(index: int, on_report: OnReport | None) -> tuple[TaskReport, ...]:
     """What a task in this process gets beside its arguments."""
     if on_report is None:
         return ()

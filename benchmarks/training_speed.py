@@ -24,7 +24,7 @@ from retrieval.gradients import accumulate_gradients
 from retrieval.loader import train_data
 from retrieval.optimizer import build_optimizer
 from retrieval.recipe import InteractionSpec, ModelSpec, TrainRecipe
-from retrieval.train import Report, train
+from retrieval.train import StepReport, train
 
 CPU = torch.device("cpu")
 
@@ -126,9 +126,9 @@ class _Enough(Exception):
 
 
 def _looped(recipe: TrainRecipe, data: TrainData, steps: int) -> _Run:
-    reports: list[Report] = []
+    reports: list[StepReport] = []
 
-    def count(report: Report) -> None:
+    def count(report: StepReport) -> None:
         reports.append(report)
         if len(reports) == steps:
             raise _Enough

@@ -28,7 +28,7 @@ ALONE = Group()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class StepReport:
     """One finished step, for whoever shows progress. `waited` is the part of the time spent on data."""
 
     step: int
@@ -39,7 +39,7 @@ class Report:
     waited: float
 
 
-OnStep = Callable[[Report], None]
+OnStep = Callable[[StepReport], None]
 
 
 def train(
@@ -191,8 +191,8 @@ def _means(losses: list[Losses]) -> dict[str, float]:
     }
 
 
-def _report(step: int, total_steps: int, epoch: int, numbers: Mapping[str, float]) -> Report:
-    return Report(
+def _report(step: int, total_steps: int, epoch: int, numbers: Mapping[str, float]) -> StepReport:
+    return StepReport(
         step=step,
         total_steps=total_steps,
         epoch=epoch,

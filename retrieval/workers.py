@@ -17,7 +17,7 @@ from ray.util.queue import Queue
 
 from animate.strict_toml import RecipeError
 from retrieval.distributed import Group
-from retrieval.train import OnStep, Report
+from retrieval.train import OnStep, StepReport
 
 #: What a worker does; called once on each.
 Work = Callable[[Group, OnStep], None]
@@ -77,7 +77,7 @@ def _worker(settings: dict[str, Any]) -> None:
     settings["work"](group, partial(_put, settings["reports"], group))
 
 
-def _put(reports: Queue, group: Group, report: Report) -> None:
+def _put(reports: Queue, group: Group, report: StepReport) -> None:
     if group.rank == 0:
         reports.put(report)
 

@@ -46,6 +46,11 @@ def member(name: str, content: bytes) -> tuple[bytes, bytes, bytes]:
     return bytes(header), content, bytes(-len(content) % _BLOCK)
 
 
+def room(length: int) -> int:
+    """Bytes that a member of so many takes in a tar: a header, and whole blocks."""
+    return _BLOCK + length + -length % _BLOCK
+
+
 def end(written: int) -> bytes:
     """What closes a tar of `written` bytes: two empty blocks, padded to a whole record."""
     closing = 2 * _BLOCK

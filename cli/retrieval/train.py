@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress
 
-    from retrieval.train import Report
+    from retrieval.train import StepReport
 
 
 def train(
@@ -55,10 +55,10 @@ def _progress() -> "Progress":
     )
 
 
-def _shown_on(bar: "Progress") -> "Callable[[Report], None]":
+def _shown_on(bar: "Progress") -> "Callable[[StepReport], None]":
     task = bar.add_task("starting", total=None)
 
-    def show(report: "Report") -> None:
+    def show(report: "StepReport") -> None:
         text = f"epoch {report.epoch + 1}, loss {report.loss:.3f}, {report.clips_per_second:.0f} clips/s"
         bar.update(task, completed=report.step, total=report.total_steps, description=text)
 

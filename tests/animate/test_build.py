@@ -237,7 +237,7 @@ def test_shards_without_a_plan_are_refused(tmp_path):
     assert run(tmp_path, overwrite=True).complete
 
 
-@pytest.mark.parametrize("damage", ["{", "[]", '{"version": 1}', '{"version": 99}'])
+@pytest.mark.parametrize("damage", ["{", "[]", '{"version": 2}', '{"version": 99}'])
 def test_a_damaged_plan_is_refused(tmp_path, damage):
     run(tmp_path)
     (tmp_path / "_animate" / "plan.json").write_text(damage)

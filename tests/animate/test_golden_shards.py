@@ -1,6 +1,6 @@
 """The bytes of the demo's shards in all three formats, pinned; where they may differ, by whom and how.
 
-A clip's bytes depend on the recipe, the corpus, the libraries of `animate.build.LIBRARIES` and, in the last
+A clip's bytes depend on the recipe, the corpus, the libraries of `animate.build` and, in the last
 bit of a pixel, on what the processor offers them. So the sums are kept for each kind of machine; on another
 one the test skips and says so. After a change that is meant to change bytes, or on a new kind of machine, add
 its sums with

@@ -4,14 +4,12 @@ import json
 import shutil
 import tarfile
 
-import fsspec
 import numpy as np
 import pytest
 
 import animate
 import animate.film
 from animate.codec import encode_mp4
-from animate.load import find_tars
 from tests.support.shard_sets import build_set, recipe_of
 
 FORMATS = ("mp4", "frames", "virtual")
@@ -103,25 +101,6 @@ def test_the_shares_of_n_readers_are_all_clips_once(sets, count):
 def test_a_share_that_is_none_is_refused(sets, shard):
     with pytest.raises(ValueError, match="shard = "):
         animate.load_clips(sets["mp4"], shard=shard)
-
-
-def test_shards_are_found_by_folder_pattern_list_and_url(sets):
-    folder = sets["mp4"]
-    names = [str(folder / f"{i:05d}.tar") for i in range(3)]
-    assert find_tars(folder) == find_tars(str(folder)) == find_tars(f"{folder}/") == names
-    assert find_tars(str(folder / "{00000..00002}.tar")) == names
-    assert find_tars([names[2], names[0]]) == [names[2], names[0]]
-    assert [name.removeprefix("file://") for name in find_tars(f"{folder}/*.tar")] == names
-    store = fsspec.filesystem("memory")
-    try:
-        store.put(f"{folder}/", "/loaded/", recursive=True)
-        assert len(find_tars("memory://loaded")) == 3
-        urls = ["memory://loaded", "memory://loaded/{00000..00002}.tar", "memory://loaded/*.tar"]
-        for url in urls:
-            keys = [clip["key"] for clip in animate.load_clips(url)]
-            assert keys == [clip["key"] for clip in animate.load_clips(folder)]
-    finally:
-        store.rm("/loaded", recursive=True)
 
 
 def test_shards_that_are_not_there_are_named(tmp_path):
