@@ -7,9 +7,12 @@ hangs in it can be killed. It ends when its standard input does.
 
 import json
 import os
+import queue
 import sys
 import threading
 import urllib.request
+
+from animate.sources.download.guard import GuardedOpener
 
 
 def main(config: dict) -> None:
@@ -18,11 +21,10 @@ def main(config: dict) -> None:
     os.dup2(2, 1)  # img2dataset prints
     jobs = _jobs_until_end()
     os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
+    # Imported here: they take seconds and 700 MB, and print where an answer must not be disturbed.
     from img2dataset.downloader import Downloader
     from img2dataset.resizer import Resizer
     from img2dataset.writer import WebDatasetSampleWriter
-
-    from animate.sources.download.guard import GuardedOpener
 
     urllib.request.install_opener(
         GuardedOpener(
@@ -67,8 +69,6 @@ def main(config: dict) -> None:
 
 def _jobs_until_end():
     """The jobs, in order; the process ends at once when nobody can give more of them."""
-    import queue
-
     jobs: queue.SimpleQueue[dict] = queue.SimpleQueue()
 
     def listen() -> None:

@@ -13,7 +13,7 @@ from animate.sources.captions import caption_texts, unique
 from animate.sources.columns import first_named
 from animate.sources.errors import SourceError
 from animate.sources.listing import Row
-from animate.sources.named.find import Found
+from animate.sources.named.find import Found, matching
 from animate.sources.named.table import CORPORA
 from animate.sources.tables import table_rows
 
@@ -80,8 +80,6 @@ def flickr_rows(found: Found, places: Mapping[str, str], source: SourceRecipe) -
 
 def _flickr_file(found: Found, source: SourceRecipe) -> str:
     """The captions file: what was found, or beside the split list that was."""
-    from animate.sources.named.find import matching
-
     if not source.split:
         return found.files[0]
     files = matching(found.folder, CORPORA[source.name].files[""])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from animate.sources.errors import SourceError
 from animate.sources.named.table import CORPORA, Corpus
+from animate.sources.paths import find_files
 
 #: The environment variable with the folder that has a folder for each corpus.
 ROOT = "ANIMATE_DATA"
@@ -31,8 +32,6 @@ def find(name: str, path: str, split: str) -> Found:
         raise SourceError(f"source.split = {split!r}: {name} has {', '.join(filter(None, corpus.files))}")
     split = split or next(iter(corpus.files))
     if path and not os.path.isdir(path):
-        from animate.sources.paths import find_files
-
         files = find_files(path, ())
         return Found(folder=os.path.dirname(os.path.abspath(files[0])), files=tuple(files), split=split)
     folder = path or default_folder(name)

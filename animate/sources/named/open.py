@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -59,8 +60,6 @@ class Annotated:
 
 def image_places(corpus: Corpus, found: Found, source: SourceRecipe) -> dict[str, str]:
     """Image file name to where it is, relative to the corpus: a path, or `archive.zip!member`."""
-    import zipfile
-
     names = [pattern.format(split=found.split) for pattern in corpus.image_folders]
     roots = [source.images] if source.images else [os.path.join(found.folder, name) for name in names]
     places: dict[str, str] = {}
