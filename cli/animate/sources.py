@@ -10,12 +10,12 @@ def sources(
     root: Annotated[str, typer.Option(help="Folder with a folder for each corpus (else ANIMATE_DATA).")] = "",
 ) -> None:
     """List the named corpora, or explain one: files, page, licence, what was found, and the next command."""
-    from animate.sources.named.find import explain, listing
+    from animate.sources.named.find import explain, overview
 
     if name:
         print(explain(name, root=root))
         return
-    rows = listing(root)
+    rows = overview(root)
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     for row in rows:
-        print("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]]))
+        print("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row.where]))

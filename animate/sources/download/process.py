@@ -25,7 +25,7 @@ class DownloadFailed(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class DownloadJob:
     """One part: an Arrow file with `columns` (of which one is `url`), and where the triple `number` goes."""
 
     table: str
@@ -63,7 +63,7 @@ class DownloadProcess:
         self._ready = False
         self._deadlines: list[float] = []
 
-    def start(self, job: Job) -> None:
+    def start(self, job: DownloadJob) -> None:
         """Gives a job; its time begins when the jobs before it are done."""
         assert self._process.stdin is not None
         try:
@@ -141,7 +141,7 @@ class Downloader:
     ) -> None:
         self.stop()
 
-    def start(self, job: Job) -> None:
+    def start(self, job: DownloadJob) -> None:
         """Gives a job; its time begins when the jobs before it are done."""
         if self._process is not None and not self._process.alive:
             self.stop()
