@@ -1,4 +1,4 @@
-"""`animate sources`: the corpora that have a name, and what is here of them."""
+"""`animate sources`: the corpora that have a name, and which of them are on this machine."""
 
 from typing import Annotated
 
