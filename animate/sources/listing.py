@@ -22,12 +22,14 @@ from animate.sources.captions import caption_fault, printable
 from animate.sources.carried import CarriedTypes, fit, scalar
 from animate.sources.filters import CAPTION_RAW, check_columns, judge, raw_columns
 from animate.sources.keys import key_fault, safe_key, same_image, same_key
+from animate.sources.tars import Extent
 
 #: The name of the file.
 LISTING = "listing.parquet"
 
 #: Rows that are checked together: one look-up of keys for many rows is much faster than one for each.
 _CHECKED_TOGETHER = 8192
+#: The columns: the fields of `Row`, with `fault` as status and message, and with `cell` in `image`.
 _SCHEMA = pa.schema(
     [
         ("key", pa.string()),
@@ -51,10 +53,10 @@ class Row(NamedTuple):
     """One input of a corpus before its image is read.
 
     `key` need not be tar-safe yet. `captions` is None where only the worker reads them. `file` is the image,
-    or the tar or table that holds it: a path relative to the corpus, or a URL. `image`, `text` and `json` are
-    `Extent`s of members of a tar; `image` alone is (row,) in a table of images. `content` is the image
-    itself, where its file cannot be read from the middle. `meta` is what else the input carries. A `fault`
-    makes the row a rejection.
+    or the tar or table that holds it: a path relative to the corpus, or a URL. `image`, `text` and `json` say
+    where members of a tar lie, `cell` is the row of a table of images. `content` is the image itself, where
+    its file cannot be read from the middle. `meta` is what else the input carries. A `fault` makes the row a
+    rejection.
     """
 
     key: str
@@ -62,9 +64,10 @@ class Row(NamedTuple):
     file: str = ""
     meta: Mapping[str, Any] | None = None
     fault: Fault | None = None
-    image: tuple[int, ...] | None = None
-    text: tuple[int, int] | None = None
-    json: tuple[int, int] | None = None
+    image: Extent | None = None
+    text: Extent | None = None
+    json: Extent | None = None
+    cell: int | None = None
     content: bytes | None = None
 
 
@@ -137,9 +140,10 @@ class Listed(NamedTuple):
     fault: Fault | None
     captions: tuple[str, ...] | None
     file: str
-    image: list[int] | None
-    text: list[int] | None
-    json: list[int] | None
+    image: Extent | None
+    text: Extent | None
+    json: Extent | None
+    cell: int | None
     content: bytes | None
     meta: dict[str, Scalar]
 
@@ -173,17 +177,24 @@ def listed_rows(path: Path, start: int, stop: int | None, columns: Columns) -> I
 
 def _listed(row: dict[str, Any], columns: Columns) -> Listed:
     captions = None if row["captions"] is None else tuple(row["captions"])
+    image: list[int] = row["image"] or []
+    is_cell = len(image) == 1
     return Listed(
         key=row["key"],
         fault=Fault(row["status"], row["message"]) if row["status"] else None,
         captions=captions,
         file=row["file"].decode("utf-8", "surrogateescape"),
-        image=row["image"],
-        text=row["text"],
-        json=row["json"],
+        image=None if is_cell else _extent(image),
+        text=_extent(row["text"]),
+        json=_extent(row["json"]),
+        cell=image[0] if is_cell else None,
         content=row["content"],
         meta=fit(json.loads(row["meta"]) if row["meta"] else {}, columns),
     )
+
+
+def _extent(numbers: Sequence[int] | None) -> Extent | None:
+    return Extent(*numbers) if numbers else None
 
 
 def _checked_row(row: Row, source: SourceRecipe) -> Row:
@@ -200,7 +211,7 @@ def _checked_row(row: Row, source: SourceRecipe) -> Row:
             meta = {**(meta or {}), CAPTION_RAW: verdict.raw}
     elif fault.status == "caption_not_utf8":
         captions = tuple(map(printable, captions))
-    if row.image is None and row.content is None:
+    if row.image is None and row.cell is None and row.content is None:
         # So it is for each row of a long list, and `_replace` is several times slower.
         return Row(key, captions, row.file, meta, fault)
     return row._replace(key=key, captions=captions, meta=meta, fault=fault)
@@ -221,7 +232,7 @@ def _reject_repeated_keys(rows: list[Row], seen: SeenKeys) -> list[Row]:
     if not repeated.any():
         return rows
     return [
-        # A key that is too long says so each time it comes.
+        # A key that cannot be used is a "bad_key" each time it comes.
         row._replace(fault=same_key(row.key))
         if again and (row.fault is None or row.fault.status != "bad_key")
         else row
@@ -233,6 +244,9 @@ def _record_batch(rows: Sequence[Row]) -> pa.RecordBatch:
     columns: dict[str, Any] = dict(zip(Row._fields, zip(*rows, strict=True), strict=True))
     columns["status"] = ["" if fault is None else fault.status for fault in columns["fault"]]
     columns["message"] = ["" if fault is None else fault.message for fault in columns["fault"]]
+    if any(cell is not None for cell in columns["cell"]):
+        # A corpus has images in cells or in tars, never in both.
+        columns["image"] = [None if cell is None else (cell,) for cell in columns["cell"]]
     columns["file"] = [name.encode("utf-8", "surrogateescape") for name in columns["file"]]
     columns["meta"] = [None if not meta else _meta_text(meta) for meta in columns["meta"]]
     return pa.RecordBatch.from_arrays(

@@ -43,7 +43,8 @@ def read_cells(
         if row.fault is not None:
             yield Rejected.of(row, row.fault)
             continue
-        image = cells.read(row.file, (row.image or [0])[0])
+        assert row.cell is not None
+        image = cells.read(row.file, row.cell)
         if image is None:
             yield Rejected.of(row, Fault("missing_file", "its image is null"))
         else:
@@ -74,14 +75,13 @@ class _Cells:
         return value.get("bytes") if isinstance(value, dict) else value
 
     def _load(self, reader: pq.ParquetFile, row: int) -> None:
+        """Keeps the row group that holds `row`, a number in the whole file."""
         first = 0
         for group in range(reader.num_row_groups):
             rows = reader.metadata.row_group(group).num_rows
             if row < first + rows:
-                self._first, self._values = (
-                    first,
-                    reader.read_row_group(group, columns=[self._column]).column(0),
-                )
+                values = reader.read_row_group(group, columns=[self._column]).column(0)
+                self._first, self._values = first, values
                 return
             first += rows
         raise IndexError(f"{self._file!r} has no row {row}: it changed since the build was planned")

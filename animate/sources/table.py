@@ -59,7 +59,7 @@ class Table:
             for number, row in enumerate(table_rows(path, columns)):
                 key = str(row[self.columns.key]) if self.columns.key else f"{_key_of_path(file)}-{number:06d}"
                 captions = caption_texts(row[self.columns.caption])
-                yield Row(key, captions, file, self.columns.rest(row), image=(number,))
+                yield Row(key, captions, file, self.columns.rest(row), cell=number)
 
     def _rows_of_files(self) -> Iterator[Row]:
         for path in self.files:

@@ -3,7 +3,7 @@
 import itertools
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -29,6 +29,7 @@ from animate.sources.tars import (
     TAR_SUFFIXES,
     TEXT_MEMBERS,
     BrokenTar,
+    Extent,
     read_extent,
     stream,
     tar_stem,
@@ -162,5 +163,5 @@ def json_record(content: bytes | None) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _bytes_at(tar: IO[bytes], extent: Sequence[int] | None) -> bytes | None:
+def _bytes_at(tar: IO[bytes], extent: Extent | None) -> bytes | None:
     return None if extent is None else read_extent(tar, extent)

@@ -2,7 +2,7 @@
 
 import os
 import tarfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import IO, Generic, NamedTuple, TypeVar
 
@@ -71,11 +71,10 @@ def stream(file: IO[bytes]) -> Iterator[TarSample[bytes]]:
     yield from _samples(_contents(file))
 
 
-def read_extent(file: IO[bytes], extent: Sequence[int]) -> bytes:
-    """The bytes of `file` at an `Extent` (or at the list of two numbers that a listing has of it)."""
-    offset, size = extent
-    file.seek(offset)
-    return file.read(size)
+def read_extent(file: IO[bytes], extent: Extent) -> bytes:
+    """The bytes of `file` in `extent`."""
+    file.seek(extent.offset)
+    return file.read(extent.size)
 
 
 def _samples(members: Iterable[tuple[str, Member]]) -> Iterator[TarSample[Member]]:

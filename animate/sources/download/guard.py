@@ -1,8 +1,8 @@
 """A urllib opener for hostile lists: where it may connect to, how much it reads, and for how long.
 
-It takes http and https only, and public IP addresses only. What is checked is the IP address that is then
+It takes http and https only, and public IP addresses only. The very address that is checked is then
 connected to, so that neither a redirect nor a second look-up of the name gets around it. Each image has a
-limit of bytes and one of seconds, and robots.txt is followed. Proxies of the environment are not used, because
+limit of bytes and one of seconds, and robots.txt is followed. Proxies of the environment are not used:
 behind a proxy nobody could check the address. Every refusal is a `Refused`, whose text begins with the status
 of the row in brackets.
 """
