@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from animate import executor
-from animate.data import ShardPlan, ShardRecord
+from animate.data import SHARD_SUFFIXES, ShardPlan, ShardRecord
 from animate.executor import AUTOMATIC, Workforce
 from animate.recipe import BuildRecipe
 from animate.record import Columns
 from animate.render import check_device
 from animate.shard import Assignment, build_shard
-from animate.shards.place import ATTEMPTS, LENGTH, MANIFEST, OURS, SHARD_SUFFIXES, BuildRefused, Place
+from animate.shards.place import ATTEMPTS, LENGTH, MANIFEST, OURS, BuildRefused, Place
 from animate.shards.plan import Plan, check_ours, counts_fault, cut, open_plan, totals
 from animate.shards.read import read_marker
 from animate.shards.repeated_stills import repeated_stills, without_stills

@@ -150,6 +150,10 @@ class Frozen:
     columns: Columns
 
 
+#: Suffixes of a shard's three files, in the order in which they appear. The last, the marker, means "done".
+TAR, PARQUET, STATS = SHARD_SUFFIXES = (".tar", ".parquet", "_stats.json")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardPlan:
     """One unit of work, frozen before the build starts: rows `start` to `stop` of `part`.

@@ -12,7 +12,7 @@ import pyarrow as pa
 from jaxtyping import UInt64
 
 from animate.codec import declared_frames, decode_jpeg, decode_still
-from animate.data import ShardPlan, ShardRecord
+from animate.data import PARQUET, SHARD_SUFFIXES, STATS, TAR, ShardPlan, ShardRecord
 from animate.edit import Edit
 from animate.film import replay_source
 from animate.formats import media_suffixes, stored_frames
@@ -27,13 +27,7 @@ from animate.record import (
     parquet_columns,
     read_record,
 )
-from animate.shards.place import (
-    PARQUET,
-    SHARD_SUFFIXES,
-    STATS,
-    TAR,
-    Place,
-)
+from animate.shards.place import Place
 from animate.shards.plan import counts_fault
 from animate.shards.read import read_marker, read_table
 from animate.shards.ustar import read_samples

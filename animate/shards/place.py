@@ -16,8 +16,6 @@ from animate.errors import UserError
 if os.name == "posix":
     import fcntl
 
-#: Suffixes of a shard's three files, in the order in which they appear. The last, the marker, means "done".
-TAR, PARQUET, STATS = SHARD_SUFFIXES = (".tar", ".parquet", "_stats.json")
 #: Our own files, beside the shards.
 OURS = "_animate"
 PLAN = f"{OURS}/plan.json"

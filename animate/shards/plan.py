@@ -16,19 +16,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from animate.data import Part, ShardPlan, ShardRecord
+from animate.data import SHARD_SUFFIXES, STATS, Part, ShardPlan, ShardRecord
 from animate.record import Columns
-from animate.shards.place import (
-    ATTEMPTS,
-    LENGTH,
-    MANIFEST,
-    OURS,
-    PLAN,
-    SHARD_SUFFIXES,
-    STATS,
-    BuildRefused,
-    Place,
-)
+from animate.shards.place import ATTEMPTS, LENGTH, MANIFEST, OURS, PLAN, BuildRefused, Place
 from animate.strict_toml import differences
 
 #: Raised when the layout of plan.json changes.

@@ -9,10 +9,10 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from animate.data import Clip, Fault, Rejected, ShardRecord, Take
+from animate.data import PARQUET, STATS, TAR, Clip, Fault, Rejected, ShardRecord, Take
 from animate.errors import UserError
 from animate.record import KEPT, SUCCESS, Columns, read_record
-from animate.shards.place import PARQUET, STATS, TAR, Place
+from animate.shards.place import Place
 from animate.shards.ustar import read_samples
 from animate.sources.paths import expand_braces, is_url
 

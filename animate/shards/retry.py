@@ -15,8 +15,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from animate.data import Part, ShardPlan
-from animate.shards.place import OURS, SHARD_SUFFIXES, BuildRefused, Place
+from animate.data import SHARD_SUFFIXES, Part, ShardPlan
+from animate.shards.place import OURS, BuildRefused, Place
 from animate.shards.plan import Plan, cut, frozen_folder, write_plan
 from animate.shards.read import read_table
 

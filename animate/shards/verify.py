@@ -9,20 +9,13 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from animate import executor
+from animate.data import SHARD_SUFFIXES
 from animate.executor import HERE, Workforce
 from animate.record import (
     SUCCESS,
 )
 from animate.shards.check import Damage, ShardCheck, check_shard
-from animate.shards.place import (
-    ATTEMPTS,
-    LENGTH,
-    MANIFEST,
-    PLAN,
-    SHARD_SUFFIXES,
-    BuildRefused,
-    Place,
-)
+from animate.shards.place import ATTEMPTS, LENGTH, MANIFEST, PLAN, BuildRefused, Place
 from animate.shards.plan import Plan, read_plan, totals
 from animate.shards.read import read_table
 

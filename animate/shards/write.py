@@ -22,10 +22,10 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from animate.data import Clip, Rejected, ShardRecord, Take
+from animate.data import PARQUET, STATS, TAR, Clip, Rejected, ShardRecord, Take
 from animate.record import KEYS, SUCCESS, Columns, flat_json, parquet_columns
 from animate.shards import ustar
-from animate.shards.place import ATTEMPTS, PARQUET, STATS, TAR, Place
+from animate.shards.place import ATTEMPTS, Place
 
 #: Told after each input how many clips and how many rejections a shard has so far.
 OnRow = Callable[[int, int], None]

@@ -1,4 +1,4 @@
-"""Captions: which texts of a value are captions, and what is wrong with those that are not."""
+"""Captions: finding them in whatever a corpus has, cleaning them, and what is wrong with unusable ones."""
 
 import functools
 import html
@@ -14,7 +14,7 @@ from animate.data import Fault
 def caption_texts(value: Any) -> tuple[str, ...]:
     """The non-blank texts in a cell: a string, a list of strings or objects, or JSON of a list in a string.
 
-    Texts are stripped; those that come twice are kept once.
+    Texts are stripped, and repeated ones are kept once.
     """
     if isinstance(value, str):
         text = value.strip()
@@ -31,9 +31,9 @@ def caption_texts(value: Any) -> tuple[str, ...]:
 
 
 def clean(text: str) -> str:
-    """`text` with HTML entities undone, NFC, without control characters, and single spaces only.
+    """`text` in Unicode's NFC, with HTML entities decoded, no control characters, and single spaces only.
 
-    Entities are undone twice: lists made from web pages are full of `&amp;quot;`.
+    Entities are decoded twice, because lists made from web pages are full of `&amp;quot;`.
     """
     if text.isascii() and text.isprintable() and "&" not in text and "  " not in text:
         return text.strip()
@@ -42,7 +42,7 @@ def clean(text: str) -> str:
 
 
 def share_of_scripts(text: str, scripts: frozenset[str]) -> float:
-    """The share of the text's letters that are of one of `scripts` (lower case); 1 if it has none."""
+    """The share of the text's letters that are in one of `scripts` (lower case); 1 if it has no letters."""
     letters = [character for character in text if character.isalpha()]
     if not letters:
         return 1.0
@@ -55,7 +55,7 @@ def unique(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def caption_fault(captions: Iterable[str]) -> Fault | None:
-    """What is wrong with the captions of one image."""
+    """What is wrong with the captions of one image, taken together; None if nothing is."""
     captions = tuple(captions)
     if captions and "".join(captions).isascii():
         return None
@@ -71,26 +71,27 @@ def caption_fault(captions: Iterable[str]) -> Fault | None:
 
 
 def printable(text: str) -> str:
-    """`text` with bytes that were not UTF-8 shown as the replacement character."""
+    """`text` with the replacement character for each byte that was not UTF-8."""
     return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 _SPACES = re.compile(r"\s+")
-#: Control and format characters and lone non-characters; joiners within words of some scripts are kept.
+#: Control and format characters and non-characters, but not the joiners that some scripts need in words.
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufffe\uffff]")
 
 
 @functools.lru_cache(maxsize=65536)
 def _script(letter: str) -> str:
-    """The first word of the letter's Unicode name, which is its script's."""
+    """The first word of the letter's Unicode name, which names its script."""
     return unicodedata.name(letter, "").partition(" ")[0].partition("-")[0].lower()
 
 
+#: Where an object has its caption, best first.
 _TEXT_KEYS = ("caption", "raw", "text", "sentence")
 
 
 def _json_list(text: str) -> list[str]:
-    """The strings of a JSON list, or nothing: a caption may well begin with a bracket."""
+    """The strings of a JSON list; none if it is something else: a caption may well begin with a bracket."""
     try:
         value = json.loads(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What samples carry along: under names that are free in a clip's record, with one type a column."""
+"""What samples carry besides image and captions, and the one type that each column of it has in a corpus."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -8,18 +8,19 @@ from animate.data import Scalar
 from animate.record import DROPPED, RENAMED, Columns, ColumnType
 from animate.sources.captions import printable
 
-#: Columns of other programs' bookkeeping.
+#: Columns that other programs add for their own bookkeeping.
 _OTHERS_BOOKKEEPING = frozenset(("__key__", "__index_level_0__"))
 
-#: What a column of these kinds of values is; a column of any other mixture is text.
-_TYPE_OF_KINDS: Mapping[frozenset[type], ColumnType] = {
+#: Python types of the values of a column -> the type of the column; any other mixture is text.
+_TYPE_OF_VALUES: Mapping[frozenset[type], ColumnType] = {
     frozenset((bool,)): "bool",
     frozenset((int,)): "int64",
     frozenset((float,)): "double",
     frozenset((int, float)): "double",
 }
 
-_KIND_OF_TYPE: Mapping[ColumnType, tuple[type, ...]] = {
+#: The type of a column -> the Python types of values that it can hold.
+_VALUES_OF_TYPE: Mapping[ColumnType, tuple[type, ...]] = {
     "bool": (bool,),
     "int64": (int,),
     "double": (float, int),
@@ -28,7 +29,7 @@ _KIND_OF_TYPE: Mapping[ColumnType, tuple[type, ...]] = {
 
 
 def carried(columns: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """Columns of a source under names free in a clip's record, without captions and bookkeeping."""
+    """Columns of a source under names that a clip's record has free, without captions and bookkeeping."""
     return {
         f"source_{name}" if name in RENAMED else name: value
         for name, value in columns
@@ -37,35 +38,35 @@ def carried(columns: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 
 
 class CarriedTypes:
-    """Learns, from what samples carry, which columns a corpus has and of what type each is."""
+    """Learns from samples which columns a corpus has, and the type of each."""
 
     def __init__(self) -> None:
         self._kinds: dict[str, set[type]] = {}
 
     def see(self, meta: Mapping[str, Any]) -> None:
-        """One sample carries `meta`."""
+        """Learns from one sample, which carries `meta`."""
         for name, value in meta.items():
             kinds = self._kinds.get(name)
             if kinds is None:
                 kinds = self._kinds[name] = set()
-            kind = _kind(value)
+            kind = _scalar_type(value)
             if kind is not None:
                 kinds.add(kind)
 
     def see_types(self, types: Mapping[str, type | None]) -> None:
-        """Every sample of a table carries columns of these kinds; None where nothing is known."""
+        """Learns that samples carry columns with values of these types; None where that is not known."""
         for name, kind in types.items():
             self._kinds.setdefault(name, set()).update(() if kind is None else (kind,))
 
     @property
     def names(self) -> list[str]:
-        """The columns seen so far, in the order in which they came."""
+        """The columns seen so far, in the order in which they were first seen."""
         return list(self._kinds)
 
     def columns(self, *texts: str) -> dict[str, ColumnType]:
-        """Every column and its type, with `texts` after them; one of which nothing is known is text."""
+        """Every column and its type, then `texts`, which are text, as is a column without any value."""
         found: dict[str, ColumnType] = {
-            name: _TYPE_OF_KINDS.get(frozenset(kinds), "string") for name, kinds in self._kinds.items()
+            name: _TYPE_OF_VALUES.get(frozenset(kinds), "string") for name, kinds in self._kinds.items()
         }
         for name in texts:
             found[name] = "string"
@@ -73,22 +74,21 @@ class CarriedTypes:
 
 
 def fit(meta: Mapping[str, Any], columns: Columns) -> dict[str, Scalar]:
-    """`meta` with the keys of `columns` and no others: values as their column has them, None where they
-    do not fit it."""
-    return {name: _as_type(scalar(meta.get(name)), kind) for name, kind in columns.items()}
+    """`meta` with exactly the keys of `columns`: each value has its column's type, or is None."""
+    return {name: _converted(scalar(meta.get(name)), kind) for name, kind in columns.items()}
 
 
 def unfit(meta: Mapping[str, Any], columns: Columns) -> dict[str, Any]:
-    """What of `meta` its columns cannot hold."""
+    """The part of `meta` that its columns cannot hold."""
 
     def fits(name: str, value: Scalar) -> bool:
-        return value is None or (name in columns and _as_type(value, columns[name]) is not None)
+        return value is None or (name in columns and _converted(value, columns[name]) is not None)
 
     return {name: value for name, value in meta.items() if not fits(name, scalar(value))}
 
 
 def scalar(value: Any) -> Scalar:
-    """`value` as meta carries it: scalars as they are, bytes left out, anything nested as JSON text."""
+    """`value` as meta carries it: bytes and infinities as None, anything nested as JSON text."""
     if isinstance(value, str):
         return value if value.isascii() else printable(value)
     if value is None or isinstance(value, bool | int):
@@ -100,8 +100,8 @@ def scalar(value: Any) -> Scalar:
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
-def _kind(value: Any) -> type | None:
-    """The kind of a value's scalar, None of a missing one; a whole number that no column can hold is text."""
+def _scalar_type(value: Any) -> type | None:
+    """The type of `scalar(value)`, None if that is None; text for a whole number that int64 cannot hold."""
     kind = type(value)
     if kind is str or kind is bool:
         return kind
@@ -112,11 +112,12 @@ def _kind(value: Any) -> type | None:
     return None if value is None or kind is bytes else str
 
 
-def _as_type(value: Scalar, column: ColumnType) -> Scalar:
+def _converted(value: Scalar, column: ColumnType) -> Scalar:
+    """`value` as a column of this type holds it; None if it cannot."""
     if value is None or (type(value) is str and column == "string"):
         return value
     if column == "string":
         return str(value)
-    if _kind(value) not in _KIND_OF_TYPE[column]:
+    if _scalar_type(value) not in _VALUES_OF_TYPE[column]:
         return None
     return float(value) if column == "double" else value

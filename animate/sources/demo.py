@@ -1,4 +1,4 @@
-"""`demo`: sixteen free photographs that come with the package; their licences stand in demo/LICENSES.md."""
+"""`demo`: sixteen free photographs that come with the package; demo/LICENSES.md has their licences."""
 
 import dataclasses
 import os
@@ -6,9 +6,10 @@ import os
 from animate.recipe import SourceRecipe
 from animate.sources.folder import Folder
 
+#: Inside the package, wherever it is installed.
 DEMO_FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "demo")
 
 
 def open_demo(source: SourceRecipe) -> Folder:
-    """The folder of photographs inside the package, wherever it is installed."""
+    """The photographs, as a `folder` corpus."""
     return Folder(dataclasses.replace(source, path=DEMO_FOLDER))

@@ -1,8 +1,7 @@
-"""What two inputs with the same image share: the sha256 of the file, or a hash of how it looks."""
+"""When two inputs have the same image: equal addresses, equal sha256 of the files, or equal looks."""
 
 import hashlib
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -11,15 +10,15 @@ import numpy as np
 from animate.codec import UndecodableImage, decode_still
 from animate.recipe import SourceRecipe
 from animate.sources.errors import SourceError
-from animate.sources.listing import Row
+from animate.sources.listing import IdentifyImage, Row
+from animate.sources.tars import read_extent
 
-Fingerprint = Callable[[Row], str | None]
 
+def image_identity(source: SourceRecipe, root: str) -> IdentifyImage | None:
+    """What `source.filters.duplicates` compares of images in files or plain tars under `root`.
 
-def image_fingerprint(source: SourceRecipe, root: str) -> Fingerprint | None:
-    """How `source.filters.duplicates` tells the images of files or plain tars under `root`; None to keep all.
-
-    Every image is read while planning. An image that cannot be read or decoded is like no other.
+    None if duplicates are kept. Every image is read while planning, unless its address is compared. An image
+    that cannot be read or decoded is equal to no other.
     """
     kind = source.filters.duplicates
     if kind == "keep":
@@ -27,25 +26,32 @@ def image_fingerprint(source: SourceRecipe, root: str) -> Fingerprint | None:
     if kind == "url":
         return lambda row: None if not row.meta or not row.meta.get("url") else str(row.meta["url"])
 
-    def mark(row: Row) -> str | None:
+    def identify(row: Row) -> str | None:
         content = _content(row, root)
         if content is None:
             return None
-        return hashlib.sha256(content).hexdigest() if kind == "sha256" else look(content, source)
+        return hashlib.sha256(content).hexdigest() if kind == "sha256" else difference_hash(content, source)
 
-    return mark
+    return identify
 
 
 def refuse_duplicates(source: SourceRecipe, what: str) -> None:
-    """`SourceError` if duplicates are not told by sha256, by which `what` is compared when all is made."""
+    """`SourceError` if the recipe compares images otherwise than by sha256.
+
+    That comparison can be made when the shards are finished (`animate.shards.repeated_stills`). No other is
+    possible for `what`.
+    """
     if source.filters.duplicates not in ("keep", "sha256"):
         raise SourceError(
             f"source.filters.duplicates = {source.filters.duplicates!r}: not for {what}; use 'sha256'"
         )
 
 
-def look(content: bytes, source: SourceRecipe) -> str | None:
-    """A 64-bit difference hash: which pixels of a 9 x 8 grey thumbnail are darker than the next one."""
+def difference_hash(content: bytes, source: SourceRecipe) -> str | None:
+    """64 bits: which pixels of a grey thumbnail of 9 x 8 are darker than their right neighbour.
+
+    None if the image cannot be decoded.
+    """
     try:
         still = decode_still(content, source, at_least=(72, 64))
     except UndecodableImage:
@@ -61,7 +67,6 @@ def _content(row: Row, root: str) -> bytes | None:
         if row.image is None:
             return Path(root, row.file).read_bytes()
         with open(os.path.join(root, row.file), "rb") as tar:
-            tar.seek(row.image[0])
-            return tar.read(row.image[1])
+            return read_extent(tar, row.image)
     except OSError:
         return None

@@ -1,7 +1,7 @@
-"""What is said to a user whose corpus is not there or not what the recipe says."""
+"""The error for a corpus that is not there, or is not what the recipe says."""
 
 from animate.errors import UserError
 
 
 class SourceError(UserError):
-    """A corpus that cannot be read as asked: names the path or column, and what was found instead."""
+    """A corpus that cannot be read as asked: the message names the path or column and what was found."""

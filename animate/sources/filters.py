@@ -1,44 +1,50 @@
-"""Which samples a recipe wants: the same judgement for a listed row and for one read from a tar."""
+"""Which samples a recipe wants: the same decision for a row of a listing and for a sample read from a tar."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from animate.data import Fault
 from animate.recipe import FilterRecipe, SourceRecipe
-from animate.sources.captions import clean, printable, share_of_scripts, unique
-from animate.sources.columns import first_named
+from animate.sources.captions import caption_fault, clean, printable, share_of_scripts, unique
+from animate.sources.columns import columns_seen, first_named
 from animate.sources.errors import SourceError
 
-#: Columns looked for where the recipe names none, best first, in any case.
+#: Columns of the similarity of image and caption, where the recipe names none: best first, in any case.
 SIMILARITY_NAMES = (
     "similarity",
     "clip_similarity_vitb32",
     "clip_similarity_vitl14",
     "clip_b32_similarity_score",
 )
+#: The same for how unsafe the image is.
 NSFW_NAMES = ("nsfw", "punsafe", "nsfw_score", "nsfw_score_opennsfw2", "over_18")
+#: The same for the licence.
 LICENCE_NAMES = ("license", "licence", "license_id", "license_name", "rights")
 
-#: The share of a caption's letters that must be of the wanted scripts: a foreign name in a sentence is fine.
+#: The share of a caption's letters that must be in the wanted scripts, so that a foreign name does no harm.
 SCRIPT_SHARE = 0.8
 
+#: The column of the first caption as it was written, in a corpus whose captions are cleaned.
+CAPTION_RAW = "caption_raw"
 
+#: A long list is planned faster if nothing is looked up for filters that are not used.
 _NO_FILTERS = FilterRecipe()
 
 
 class Verdict(NamedTuple):
-    """The captions that are left, the first one as it was written, and why the sample is not wanted."""
+    """What a recipe makes of one sample.
+
+    `captions` are those that are left, `raw` is the first as it was written (None where captions are not
+    cleaned), and `fault` says why the sample is not wanted, if it is not.
+    """
 
     captions: tuple[str, ...]
     raw: str | None
-    fault: Fault | None = None
+    fault: Fault | None
 
 
 def judge(captions: Sequence[str], meta: Mapping[str, Any], source: SourceRecipe) -> Verdict:
-    """The captions cleaned and those unwanted left out, or why the sample is not wanted.
-
-    `raw` is the first caption as it was written.
-    """
+    """The captions, cleaned and without those that a filter refuses, and whether the sample is wanted."""
     raw = printable(captions[0]) if captions and source.clean_captions else None
     if source.clean_captions:
         captions = unique(text for text in map(clean, captions) if text)
@@ -46,7 +52,7 @@ def judge(captions: Sequence[str], meta: Mapping[str, Any], source: SourceRecipe
         captions = tuple(captions)
     filters = source.filters
     if filters == _NO_FILTERS:
-        return Verdict(captions, raw)
+        return Verdict(captions, raw, caption_fault(captions))
     fault = _meta_fault(meta, filters)
     if fault is None and captions:
         kept = tuple(text for text in captions if _long_enough(text, filters))
@@ -58,7 +64,12 @@ def judge(captions: Sequence[str], meta: Mapping[str, Any], source: SourceRecipe
             if not kept:
                 fault = Fault("filtered_script", f"not {' or '.join(filters.scripts)}")
         captions = kept or captions
-    return Verdict(captions=captions, raw=raw, fault=fault)
+    return Verdict(captions, raw, fault or caption_fault(captions))
+
+
+def raw_columns(source: SourceRecipe) -> tuple[str, ...]:
+    """The columns that cleaning adds to those of the corpus."""
+    return (CAPTION_RAW,) if source.clean_captions else ()
 
 
 def check_columns(names: Sequence[str], filters: FilterRecipe, where: str) -> None:
@@ -71,14 +82,14 @@ def check_columns(names: Sequence[str], filters: FilterRecipe, where: str) -> No
         if wanted and not (given in names if given else first_named(names, known)):
             raise SourceError(
                 f"{where}: no {role} column to filter on (source.filters.{role}_column = {given!r}); "
-                f"columns seen: {', '.join(map(repr, names)) or 'none'}"
+                f"{columns_seen(names)}"
             )
 
 
 def _meta_fault(meta: Mapping[str, Any], filters: FilterRecipe) -> Fault | None:
     if filters.min_similarity:
         value = _value(meta, filters.similarity_column, SIMILARITY_NAMES)
-        if not isinstance(value, int | float | str) or not _at_least(value, filters.min_similarity):
+        if not isinstance(value, int | float | str) or not _reaches(value, filters.min_similarity):
             return Fault("filtered_similarity", f"similarity {value!r}")
     if filters.nsfw:
         value = _value(meta, filters.nsfw_column, NSFW_NAMES)
@@ -95,7 +106,7 @@ def _value(meta: Mapping[str, Any], column: str, names: Sequence[str]) -> Any:
     return meta.get(column or first_named(list(meta), names))
 
 
-def _at_least(value: int | float | str, least: float) -> bool:
+def _reaches(value: int | float | str, least: float) -> bool:
     try:
         return float(value) >= least
     except ValueError:

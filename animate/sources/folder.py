@@ -1,4 +1,4 @@
-"""`folder`: a tree of images, each with a `.txt` beside it, or with a captions table at the top."""
+"""`folder`: a tree of images, each with a `.txt` beside it, or with one captions table at the top."""
 
 import os
 from collections.abc import Iterator
@@ -8,23 +8,24 @@ from animate.data import Frozen
 from animate.recipe import SourceRecipe
 from animate.sources.captions import unique
 from animate.sources.columns import find_columns
-from animate.sources.duplicates import image_fingerprint
+from animate.sources.duplicates import image_identity
 from animate.sources.errors import SourceError
 from animate.sources.listing import Row, freeze_rows
-from animate.sources.paths import has_suffix, identity, walk
-from animate.sources.table import grouped, table_row
-from animate.sources.tables import TABLE_SUFFIXES, table_columns, table_rows
+from animate.sources.paths import files_fingerprint, has_suffix, walk
+from animate.sources.table import group_rows, table_row
+from animate.sources.table_files import TABLE_SUFFIXES, table_columns, table_rows
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+#: Names of the table, of which a folder may have one.
 CAPTION_TABLES = tuple(f"captions{suffix}" for suffix in TABLE_SUFFIXES)
 
 
 class Folder:
     """The images under a folder, in sorted order, or in the order of its captions table where it has one.
 
-    Every line of an image's `.txt` is a caption. Paths in the table are relative to the folder (or to
-    its `images/`, or they are bare names that occur once in the tree). Images that the table does not
-    name are inputs without caption.
+    Every line of an image's `.txt` is a caption. The table may name an image by its path in the folder or in
+    `images/`, or by its bare name if that occurs once in the tree. Images that the table does not name are
+    inputs without caption.
     """
 
     def __init__(self, source: SourceRecipe):
@@ -34,41 +35,40 @@ class Folder:
         self.table = captions_table(source.path)
 
     def fingerprint(self) -> dict[str, str | int]:
-        files = [os.path.join(self.root, file) for file in walk(self.root) if _counts(file)]
-        return identity(files, self.root)
+        files = [os.path.join(self.root, file) for file in walk(self.root) if _belongs(file)]
+        return files_fingerprint(files, self.root)
 
     def freeze(self, folder: Path, rows_per_shard: int) -> Frozen:
-        rows = self._beside() if self.table is None else self._listed(self.table)
-        mark = image_fingerprint(self.source, self.root)
-        return freeze_rows(rows, "files", folder, rows_per_shard, self.source, fingerprint=mark)
+        rows = self._rows_of_files() if self.table is None else self._rows_of_table(self.table)
+        identify = image_identity(self.source, self.root)
+        return freeze_rows(rows, "files", folder, rows_per_shard, self.source, identify=identify)
 
-    def _beside(self) -> Iterator[Row]:
-        """Images with their `.txt`; the walk is sorted, so one folder at a time is enough to know both."""
+    def _rows_of_files(self) -> Iterator[Row]:
         for file in walk(self.root):
             if has_suffix(file, IMAGE_SUFFIXES):
-                yield Row(_stem(file), self._text_beside(file), file)
+                yield Row(_key_of(file), self._lines_beside(file), file)
 
-    def _text_beside(self, file: str) -> tuple[str, ...]:
+    def _lines_beside(self, file: str) -> tuple[str, ...]:
         try:
-            content = Path(self.root, f"{_stem(file)}.txt").read_bytes()
+            content = Path(self.root, f"{_key_of(file)}.txt").read_bytes()
         except FileNotFoundError:
             return ()
         lines = content.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape").splitlines()
         return unique(line.strip() for line in lines if line.strip())
 
-    def _listed(self, table: str) -> Iterator[Row]:
+    def _rows_of_table(self, table: str) -> Iterator[Row]:
         path = os.path.join(self.root, table)
         columns = find_columns(table_columns(path), self.source, path)
         images = [file for file in walk(self.root) if has_suffix(file, IMAGE_SUFFIXES)]
-        places, named = _places(images), set[str]()
+        file_by_name, named = _file_by_name(images), set[str]()
         rows = (table_row(row, columns, f"{table}-{i:06d}") for i, row in enumerate(table_rows(path)))
-        for row in grouped(rows):
-            file = places.get(_normal(row.file), row.file)
+        for row in group_rows(rows):
+            file = file_by_name.get(_normal(row.file), row.file)
             named.add(file)
-            yield row._replace(file=file, key=row.key if columns.key or not row.file else _stem(file))
+            yield row._replace(file=file, key=row.key if columns.key or not row.file else _key_of(file))
         for file in images:
             if file not in named:
-                yield Row(_stem(file), (), file)
+                yield Row(_key_of(file), (), file)
 
 
 def captions_table(folder: str) -> str | None:
@@ -79,8 +79,12 @@ def captions_table(folder: str) -> str | None:
     return found[0] if found else None
 
 
-def _places(images: list[str]) -> dict[str, str]:
-    """What a table may call each image (its path, its path under images/, its bare name) to where it is."""
+def _file_by_name(images: list[str]) -> dict[str, str]:
+    """Each name by which a table may call an image -> the path of the image.
+
+    Of images/a.jpg and images/b/c.jpg these are images/a.jpg, a.jpg, images/b/c.jpg, b/c.jpg and c.jpg. With
+    another b/c.jpg at the top, c.jpg is nobody's, and b/c.jpg is that one: a whole path wins.
+    """
     names: dict[str, str] = {}
     repeated = set[str]()
     for file in images:
@@ -99,10 +103,11 @@ def _normal(path: str) -> str:
     return os.path.normpath(path).replace(os.sep, "/") if path else path
 
 
-def _stem(file: str) -> str:
+def _key_of(file: str) -> str:
+    """The path without its suffix."""
     return os.path.splitext(file)[0]
 
 
-def _counts(file: str) -> bool:
+def _belongs(file: str) -> bool:
     """Whether a file of the tree is part of the corpus."""
     return has_suffix(file, (*IMAGE_SUFFIXES, ".txt")) or file.lower() in CAPTION_TABLES

@@ -1,11 +1,11 @@
-"""Keys that can name a tar member, and what is wrong with those that cannot, or that come twice."""
+"""Keys that can name a tar member, and the faults of inputs whose key cannot, or came before."""
 
 import re
 from urllib.parse import quote
 
 from animate.data import Fault
 
-#: A clip's member name needs the key, "_", a take number and a suffix within USTAR's 100 bytes.
+#: Key, "_", take number and suffix are the name of a clip's member, for which USTAR has 100 bytes.
 MAX_KEY_BYTES = 87
 
 _SAFE = re.compile(r"[A-Za-z0-9_~-]+")
@@ -14,7 +14,7 @@ _SAFE = re.compile(r"[A-Za-z0-9_~-]+")
 def safe_key(text: str) -> str:
     """`text` with everything but ASCII letters, digits, `_`, `~` and `-` percent-encoded (as UTF-8).
 
-    Different texts give different keys. Bytes that are not UTF-8 (surrogate escapes) are kept as they are.
+    Different texts give different keys. A byte that is not UTF-8 (a surrogate escape) is encoded as itself.
     """
     if _SAFE.fullmatch(text):
         return text
@@ -22,17 +22,17 @@ def safe_key(text: str) -> str:
 
 
 def key_fault(key: str) -> Fault | None:
-    """What is wrong with a tar-safe key."""
+    """What is wrong with the length of a tar-safe key; None if nothing is."""
     if 1 <= len(key) <= MAX_KEY_BYTES:
         return None
     return Fault("bad_key", f"{len(key)} bytes, allowed are 1 to {MAX_KEY_BYTES}: {key[:200]!r}")
 
 
 def same_key(key: str) -> Fault:
-    """The fault of a second input of the same key."""
+    """The fault of an input whose key an earlier one has."""
     return Fault("duplicate_key", f"an earlier input has the key {key!r} too")
 
 
-def same_image(mark: str) -> Fault:
-    """The fault of a second input of the same image; `mark` is what the two share."""
-    return Fault("duplicate_image", f"an earlier input has the same image ({mark})")
+def same_image(identity: str) -> Fault:
+    """The fault of an input whose image an earlier one has; `identity` is what the two share."""
+    return Fault("duplicate_image", f"an earlier input has the same image ({identity})")

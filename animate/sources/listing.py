@@ -1,12 +1,12 @@
-"""The frozen listing of a corpus: one parquet row an input, written once when a build is planned.
+"""The frozen listing of a corpus: one parquet row for each input, written once when a build is planned.
 
-Whatever can be known without the image bytes is settled here and the same for every worker: the order, the
-keys, duplicates, blank captions. Row groups are a shard long, so that a worker reads its own rows only.
+Whatever can be known without the image bytes is decided here, once for all workers: the order, the keys,
+duplicates, blank captions. A row group holds the rows of one shard, so that a worker reads its own rows only.
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,25 +14,29 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from animate.data import Fault, Frozen, Part, Scalar
+from animate.data import Fault, Frozen, Part, Sample, Scalar
 from animate.recipe import SourceRecipe
 from animate.record import Columns
 from animate.seen import SeenKeys
 from animate.sources.captions import caption_fault, printable
 from animate.sources.carried import CarriedTypes, fit, scalar
-from animate.sources.filters import check_columns, judge
+from animate.sources.filters import CAPTION_RAW, check_columns, judge, raw_columns
 from animate.sources.keys import key_fault, safe_key, same_image, same_key
+from animate.sources.tars import Extent
 
+#: The name of the file.
 LISTING = "listing.parquet"
 
-_BATCH = 8192
+#: Rows that are checked together: one look-up of keys for many rows is much faster than one for each.
+_CHECKED_TOGETHER = 8192
+#: The columns: the fields of `Row`, with `fault` as status and message, and with `cell` in `image`.
 _SCHEMA = pa.schema(
     [
         ("key", pa.string()),
         ("status", pa.string()),
         ("message", pa.string()),
         ("captions", pa.list_(pa.string())),
-        # Bytes, for file names need not be text.
+        # Bytes, because the name of a file need not be text.
         ("file", pa.binary()),
         ("image", pa.list_(pa.int64())),
         ("text", pa.list_(pa.int64())),
@@ -46,12 +50,13 @@ _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class Row(NamedTuple):
-    """One input of a corpus before its bytes are read.
+    """One input of a corpus before its image is read.
 
-    `file` says where the image is, relative to the corpus where it lies inside it. `image`, `text` and `json`
-    are (offset, size) of a tar's members, `image` alone is (row,) of a table with image bytes. `content`
-    is the image itself where its file cannot be read from the middle. `captions` is None where only
-    the worker can tell. A `fault` makes the row a rejection.
+    `key` need not be tar-safe yet. `captions` is None where only the worker reads them. `file` is the image,
+    or the tar or table that holds it: a path relative to the corpus, or a URL. `image`, `text` and `json` say
+    where members of a tar lie, `cell` is the row of a table of images. `content` is the image itself, where
+    its file cannot be read from the middle. `meta` is what else the input carries. A `fault` makes the row a
+    rejection.
     """
 
     key: str
@@ -59,10 +64,15 @@ class Row(NamedTuple):
     file: str = ""
     meta: Mapping[str, Any] | None = None
     fault: Fault | None = None
-    image: tuple[int, ...] | None = None
-    text: tuple[int, int] | None = None
-    json: tuple[int, int] | None = None
+    image: Extent | None = None
+    text: Extent | None = None
+    json: Extent | None = None
+    cell: int | None = None
     content: bytes | None = None
+
+
+#: What images of two rows have in common if they are the same image; None for one that is like no other.
+IdentifyImage = Callable[[Row], str | None]
 
 
 def freeze_rows(
@@ -72,32 +82,38 @@ def freeze_rows(
     rows_per_shard: int,
     source: SourceRecipe,
     *,
-    fingerprint: Callable[[Row], str | None] | None = None,
+    identify: IdentifyImage | None = None,
     types: CarriedTypes | None = None,
     more_texts: tuple[str, ...] = (),
 ) -> Frozen:
     """Writes `rows` to the listing in `folder`, the one part of the corpus (none when it is empty).
 
-    `fingerprint` gives what two duplicate images share, where the recipe wants none twice. `types` knows what
-    samples carry if the rows do not tell (it may learn while they are listed); `more_texts` are columns that
-    the worker adds. Memory stays flat but for 8 bytes a key (and 8 an image with `fingerprint`).
+    `reader` says how workers read the part: a name in `animate.sources.READERS`. `identify` says which images
+    are the same, where the recipe wants none twice. `types` knows what samples carry where the rows do not
+    tell, and may learn it while they are listed. `more_texts` are columns that the worker adds. Memory grows
+    by 8 bytes for each key (and for each image with `identify`), and by nothing else.
     """
-    keys, images, seen, count = SeenKeys(), SeenKeys(), types or CarriedTypes(), 0
+    keys, images, carried, count = SeenKeys(), SeenKeys(), types or CarriedTypes(), 0
     if source.sample < 1:
         rows = (row for row in rows if in_sample(safe_key(row.key), source.sample))
     chosen = islice(rows, source.limit) if source.limit else iter(rows)
     path = Path(folder) / LISTING
     with pq.ParquetWriter(path, _SCHEMA, compression="zstd", use_dictionary=False) as writer:
+        # Rows come in batches and leave in row groups of a shard. With batches of 4 and shards of 3:
+        #   rows 0 1 2 3 come: pending 0 1 2 3,   group (0 1 2) is written, 3 stays
+        #   rows 4 5 6 7 come: pending 3 4 5 6 7, group (3 4 5) is written, 6 7 stay
+        #   no more come:      pending 6 7,       group (6 7) is written, shorter than the others
+        # With batches of 4 and shards of 2, each batch is two groups and nothing stays.
         pending: list[Row] = []
-        while batch := list(islice(chosen, _BATCH)):
+        while batch := list(islice(chosen, _CHECKED_TOGETHER)):
             for row in batch:
                 if row.meta:
-                    seen.see(row.meta)
+                    carried.see(row.meta)
             if count == 0 and types is None:
-                check_columns(seen.names, source.filters, source.path)
-            checked = _reject_repeated([_checked(row, source) for row in batch], keys)
-            if fingerprint is not None and source.filters.duplicates != "keep":
-                checked = _reject_same_images(checked, images, fingerprint)
+                check_columns(carried.names, source.filters, source.path)
+            checked = _reject_repeated_keys([_checked_row(row, source) for row in batch], keys)
+            if identify is not None and source.filters.duplicates != "keep":
+                checked = _reject_same_images(checked, images, identify)
             pending += checked
             while len(pending) >= rows_per_shard:
                 writer.write_batch(_record_batch(pending[:rows_per_shard]), row_group_size=rows_per_shard)
@@ -105,35 +121,47 @@ def freeze_rows(
             count += len(batch)
         if pending:
             writer.write_batch(_record_batch(pending), row_group_size=rows_per_shard)
-    raw = ("caption_raw",) if source.clean_captions else ()
     return Frozen(
         parts=(Part(reader=reader, path=LISTING, rows=count),) if count else (),
-        columns=seen.columns(*raw, *more_texts),
+        columns=carried.columns(*raw_columns(source), *more_texts),
     )
 
 
 def in_sample(key: str, share: float) -> bool:
-    """Whether a key is in the sample of this share: a larger share holds every smaller one."""
+    """Whether a key is in the sample of this share; the sample of a larger share contains it too."""
     digest = hashlib.blake2b(key.encode(), digest_size=8, person=b"sample").digest()
     return int.from_bytes(digest, "little") < share * 2**64
 
 
 class Listed(NamedTuple):
-    """A row of the frozen listing as a worker reads it; `meta` has the same keys in every row."""
+    """A `Row` as a worker reads it from the listing: `key` is tar-safe, `meta` has all columns."""
 
     key: str
     fault: Fault | None
     captions: tuple[str, ...] | None
     file: str
-    image: list[int] | None
-    text: list[int] | None
-    json: list[int] | None
+    image: Extent | None
+    text: Extent | None
+    json: Extent | None
+    cell: int | None
     content: bytes | None
     meta: dict[str, Scalar]
 
+    def sample(self, image: bytes) -> Sample:
+        """The sample of this row, whose image was read."""
+        return Sample(key=self.key, image=image, captions=self.captions or (), meta=self.meta)
+
 
 def listed_rows(path: Path, start: int, stop: int | None, columns: Columns) -> Iterator[Listed]:
-    """Rows `start` to `stop` of the listing, reading only the row groups that hold them."""
+    """Rows `start` to `stop` (None: to the end) of the listing, reading only the row groups that hold them.
+
+    Where the row groups hold rows (0 1 2), (3 4 5) and (6 7), `start` = 4 and `stop` = 7 read two of them:
+
+        group    first  end   rows of the group    rows of the listing
+        (0 1 2)  0      3     not read: end <= start
+        (3 4 5)  3      6     low 1, high 3        4 5
+        (6 7)    6      8     low 0, high 1        6
+    """
     with pq.ParquetFile(path) as file:
         first = 0
         for group in range(file.num_row_groups):
@@ -149,21 +177,28 @@ def listed_rows(path: Path, start: int, stop: int | None, columns: Columns) -> I
 
 def _listed(row: dict[str, Any], columns: Columns) -> Listed:
     captions = None if row["captions"] is None else tuple(row["captions"])
+    image: list[int] = row["image"] or []
+    is_cell = len(image) == 1
     return Listed(
         key=row["key"],
         fault=Fault(row["status"], row["message"]) if row["status"] else None,
         captions=captions,
         file=row["file"].decode("utf-8", "surrogateescape"),
-        image=row["image"],
-        text=row["text"],
-        json=row["json"],
+        image=None if is_cell else _extent(image),
+        text=_extent(row["text"]),
+        json=_extent(row["json"]),
+        cell=image[0] if is_cell else None,
         content=row["content"],
         meta=fit(json.loads(row["meta"]) if row["meta"] else {}, columns),
     )
 
 
-def _checked(row: Row, source: SourceRecipe) -> Row:
-    """The row with a tar-safe key and clean captions, and with a status where it is unusable or unwanted."""
+def _extent(numbers: Sequence[int] | None) -> Extent | None:
+    return Extent(*numbers) if numbers else None
+
+
+def _checked_row(row: Row, source: SourceRecipe) -> Row:
+    """The row with a tar-safe key and clean captions, and with a fault if it is unusable or unwanted."""
     key, captions, meta = safe_key(row.key), row.captions, row.meta
     fault = row.fault or key_fault(key)
     if captions is None:
@@ -171,34 +206,33 @@ def _checked(row: Row, source: SourceRecipe) -> Row:
     fault = fault or caption_fault(captions)
     if fault is None:
         verdict = judge(captions, meta or {}, source)
-        captions, fault = verdict.captions, verdict.fault or caption_fault(verdict.captions)
+        captions, fault = verdict.captions, verdict.fault
         if verdict.raw is not None:
-            meta = {**(meta or {}), "caption_raw": verdict.raw}
+            meta = {**(meta or {}), CAPTION_RAW: verdict.raw}
     elif fault.status == "caption_not_utf8":
         captions = tuple(map(printable, captions))
-    if row.image is None and row.content is None:
-        # The common case of a long list, where `_replace` is slow.
+    if row.image is None and row.cell is None and row.content is None:
+        # So it is for each row of a long list, and `_replace` is several times slower.
         return Row(key, captions, row.file, meta, fault)
     return row._replace(key=key, captions=captions, meta=meta, fault=fault)
 
 
-def _reject_same_images(
-    rows: list[Row], seen: SeenKeys, fingerprint: Callable[[Row], str | None]
-) -> list[Row]:
-    marks = [None if row.fault else fingerprint(row) for row in rows]
-    known = [mark for mark in marks if mark is not None]
-    repeated = iter(seen.add(known).tolist())
+def _reject_same_images(rows: list[Row], seen: SeenKeys, identify: IdentifyImage) -> list[Row]:
+    identities = [None if row.fault else identify(row) for row in rows]
+    # One answer for each identity that is not None, in order.
+    repeated = iter(seen.add([identity for identity in identities if identity is not None]).tolist())
     return [
-        row._replace(fault=same_image(str(mark))) if mark is not None and next(repeated) else row
-        for row, mark in zip(rows, marks, strict=True)
+        row._replace(fault=same_image(identity)) if identity is not None and next(repeated) else row
+        for row, identity in zip(rows, identities, strict=True)
     ]
 
 
-def _reject_repeated(rows: list[Row], seen: SeenKeys) -> list[Row]:
+def _reject_repeated_keys(rows: list[Row], seen: SeenKeys) -> list[Row]:
     repeated = seen.add([row.key for row in rows])
     if not repeated.any():
         return rows
     return [
+        # A key that cannot be used is a "bad_key" each time it comes.
         row._replace(fault=same_key(row.key))
         if again and (row.fault is None or row.fault.status != "bad_key")
         else row
@@ -206,10 +240,13 @@ def _reject_repeated(rows: list[Row], seen: SeenKeys) -> list[Row]:
     ]
 
 
-def _record_batch(rows: list[Row]) -> pa.RecordBatch:
+def _record_batch(rows: Sequence[Row]) -> pa.RecordBatch:
     columns: dict[str, Any] = dict(zip(Row._fields, zip(*rows, strict=True), strict=True))
     columns["status"] = ["" if fault is None else fault.status for fault in columns["fault"]]
     columns["message"] = ["" if fault is None else fault.message for fault in columns["fault"]]
+    if any(cell is not None for cell in columns["cell"]):
+        # A corpus has images in cells or in tars, never in both.
+        columns["image"] = [None if cell is None else (cell,) for cell in columns["cell"]]
     columns["file"] = [name.encode("utf-8", "surrogateescape") for name in columns["file"]]
     columns["meta"] = [None if not meta else _meta_text(meta) for meta in columns["meta"]]
     return pa.RecordBatch.from_arrays(

@@ -1,4 +1,4 @@
-"""Files of a corpus: brace patterns, globs and folders to sorted lists, and a cheap identity of a list."""
+"""Files of a corpus: what patterns, globs and folders stand for, and a fingerprint of a list of files."""
 
 import glob
 import hashlib
@@ -9,12 +9,14 @@ from pathlib import Path
 
 from animate.sources.errors import SourceError
 
+#: A pair of braces without braces inside.
 _BRACES = re.compile(r"\{([^{}]*)\}")
+#: What stands between braces for a range of numbers.
 _RANGE = re.compile(r"(-?\d+)\.\.(-?\d+)")
 
 
 def expand_braces(pattern: str) -> list[str]:
-    """`a{0..2}.tar` or `a{x,y}.tar` as the list of what it stands for, in the order it is written."""
+    """What `a{0..2}.tar` or `a{x,y}.tar` stands for, in written order; a text without braces is itself."""
     match = _BRACES.search(pattern)
     if match is None:
         return [pattern]
@@ -23,15 +25,15 @@ def expand_braces(pattern: str) -> list[str]:
 
 
 def is_url(path: str) -> bool:
-    """Whether `path` is an address of some protocol, not a local path."""
+    """Whether `path` is a URL of some protocol, and no local path."""
     return "://" in path
 
 
 def find_files(path: str, suffixes: Sequence[str]) -> list[str]:
-    """The files that `path` stands for: itself, a folder's with one of `suffixes`, a glob or brace pattern's.
+    """The files of a path, a glob or a brace pattern; of a folder, those with one of `suffixes`.
 
-    Brace patterns keep their written order; globs and folders are sorted. Addresses are not looked up.
-    `SourceError` if a written file is not there, or nothing matches.
+    Brace patterns keep their written order; globs and folders are sorted. URLs are taken as they are.
+    `SourceError` if a file that a brace pattern names is not there, or nothing matches.
     """
     found: list[str] = []
     for name in expand_braces(path) if not os.path.exists(path) else [path]:
@@ -59,18 +61,21 @@ def has_suffix(name: str, suffixes: Sequence[str]) -> bool:
 
 
 def walk(folder: str | Path) -> Iterator[str]:
-    """Paths of all files, relative to `folder` and with `/`, in sorted order; hidden ones are left out."""
+    """Paths of all files, relative to `folder` and with `/`, in sorted order, without hidden ones."""
     root = str(folder)
-    for place, folders, files in os.walk(root, followlinks=True):
+    for parent, folders, files in os.walk(root, followlinks=True):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        relative = os.path.relpath(place, root).replace(os.sep, "/")
+        relative = os.path.relpath(parent, root).replace(os.sep, "/")
         for name in sorted(files):
             if not name.startswith("."):
                 yield name if relative == "." else f"{relative}/{name}"
 
 
-def identity(files: Sequence[str], root: str) -> dict[str, str | int]:
-    """What tells one list of files from another: how many, how large, and a digest of names and sizes."""
+def files_fingerprint(files: Sequence[str], root: str) -> dict[str, str | int]:
+    """What tells one list of files from another: how many, how large, and a digest of names and sizes.
+
+    Names are relative to `root`. The content is not read, and the size of a URL counts as 0.
+    """
     digest, total = hashlib.blake2b(digest_size=16), 0
     for file in files:
         size = 0 if is_url(file) else os.path.getsize(file)
@@ -81,6 +86,7 @@ def identity(files: Sequence[str], root: str) -> dict[str, str | int]:
 
 
 def _alternatives(inside: str) -> list[str]:
+    """What stands between braces: `x,y` is x, y; `1..3` is 1, 2, 3; `08..10` is 08, 09, 10."""
     match = _RANGE.fullmatch(inside)
     if match is None:
         return inside.split(",")

@@ -1,4 +1,4 @@
-"""The worker's side: rows of a part as samples or rejections, exactly one a row, in order."""
+"""Rows of a listing as a worker reads them: from files of their own, or from cells of parquet files."""
 
 import os
 from collections.abc import Iterator
@@ -11,16 +11,16 @@ from animate.data import Fault, Part, Rejected, Sample
 from animate.recipe import SourceRecipe
 from animate.record import Columns
 from animate.sources.demo import DEMO_FOLDER
-from animate.sources.listing import Listed, listed_rows
+from animate.sources.listing import listed_rows
 from animate.sources.table import Table, table_root
-from animate.sources.tables import open_parquet
+from animate.sources.table_files import open_parquet
 
 
 def read_files(
     part: Part, start: int, stop: int | None, source: SourceRecipe, folder: Path, columns: Columns
 ) -> Iterator[Sample | Rejected]:
-    """Rows of the listing whose images are files of their own (or stand in the listing)."""
-    root = _root(source)
+    """Rows whose images are files of their own, or are in the listing itself."""
+    root = _files_root(source)
     for row in listed_rows(folder / part.path, start, stop, columns):
         if row.fault is not None:
             yield Rejected.of(row, row.fault)
@@ -31,34 +31,35 @@ def read_files(
             reason = error.strerror if isinstance(error, OSError) else str(error)
             yield Rejected.of(row, Fault("missing_file", f"{row.file!r}: {reason}"))
         else:
-            yield _sample(row, image)
+            yield row.sample(image)
 
 
-def read_stored(
+def read_cells(
     part: Part, start: int, stop: int | None, source: SourceRecipe, folder: Path, columns: Columns
 ) -> Iterator[Sample | Rejected]:
-    """Rows of the listing whose images are cells of parquet files."""
+    """Rows whose images are cells of parquet files."""
     cells = _Cells(table_root(source), Table(source).columns.image)
     for row in listed_rows(folder / part.path, start, stop, columns):
         if row.fault is not None:
             yield Rejected.of(row, row.fault)
             continue
-        image = cells.read(row.file, (row.image or [0])[0])
+        assert row.cell is not None
+        image = cells.read(row.file, row.cell)
         if image is None:
             yield Rejected.of(row, Fault("missing_file", "its image is null"))
         else:
-            yield _sample(row, image)
+            yield row.sample(image)
 
 
-def _root(source: SourceRecipe) -> str:
-    """The folder that a listing's file names are relative to."""
+def _files_root(source: SourceRecipe) -> str:
+    """The folder that the file names of a listing are relative to."""
     if source.name == "demo":
         return DEMO_FOLDER
     return source.path if os.path.isdir(source.path) else table_root(source)
 
 
 class _Cells:
-    """Image bytes by file and row, holding one row group at a time."""
+    """Image bytes by file and row; the row group that was read last is kept, since rows come in order."""
 
     def __init__(self, root: str, column: str):
         self._root, self._column = root, column
@@ -74,18 +75,13 @@ class _Cells:
         return value.get("bytes") if isinstance(value, dict) else value
 
     def _load(self, reader: pq.ParquetFile, row: int) -> None:
+        """Keeps the row group that holds `row`, a number in the whole file."""
         first = 0
         for group in range(reader.num_row_groups):
             rows = reader.metadata.row_group(group).num_rows
             if row < first + rows:
-                self._first, self._values = (
-                    first,
-                    reader.read_row_group(group, columns=[self._column]).column(0),
-                )
+                values = reader.read_row_group(group, columns=[self._column]).column(0)
+                self._first, self._values = first, values
                 return
             first += rows
         raise IndexError(f"{self._file!r} has no row {row}: it changed since the build was planned")
-
-
-def _sample(row: Listed, image: bytes) -> Sample:
-    return Sample(key=row.key, image=image, captions=row.captions or (), meta=row.meta)

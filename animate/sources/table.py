@@ -1,4 +1,4 @@
-"""`table`: csv, tsv, json, jsonl or parquet files whose rows name an image file or hold an image's bytes."""
+"""`table`: csv, tsv, json, jsonl or parquet files whose rows name an image file or hold the image itself."""
 
 import base64
 import binascii
@@ -11,19 +11,22 @@ from typing import Any
 from animate.data import Fault, Frozen
 from animate.recipe import SourceRecipe
 from animate.sources.captions import caption_texts, unique
-from animate.sources.columns import IMAGE_NAMES, URL_NAMES, Columns, find_columns, first_named
-from animate.sources.duplicates import image_fingerprint, refuse_duplicates
+from animate.sources.columns import IMAGE_NAMES, URL_NAMES, ColumnNames, find_columns, first_named
+from animate.sources.duplicates import image_identity, refuse_duplicates
 from animate.sources.errors import SourceError
 from animate.sources.listing import Row, freeze_rows
-from animate.sources.paths import find_files, identity
-from animate.sources.tables import BAD_ROW, TABLE_SUFFIXES, binary_columns, table_columns, table_rows
+from animate.sources.paths import files_fingerprint, find_files
+from animate.sources.table_files import BAD_ROW, TABLE_SUFFIXES, binary_columns, table_columns, table_rows
+
+#: How base64 of a JPEG, PNG, GIF, WebP, TIFF (of either byte order) and BMP begins.
+_BASE64_STARTS = ("/9j/", "iVBORw0KGgo", "R0lGOD", "UklGR", "SUkqA", "TU0AK", "Qk")
 
 
 class Table:
-    """Rows of one table or of several with the same columns, in order.
+    """Rows of one table, or of several with the same columns, in order.
 
-    Image paths are relative to the table's folder. Neighbouring rows of one image, as in Flickr's token
-    files, are one input with several captions, unless a key column tells them apart.
+    Image paths are relative to the folder of the first table. Neighbouring rows of one image, as in Flickr's
+    token files, are one input with several captions, unless a column of keys tells them apart.
     """
 
     def __init__(self, source: SourceRecipe):
@@ -39,35 +42,34 @@ class Table:
         self.columns = find_columns(names, source, self.files[0], self.bytes_columns)
 
     def fingerprint(self) -> dict[str, str | int]:
-        return identity(self.files, self.root)
+        return files_fingerprint(self.files, self.root)
 
     def freeze(self, folder: Path, rows_per_shard: int) -> Frozen:
-        in_parquet = self.columns.image in self.bytes_columns
-        if in_parquet:
+        if self.columns.image in self.bytes_columns:
             refuse_duplicates(self.source, "images in the cells of parquet files")
-            return freeze_rows(self._stored_rows(), "rows", folder, rows_per_shard, self.source)
-        rows, mark = grouped(self._rows()), image_fingerprint(self.source, self.root)
-        return freeze_rows(rows, "files", folder, rows_per_shard, self.source, fingerprint=mark)
+            return freeze_rows(self._rows_of_cells(), "rows", folder, rows_per_shard, self.source)
+        rows, identify = group_rows(self._rows_of_files()), image_identity(self.source, self.root)
+        return freeze_rows(rows, "files", folder, rows_per_shard, self.source, identify=identify)
 
-    def _stored_rows(self) -> Iterator[Row]:
-        """Rows of parquet files whose image bytes stay where they are: only the other columns are read."""
+    def _rows_of_cells(self) -> Iterator[Row]:
+        """Rows of parquet files that hold the images: only the other columns are read."""
         for path in self.files:
             file = os.path.relpath(path, self.root)
             columns = [name for name in table_columns(path) if name not in binary_columns(path)]
             for number, row in enumerate(table_rows(path, columns)):
-                key = str(row[self.columns.key]) if self.columns.key else f"{_stem(file)}-{number:06d}"
+                key = str(row[self.columns.key]) if self.columns.key else f"{_key_of_path(file)}-{number:06d}"
                 captions = caption_texts(row[self.columns.caption])
-                yield Row(key, captions, file, self.columns.rest(row), image=(number,))
+                yield Row(key, captions, file, self.columns.rest(row), cell=number)
 
-    def _rows(self) -> Iterator[Row]:
+    def _rows_of_files(self) -> Iterator[Row]:
         for path in self.files:
-            name = _stem(os.path.relpath(path, self.root))
+            name = _key_of_path(os.path.relpath(path, self.root))
             for number, row in enumerate(table_rows(path)):
                 yield table_row(row, self.columns, f"{name}-{number:06d}")
 
 
-def table_row(row: Mapping[str, Any], columns: Columns, number: str) -> Row:
-    """The input that a row describes; `number` is its key where nothing else names it."""
+def table_row(row: Mapping[str, Any], columns: ColumnNames, number: str) -> Row:
+    """The input that a row describes; `number` is its key if nothing else in the row names it."""
     if BAD_ROW in row:
         return Row(number, (), fault=Fault("bad_row", row[BAD_ROW]))
     captions, meta = caption_texts(row.get(columns.caption)), columns.rest(row)
@@ -81,11 +83,11 @@ def table_row(row: Mapping[str, Any], columns: Columns, number: str) -> Row:
     content = _embedded(image)
     if content is not None:
         return Row(key or number, captions, meta=meta, content=content)
-    return Row(key or _stem(image), captions, image, meta)
+    return Row(key or _key_of_path(image), captions, image, meta)
 
 
-def grouped(rows: Iterator[Row]) -> Iterator[Row]:
-    """Neighbouring rows of one key and file as one, with the captions of all and the meta of the first."""
+def group_rows(rows: Iterator[Row]) -> Iterator[Row]:
+    """Neighbouring rows of one key and file as one: the first of them, with the captions of all."""
     for (_, file), group in itertools.groupby(rows, key=lambda row: (row.key, row.file)):
         first, *others = group
         if not file or not others:
@@ -100,8 +102,16 @@ def table_root(source: SourceRecipe) -> str:
     return os.path.dirname(os.path.abspath(find_files(source.path, TABLE_SUFFIXES)[0]))
 
 
+def lists_addresses(file: str) -> bool:
+    """Whether a table has addresses of images and no images or files, so that it is a corpus for `urls`."""
+    names = table_columns(file)
+    return bool(first_named(names, URL_NAMES)) and not (
+        first_named(names, IMAGE_NAMES) or binary_columns(file)
+    )
+
+
 def _embedded(text: str) -> bytes | None:
-    """The bytes of an image written as base64 (also as a data: address), or None for what reads as a path."""
+    """The image that is written as base64 (also in a data: URL), empty if that is broken; None for a path."""
     if text.startswith("data:"):
         text = text.partition(",")[2]
     elif len(text) < 256 or not text.startswith(_BASE64_STARTS):
@@ -112,20 +122,8 @@ def _embedded(text: str) -> bytes | None:
         return b""
 
 
-#: How base64 of a JPEG, PNG, GIF, WebP, TIFF and BMP begins.
-_BASE64_STARTS = ("/9j/", "iVBORw0KGgo", "R0lGOD", "UklGR", "SUkqA", "TU0AK", "Qk")
-
-
-def _stem(path: str) -> str:
-    """The path without its suffix, with `/`; leading `./` and `/` name nothing."""
+def _key_of_path(path: str) -> str:
+    """The path without its suffix and with `/` between its parts; a leading `./` or `/` and any `..` go."""
     pure = PurePosixPath(path.replace(os.sep, "/"))
     parts = [part for part in pure.with_suffix("").parts if part not in ("/", "..")] if pure.name else []
     return "/".join(parts)
-
-
-def lists_addresses(file: str) -> bool:
-    """Whether a table names its images by address alone, as `urls` reads it."""
-    names = table_columns(file)
-    return bool(first_named(names, URL_NAMES)) and not (
-        first_named(names, IMAGE_NAMES) or binary_columns(file)
-    )

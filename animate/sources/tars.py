@@ -4,65 +4,104 @@ import os
 import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import IO
+from typing import IO, Generic, NamedTuple, TypeVar
 
-#: A sample's members by what they give, best first.
+from animate.data import TAR
+
+#: Suffixes of tars that can be read from the middle.
+PLAIN_TARS = (TAR,)
+#: Suffixes of compressed tars, which are read from front to back.
+PACKED_TARS = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+TAR_SUFFIXES = PLAIN_TARS + PACKED_TARS
+
+#: Suffixes of the member that is a sample's image, best first.
 IMAGE_MEMBERS = ("jpg", "jpeg", "png", "webp")
+#: Suffixes of the member that is a caption and nothing else.
 TEXT_MEMBERS = ("txt", "caption")
+#: Suffixes of the member with an object of captions and whatever else the sample carries.
 JSON_MEMBERS = ("json",)
+_KNOWN_MEMBERS = frozenset((*IMAGE_MEMBERS, *TEXT_MEMBERS, *JSON_MEMBERS))
 
-Place = tuple[int, int]
+
+class Extent(NamedTuple):
+    """The bytes `offset` to `offset + size` of a file."""
+
+    offset: int
+    size: int
 
 
-@dataclass(slots=True)
-class Members:
-    """What a tar holds of one sample: offset and size, or the bytes, of each member by its suffix."""
+#: A member of a tar: where it lies, or its bytes.
+Member = TypeVar("Member", Extent, bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class TarSample(Generic[Member]):
+    """The `members` of one sample by suffix, in lower case; `key` is what their names have in common."""
 
     key: str
-    places: dict[str, Place] = field(default_factory=dict)
-    contents: dict[str, bytes] = field(default_factory=dict)
+    members: dict[str, Member] = field(default_factory=dict)
 
-    def first(self, suffixes: Iterable[str]) -> str | None:
-        """The first of `suffixes` that the sample has."""
-        return next((suffix for suffix in suffixes if suffix in self.places or suffix in self.contents), None)
+    def first(self, suffixes: Iterable[str]) -> Member | None:
+        """The member with the first of `suffixes` that the sample has; None if it has none of them."""
+        return next((self.members[suffix] for suffix in suffixes if suffix in self.members), None)
 
 
 class BrokenTar(ValueError):
-    """The tar ends or turns to rubbish; every sample before that was given."""
+    """The tar ends too early or cannot be read any further; every sample before that was given."""
 
 
-def scan(path: str) -> Iterator[Members]:
-    """The samples of a local tar with where their members lie, reading headers only.
+def tar_stem(path: str) -> str:
+    """The path of a tar without its suffix."""
+    return path[: -len(next(suffix for suffix in TAR_SUFFIXES if path.lower().endswith(suffix)))]
+
+
+def scan(path: str) -> Iterator[TarSample[Extent]]:
+    """The samples of a local plain tar with where their members lie, reading headers only.
 
     Raises `BrokenTar` after the last sample that is whole.
     """
-    size = os.path.getsize(path)
-    yield from _samples(_places(path, size))
+    yield from _samples(_extents(path, os.path.getsize(path)))
 
 
-def stream(file: IO[bytes]) -> Iterator[Members]:
-    """The samples of a tar read from front to back (also packed), with the bytes of their members."""
+def stream(file: IO[bytes]) -> Iterator[TarSample[bytes]]:
+    """The samples of a tar, plain or packed, read from front to back, with the bytes of their members.
+
+    Raises `BrokenTar` after the last sample that is whole.
+    """
     yield from _samples(_contents(file))
 
 
-def _samples(members: Iterable[tuple[str, Place | bytes]]) -> Iterator[Members]:
-    """Neighbouring members with the same name up to the first dot after the last slash are one sample."""
-    sample, broken = Members(""), None
+def read_extent(file: IO[bytes], extent: Extent) -> bytes:
+    """The bytes of `file` in `extent`."""
+    file.seek(extent.offset)
+    return file.read(extent.size)
+
+
+def _samples(members: Iterable[tuple[str, Member]]) -> Iterator[TarSample[Member]]:
+    """Neighbouring members are one sample while their names are the same up to the first dot of the file.
+
+    A suffix that comes again begins another sample; other suffixes than those above are passed over.
+
+        a.jpg a.txt  b.jpg  a.jpg  a.jpg  d.1/c.x.jpg d.1/c.jpg d.1/c.txt
+        \\_________/  \\___/  \\___/  \\___/  (suffix x.jpg) \\_________________/
+             a         b      a      a                         d.1/c
+
+    The second and third `a` are samples like any other here; their repeated key is refused later.
+    """
+    sample: TarSample[Member] = TarSample("")
+    broken = None
     try:
-        for name, content in members:
+        for name, member in members:
             folder, slash, file = name.rpartition("/")
             stem, _, suffix = file.partition(".")
             key, suffix = f"{folder}{slash}{stem}", suffix.lower()
-            if suffix not in _KNOWN or not stem:
+            if suffix not in _KNOWN_MEMBERS or not stem:
                 continue
-            if key != sample.key or suffix in sample.places or suffix in sample.contents:
+            if key != sample.key or suffix in sample.members:
                 if sample.key:
                     yield sample
-                sample = Members(key)
-            if isinstance(content, bytes):
-                sample.contents[suffix] = content
-            else:
-                sample.places[suffix] = content
+                sample = TarSample(key)
+            sample.members[suffix] = member
     except BrokenTar as error:
         broken = error
     if sample.key:
@@ -71,16 +110,13 @@ def _samples(members: Iterable[tuple[str, Place | bytes]]) -> Iterator[Members]:
         raise broken
 
 
-_KNOWN = frozenset((*IMAGE_MEMBERS, *TEXT_MEMBERS, *JSON_MEMBERS))
-
-
-def _places(path: str, size: int) -> Iterator[tuple[str, Place]]:
+def _extents(path: str, size: int) -> Iterator[tuple[str, Extent]]:
     with _opened(path, None) as tar:
         for member in _headers(tar):
             if member.offset_data + member.size > size:
                 raise BrokenTar(f"ends within {member.name!r}")
             if member.isreg():
-                yield _name(member), (member.offset_data, member.size)
+                yield _member_name(member), Extent(member.offset_data, member.size)
 
 
 def _contents(file: IO[bytes]) -> Iterator[tuple[str, bytes]]:
@@ -95,11 +131,11 @@ def _contents(file: IO[bytes]) -> Iterator[tuple[str, bytes]]:
                 raise BrokenTar(f"ends within {member.name!r}: {error}") from None
             if len(content) < member.size:
                 raise BrokenTar(f"ends within {member.name!r}")
-            yield _name(member), content
+            yield _member_name(member), content
 
 
 class _StrictInfo(tarfile.TarInfo):
-    """A header that says when it cannot be read, where tarfile itself would take it for the end."""
+    """A header that raises where tarfile itself would take one that it cannot read for the end of the tar."""
 
     @classmethod
     def fromtarfile(cls, tarfile_: tarfile.TarFile) -> tarfile.TarInfo:
@@ -131,9 +167,9 @@ def _headers(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
         if member is None:
             return
         yield member
-        # Else tarfile keeps every header that it has seen.
+        # tarfile would keep every header that it has seen, and memory would grow with the tar.
         tar.members.clear()  # type: ignore[attr-defined]
 
 
-def _name(member: tarfile.TarInfo) -> str:
+def _member_name(member: tarfile.TarInfo) -> str:
     return member.name.removeprefix("./")

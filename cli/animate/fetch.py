@@ -1,4 +1,4 @@
-"""`animate fetch`: only download a list."""
+"""`animate fetch`: downloads a list and films nothing."""
 
 import json
 import sys

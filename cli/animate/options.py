@@ -46,7 +46,7 @@ def source_overrides(src: str, urls: str, root: str) -> list[str]:
     """The recipe overrides that --src, --urls and --root stand for."""
     if not src:
         return []
-    from animate.sources import resolve_src
+    from animate.sources.resolve import resolve_src
 
     return [
         f"source.{key}={json.dumps(value, ensure_ascii=False)}"

@@ -1,4 +1,4 @@
-"""`animate sources`: the corpora that have a name, and what is here of them."""
+"""`animate sources`: the corpora that have a name, and which of them are on this machine."""
 
 from typing import Annotated
 
@@ -10,12 +10,12 @@ def sources(
     root: Annotated[str, typer.Option(help="Folder with a folder for each corpus (else ANIMATE_DATA).")] = "",
 ) -> None:
     """List the named corpora, or explain one: files, page, licence, what was found, and the next command."""
-    from animate.sources.named.find import explain, listing
+    from animate.sources.named.find import explain, overview
 
     if name:
         print(explain(name, root=root))
         return
-    rows = listing(root)
+    rows = overview(root)
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     for row in rows:
-        print("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]]))
+        print("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row.where]))

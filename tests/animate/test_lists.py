@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from tests.animate.sources.test_download import NAMES, Handler
+from tests.support.hostile_site import OUTCOMES, HostileSite
 from tests.support.serving import served
 
 ROOT = Path(__file__).parents[2]
@@ -28,7 +28,7 @@ def photographs() -> list[Path]:
     return sorted(folder.glob("*.jpg"))[:36]
 
 
-class Photographs(Handler):
+class Photographs(HostileSite):
     """The photographs by number, and all that may go wrong by name."""
 
     def do_GET(self) -> None:
@@ -42,7 +42,7 @@ class Photographs(Handler):
 @pytest.fixture(scope="module")
 def list_file(tmp_path_factory) -> Iterator[Path]:
     names = [str(i) for i in range(36)]
-    for i, name in enumerate(NAMES):
+    for i, name in enumerate(OUTCOMES):
         names.insert(3 * i, name)
     path = tmp_path_factory.mktemp("list") / "cc3m.tsv"
     with served(Photographs) as address:
@@ -73,7 +73,7 @@ def test_every_row_of_the_list_is_one_row_of_the_shards(list_file, reference):
     assert [row["source_key"] for row in rows] == [f"{i:09d}" for i in range(len(lines))]
     assert [row["url"] for row in rows] == [line.partition("\t")[2] for line in lines]
     # The page instead of an image is downloaded well, and then it is no image.
-    expected = {**NAMES, "html": "not_an_image"}
+    expected = {**OUTCOMES, "html": "not_an_image"}
     wanted = Counter(expected.get(url.rpartition("/")[2], "ok") for url in (row["url"] for row in rows))
     wanted["success"] = wanted.pop("ok")
     assert Counter(row["status"] for row in rows) == wanted

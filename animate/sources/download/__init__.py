@@ -1,1 +1,1 @@
-"""Downloading lists of addresses with img2dataset: guarded, checked, in a process of its own."""
+"""Downloading lists of addresses with img2dataset, guarded and checked, in a process of its own."""

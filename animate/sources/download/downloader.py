@@ -1,28 +1,36 @@
-"""The process that downloads: img2dataset's Downloader behind the guarded opener, one job a line.
+"""The process that downloads: img2dataset's Downloader with the guarded opener, one job a line.
 
-Run as `python -m animate.sources.download.downloader CONFIG`. img2dataset takes 6 seconds and 700 MB to
-import (torch among them), so it lives here, once for many jobs, and the filming process stays small; and what
-hangs in it can be killed. It ends when its standard input does.
+It is run as `python -m animate.sources.download.downloader CONFIG`, and ends when its standard input does.
+To import img2dataset (and torch with it) takes 6 seconds and 700 MB. So it is imported here, once for many
+jobs, the process that films stays small, and a download that hangs can be killed.
 """
 
 import json
 import os
+import queue
 import sys
 import threading
 import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+from animate.sources.download.guard import GuardedOpener
 
 
-def main(config: dict) -> None:
-    """Answers each job `{"table", "out", "rows"}` on standard input with a line `{"error"}` on output."""
+def main(config: dict[str, Any]) -> None:
+    """Downloads each `DownloadJob` that is a line of JSON on standard input, and answers with a line of JSON.
+
+    `config` has the fields of `FetchRecipe`. The first line, `{"ready": true}`, comes before any answer; then
+    `{"error": null}`, or what went wrong, for each job in order.
+    """
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # img2dataset prints
+    os.dup2(2, 1)  # what img2dataset prints is no answer
     jobs = _jobs_until_end()
     os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
+    # Imported here, because they print while they are imported, and are heavy: see above.
     from img2dataset.downloader import Downloader
     from img2dataset.resizer import Resizer
     from img2dataset.writer import WebDatasetSampleWriter
-
-    from animate.sources.download.guard import GuardedOpener
 
     urllib.request.install_opener(
         GuardedOpener(
@@ -65,11 +73,9 @@ def main(config: dict) -> None:
         )
 
 
-def _jobs_until_end():
-    """The jobs, in order; the process ends at once when nobody can give more of them."""
-    import queue
-
-    jobs: queue.SimpleQueue[dict] = queue.SimpleQueue()
+def _jobs_until_end() -> Iterator[dict[str, Any]]:
+    """The jobs, in order; the whole process ends at once when standard input does, even within a job."""
+    jobs: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
 
     def listen() -> None:
         for line in sys.stdin:

@@ -1,9 +1,10 @@
-"""A urllib opener for hostile lists: what it may connect to, how much it takes, and how long.
+"""A urllib opener for hostile lists: where it may connect to, how much it reads, and for how long.
 
-Only http and https; no address that is not public (checked on the very address that is connected to, so
-neither a redirect nor a second name lookup gets around it); a limit of bytes and one of seconds for each
-image; robots.txt. Proxies of the environment are not used: behind one, nobody could check the address. A
-refusal is a `Refused`, whose text begins with the row's status in brackets.
+It takes http and https only, and public IP addresses only. The very address that is checked is then
+connected to, so that neither a redirect nor a second look-up of the name gets around it. Each image has a
+limit of bytes and one of seconds, and robots.txt is followed. Proxies of the environment are not used:
+behind a proxy nobody could check the address. Every refusal is a `Refused`, whose text begins with the status
+of the row in brackets.
 """
 
 import functools
@@ -21,13 +22,14 @@ from urllib.parse import quote, urlsplit
 
 from animate.sources.download.robots import Robots
 
-_CHUNK = 1 << 16
-#: Where IPv4 addresses are written inside IPv6 ones by translators.
+#: Bytes of a body that are read at a time.
+_READ_AT_ONCE = 1 << 16
+#: The IPv6 addresses in which translators (NAT64) put IPv4 addresses.
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 class Refused(ValueError):
-    """A download that was not tried, or stopped; not an OSError, which urllib would wrap."""
+    """A download that was not tried, or was stopped. It is no OSError, which urllib would wrap."""
 
     def __init__(self, status: str, message: str):
         super().__init__(f"[{status}] {message}")
@@ -47,7 +49,7 @@ def is_public(address: str) -> bool:
 class GuardedOpener(urllib.request.OpenerDirector):
     """Opens one image for one thread at a time, within `seconds` and `max_bytes`, redirects included.
 
-    `robots` maps an address to whether it may be fetched; None asks nobody.
+    `robots_token` is the name that robots.txt files are asked about; with None they are not read.
     """
 
     def __init__(
@@ -75,9 +77,9 @@ class GuardedOpener(urllib.request.OpenerDirector):
             self.add_handler(handler)
 
     def open(self, fullurl: Any, data: Any = None, timeout: Any = None) -> Any:
-        """The response to a request, also of each redirect. Raises `Refused` and what urllib raises."""
+        """The response to a request or to a redirect of it. Raises `Refused`, and what urllib raises."""
         request = urllib.request.Request(fullurl) if isinstance(fullurl, str) else fullurl
-        # Lists are full of addresses with spaces and letters that must be escaped on the wire.
+        # Lists are full of addresses with spaces and other characters that must be percent-encoded.
         request.full_url = quote(request.full_url, safe="%/:=&?~#+!$,;'@()*[]")
         if urlsplit(request.full_url).scheme.lower() not in ("http", "https"):
             raise Refused("blocked_address", f"not http or https: {request.full_url[:100]}")
@@ -92,17 +94,17 @@ class GuardedOpener(urllib.request.OpenerDirector):
             return super().open(request, None, self.seconds_left())
         finally:
             if first:
-                # The body is read after this, by the response, which knows its own deadline.
+                # The body is read later, by the response, which has a copy of the deadline.
                 self._local.deadline = None
 
     def seconds_left(self) -> float:
-        """Seconds until the current image's time is up; `Refused` when it is."""
+        """Seconds that are left for the current image of this thread; `Refused` if none are."""
         return _left(self._local.deadline)
 
     def connect(
         self, address: tuple[str, int], timeout: float | None = None, source_address: Any = None
     ) -> socket.socket:
-        """A connection to a checked address: resolved once, and connected to what was checked."""
+        """A connection to `address`: its name is looked up once, and what was checked is connected to."""
         host, port = address
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         private = [entry[4][0] for entry in found if not is_public(str(entry[4][0]))]
@@ -127,7 +129,7 @@ class GuardedOpener(urllib.request.OpenerDirector):
         )
 
     def _read_robots(self, url: str) -> bytes:
-        """The robots.txt at `url`, within the time of the image that it is read for."""
+        """The robots.txt at `url`; the time for it is part of the time of the image that needs it."""
         self._local.reading_robots = True
         try:
             with self.open(url) as response:
@@ -169,7 +171,7 @@ class _SecureConnection(http.client.HTTPSConnection):
 
 
 class _Response(http.client.HTTPResponse):
-    """A response whose headers and body come before the deadline, and whose body is not too long."""
+    """A response that must come, headers and body, before the deadline, and whose body is not too long."""
 
     def __init__(
         self, connection: socket.socket, *args: Any, deadline: float, max_bytes: int, **options: Any
@@ -185,7 +187,7 @@ class _Response(http.client.HTTPResponse):
         if self.length is not None and self.length > self._max_bytes:
             raise Refused("too_many_bytes", f"{self.length} bytes announced, allowed are {self._max_bytes}")
         chunks, total = [], 0
-        while chunk := super().read(_CHUNK):
+        while chunk := super().read(_READ_AT_ONCE):
             chunks.append(chunk)
             total += len(chunk)
             if total > self._max_bytes:
@@ -196,7 +198,7 @@ class _Response(http.client.HTTPResponse):
 
 
 class _Timed(io.RawIOBase):
-    """A socket's bytes, as long as there is time left: each wait is cut to what is left."""
+    """The bytes of a socket until the deadline: no read waits longer than the time that is left."""
 
     def __init__(self, raw: io.RawIOBase, connection: socket.socket, deadline: float):
         self._raw, self._connection, self._deadline = raw, connection, deadline
@@ -214,6 +216,7 @@ class _Timed(io.RawIOBase):
 
 
 def _left(deadline: float) -> float:
+    """Seconds until the deadline; `Refused` when it has passed."""
     left = deadline - time.monotonic()
     if left <= 0:
         raise Refused("download_timed_out", "the time limit of an image is over")

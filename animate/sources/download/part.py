@@ -1,4 +1,7 @@
-"""One downloaded part: asked for, checked, read back row by row."""
+"""One part of a download: asked for, waited for, checked, and what became of each of its addresses.
+
+A part is what img2dataset calls a shard: the same three files as a shard of ours, marker last.
+"""
 
 import contextlib
 import json
@@ -7,77 +10,98 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from animate.data import Fault
+from animate.data import SHARD_SUFFIXES, Fault
 from animate.record import SUCCESS
-from animate.sources.download.process import DownloadFailed, Job
-from animate.sources.tars import BrokenTar, scan
+from animate.sources.download.process import Downloader, DownloadFailed, DownloadJob
+from animate.sources.tars import BrokenTar, Extent, scan
 
-#: img2dataset numbers the rows of part n from n times this (a power of ten): the most that a part may have.
+#: Row i of part n gets the key n * this + i from img2dataset, so a part may not have more rows.
+#: It must be a power of ten.
 KEYS_A_PART = 1000
-PREFIX = "animate-fetch-"
-TRIPLE = (".tar", ".parquet", "_stats.json")
-
+#: How often a part is tried whose files come out broken.
+TRIES = 2
+#: Columns that come with an image: the digest of its file, and its EXIF as JSON.
+DOWNLOADED = ("sha256", "exif")
+#: Names of folders for downloads begin with this and the number of the process.
+_SCRATCH_PREFIX = "animate-fetch-"
+#: What the guarded opener writes into a message: a status in brackets, and what was found.
 _STATUS = re.compile(r"\[(\w+)\] ?(.*)", re.DOTALL)
 
 
-def write_job(folder: Path, number: int, columns: Mapping[str, Sequence[Any]]) -> Job:
-    """The job of downloading rows into `folder` as triple `number`: their `url`, and what to carry."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartOrder:
+    """Rows to download together, as part `number` in `folder`: an address and a caption for each."""
+
+    folder: Path
+    number: int
+    urls: Sequence[str]
+    captions: Sequence[str]
+
+
+class Download(NamedTuple):
+    """What became of an address.
+
+    `fault` says why no image came; without one, `extent` is the image's place in the part's tar. `meta` has
+    the columns of `DOWNLOADED`.
+    """
+
+    fault: Fault | None
+    meta: dict[str, Any]
+    extent: Extent | None
+
+
+def part_files(folder: Path, number: int) -> list[Path]:
+    """Tar, parquet and marker of a part, in the order in which they may appear."""
+    return [folder / f"{number:05d}{suffix}" for suffix in SHARD_SUFFIXES]
+
+
+def start_download(order: PartOrder, downloader: Downloader) -> None:
+    """Gives the part to the downloader and returns at once; `finish_download` waits for it."""
+    columns = {"url": order.urls, "caption": order.captions}
     table = pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
-    path = folder / f"{number:05d}.arrow"
+    path = order.folder / f"{order.number:05d}.arrow"
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
         writer.write_table(table)
-    return Job(
-        table=str(path),
-        out=str(folder),
-        rows=len(table),
-        columns=list(columns),
-        number=number,
-        keys_a_part=KEYS_A_PART,
+    downloader.start(
+        DownloadJob(
+            table=str(path),
+            out=str(order.folder),
+            rows=len(table),
+            columns=list(columns),
+            number=order.number,
+            keys_a_part=KEYS_A_PART,
+        )
     )
 
 
-def checked_rows(folder: Path, number: int, rows: int) -> list[dict[str, Any] | None]:
-    """The part's parquet rows in the order asked for; None for one that img2dataset lost.
+def finish_download(order: PartOrder, downloader: Downloader) -> list[Download]:
+    """What became of each address, in order, once the part is there and checked.
 
-    Raises `DownloadFailed` if a file of the triple is missing or broken.
+    It must be the oldest part that was started. A broken part is downloaded again; `DownloadFailed` if it is
+    broken `TRIES` times.
     """
-    stem = folder / f"{number:05d}"
-    missing = [suffix for suffix in TRIPLE if not Path(f"{stem}{suffix}").is_file()]
-    if missing:
-        raise DownloadFailed(f"part {number:05d} has no {', '.join(missing)}")
-    try:
-        table = pq.read_table(f"{stem}.parquet").to_pylist()
-        count = json.loads(Path(f"{stem}_stats.json").read_text())["count"]
-    except (pa.ArrowInvalid, OSError, ValueError, KeyError) as error:
-        raise DownloadFailed(f"part {number:05d} is broken: {error}") from None
-    if count != rows:
-        raise DownloadFailed(f"part {number:05d}: {count} of {rows} rows were tried")
-    found: list[dict[str, Any] | None] = [None] * rows
-    for row in table:
-        found[int(row["key"]) - number * KEYS_A_PART] = row
-    return found
+    tries_left = TRIES
+    while True:
+        try:
+            downloader.wait()
+            return _downloads(order)
+        except DownloadFailed:
+            downloader.stop()
+            tries_left -= 1
+            if not tries_left:
+                raise
+        start_download(order, downloader)
 
 
-def image_places(folder: Path, number: int) -> dict[str, tuple[int, int]]:
-    """Where in the part's tar each image lies, by img2dataset's key."""
-    try:
-        return {
-            sample.key: sample.places["jpg"]
-            for sample in scan(str(folder / f"{number:05d}.tar"))
-            if "jpg" in sample.places
-        }
-    except BrokenTar as error:
-        raise DownloadFailed(f"part {number:05d}: its tar {error}") from None
-
-
-def download_fault(row: dict[str, Any] | None) -> Fault | None:
-    """What went wrong with a row, by what img2dataset says of it; None where its image came."""
+def download_fault(row: Mapping[str, Any] | None) -> Fault | None:
+    """What went wrong with a row of img2dataset's parquet; None if its image came."""
     if row is None:
         return Fault("failed_to_download", "img2dataset gave no answer")
     if row["status"] == SUCCESS:
@@ -95,17 +119,64 @@ def download_fault(row: dict[str, Any] | None) -> Fault | None:
 
 @contextlib.contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """An empty folder for downloads, gone afterwards, as are those of processes that were killed."""
+    """An empty folder for downloads, deleted afterwards, as are those that killed processes left behind."""
     root = Path(tempfile.gettempdir())
-    for old in root.glob(f"{PREFIX}*"):
-        process = old.name.removeprefix(PREFIX).partition("-")[0]
-        if process.isdigit() and not _alive(int(process)):
+    for old in root.glob(f"{_SCRATCH_PREFIX}*"):
+        process = old.name.removeprefix(_SCRATCH_PREFIX).partition("-")[0]
+        if process.isdigit() and not _is_alive(int(process)):
             shutil.rmtree(old, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-") as folder:
+    with tempfile.TemporaryDirectory(prefix=f"{_SCRATCH_PREFIX}{os.getpid()}-") as folder:
         yield Path(folder)
 
 
-def _alive(process: int) -> bool:
+def _downloads(order: PartOrder) -> list[Download]:
+    """Raises `DownloadFailed` if a file of the part is missing or broken, or lacks an image that came."""
+    found = []
+    rows, extents = _answers(order), _image_extents(order)
+    for row in rows:
+        fault, said = download_fault(row), row or {}
+        extent = extents.get(said.get("key", ""))
+        if fault is None and extent is None:
+            raise DownloadFailed(f"part {order.number:05d}: its tar lacks the image of a success, {row}")
+        found.append(Download(fault=fault, meta={name: said.get(name) for name in DOWNLOADED}, extent=extent))
+    return found
+
+
+def _answers(order: PartOrder) -> list[dict[str, Any] | None]:
+    """The rows of the part's parquet in the order asked for; None for one that img2dataset lost.
+
+    img2dataset writes them in the order in which the images came. Part 2 has keys from 2000 on. So if it was
+    asked for three rows, and its parquet has the keys 2002 and 2000, the answers are [second, None, first].
+    """
+    number, count = order.number, len(order.urls)
+    files = part_files(order.folder, number)
+    missing = [path.name for path in files if not path.is_file()]
+    if missing:
+        raise DownloadFailed(f"part {number:05d} has no {', '.join(missing)}")
+    _, parquet, marker = files
+    try:
+        table = pq.read_table(parquet).to_pylist()
+        tried = json.loads(marker.read_text())["count"]
+    except (pa.ArrowInvalid, OSError, ValueError, KeyError) as error:
+        raise DownloadFailed(f"part {number:05d} is broken: {error}") from None
+    if tried != count:
+        raise DownloadFailed(f"part {number:05d}: {tried} of {count} rows were tried")
+    found: list[dict[str, Any] | None] = [None] * count
+    for row in table:
+        found[int(row["key"]) - number * KEYS_A_PART] = row
+    return found
+
+
+def _image_extents(order: PartOrder) -> dict[str, Extent]:
+    """Where in the part's tar each image lies, by img2dataset's key."""
+    tar = part_files(order.folder, order.number)[0]
+    try:
+        return {sample.key: sample.members["jpg"] for sample in scan(str(tar)) if "jpg" in sample.members}
+    except BrokenTar as error:
+        raise DownloadFailed(f"part {order.number:05d}: its tar {error}") from None
+
+
+def _is_alive(process: int) -> bool:
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""The parent's side of the downloading process: start, give jobs, wait with a time limit, kill."""
+"""The downloading process as its parent sees it: start it, give it jobs, wait, kill it when it hangs."""
 
 import contextlib
 import dataclasses
@@ -25,8 +25,12 @@ class DownloadFailed(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """One part: an Arrow file with `columns` (of which one is `url`), and where the triple `number` goes."""
+class DownloadJob:
+    """One part to download.
+
+    `table` is an Arrow file of `rows` rows with `columns`, of which one is `url`. The files of part `number`
+    go into the folder `out`. The rows of part n are numbered from n * `keys_a_part` on.
+    """
 
     table: str
     out: str
@@ -36,13 +40,13 @@ class Job:
     keys_a_part: int
 
     def seconds_allowed(self, fetch: FetchRecipe) -> float:
-        """What the part takes if every image runs into its time limit, half as much again, and start-up."""
+        """Time for every image to run into its time limit, half of that again, and 2 minutes for start-up."""
         rounds = -(-self.rows // fetch.threads) * (fetch.retries + 1)
         return 120 + 1.5 * rounds * fetch.seconds
 
 
 class DownloadProcess:
-    """A running downloader, which takes jobs one after another."""
+    """A running `downloader.py`, which takes jobs one after another."""
 
     def __init__(self, fetch: FetchRecipe):
         self.fetch = fetch
@@ -57,25 +61,26 @@ class DownloadProcess:
             stderr=self._log,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"},
         )
-        # Not left behind when the program ends, or forgets us.
+        # Ends the process when this program does, or when nothing refers to this object any more.
         self._end = weakref.finalize(self, _end_process, self._process, self._log)
         self._buffer = b""
         self._ready = False
-        self._deadlines: list[float] = []
+        #: Seconds that each job in flight may take, the oldest first.
+        self._seconds_allowed: list[float] = []
 
-    def start(self, job: Job) -> None:
-        """Gives a job; its time begins when the jobs before it are done."""
+    def start(self, job: DownloadJob) -> None:
+        """Gives a job and returns at once; jobs are done in order."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps(dataclasses.asdict(job)).encode() + b"\n")
             self._process.stdin.flush()
         except BrokenPipeError:
             raise DownloadFailed(f"the downloading process died: {self.log()}") from None
-        self._deadlines.append(job.seconds_allowed(self.fetch))
+        self._seconds_allowed.append(job.seconds_allowed(self.fetch))
 
     def wait(self) -> None:
         """Returns when the oldest job is done; kills the process and raises `DownloadFailed` if it is not."""
-        seconds = self._deadlines.pop(0)
+        seconds = self._seconds_allowed.pop(0)
         deadline = time.monotonic() + seconds
         if not self._ready:
             self._answer(deadline, seconds)
@@ -93,12 +98,13 @@ class DownloadProcess:
         self._end()
 
     def log(self) -> str:
-        """The end of what img2dataset printed."""
+        """The last 1,000 bytes that img2dataset printed."""
         self._log.seek(0, os.SEEK_END)
         self._log.seek(max(0, self._log.tell() - 1000))
         return self._log.read().decode("utf-8", "replace").strip()
 
     def _answer(self, deadline: float, seconds: float) -> dict[str, Any]:
+        """The next line that the process answers; `deadline` is `seconds` after it was first waited for."""
         assert self._process.stdout is not None
         while b"\n" not in self._buffer:
             left = deadline - time.monotonic()
@@ -113,20 +119,10 @@ class DownloadProcess:
         return json.loads(line)
 
 
-def _end_process(process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
-    process.kill()
-    process.wait()
-    for pipe in (process.stdin, process.stdout, log):
-        assert pipe is not None
-        # What was still to be written is for a process that is gone.
-        with contextlib.suppress(BrokenPipeError):
-            pipe.close()
-
-
 class Downloader:
-    """Downloads parts, in a process that starts with the first and, after a failure, anew.
+    """Downloads parts in a process that starts with the first part, and again after a failure.
 
-    As a context, and at the latest when this program ends, the process ends too.
+    The process ends with the `with` block, and with the program at the latest.
     """
 
     def __init__(self, fetch: FetchRecipe):
@@ -141,8 +137,8 @@ class Downloader:
     ) -> None:
         self.stop()
 
-    def start(self, job: Job) -> None:
-        """Gives a job; its time begins when the jobs before it are done."""
+    def start(self, job: DownloadJob) -> None:
+        """Gives a job and returns at once; jobs are done in order."""
         if self._process is not None and not self._process.alive:
             self.stop()
         if self._process is None:
@@ -155,7 +151,7 @@ class Downloader:
         self._process.wait()
 
     def stop(self) -> None:
-        """Ends the process, and with it all jobs."""
+        """Ends the process, and with it every job that is not done."""
         if self._process is not None:
             self._process.stop()
             self._process = None
@@ -163,5 +159,15 @@ class Downloader:
 
 @functools.cache
 def downloader(fetch: FetchRecipe) -> Downloader:
-    """The one of this process for a recipe, kept from shard to shard: a start takes 6 seconds."""
+    """The one downloader of this process for a recipe, kept from shard to shard: a start takes 6 seconds."""
     return Downloader(fetch)
+
+
+def _end_process(process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout, log):
+        assert pipe is not None
+        # A job that was still to be written was for a process that is gone.
+        with contextlib.suppress(BrokenPipeError):
+            pipe.close()

@@ -1,4 +1,4 @@
-"""robots.txt as RFC 9309 has it: asked once a site, remembered for the sites seen last."""
+"""robots.txt, as RFC 9309 defines it: read once for each site, remembered for the latest sites."""
 
 import collections
 import http.client
@@ -8,16 +8,17 @@ import urllib.robotparser
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+#: Sites whose rules are remembered.
 _REMEMBERED = 10_000
-#: What of a long robots.txt is read; RFC 9309 asks for 500 KiB at least.
+#: The rest of a longer robots.txt is not read; RFC 9309 asks for 500 KiB at least.
 _MAX_BYTES = 1 << 19
 
 
 class Robots:
-    """Whether the robot called `token` may fetch an address; `read` gives the content of a robots.txt.
+    """Whether the robot called `token` may fetch a URL; `read` gives the content of a robots.txt.
 
-    A site that has none (or answers 4xx) allows all, one that answers 5xx forbids all; one that cannot be
-    reached raises `ConnectionError`, as its images would.
+    A site that answers 4xx, as for a file that it does not have, allows everything; one that answers 5xx
+    forbids everything; for one that cannot be reached `ConnectionError` is raised, as its images would do.
     """
 
     def __init__(self, token: str, read: Callable[[str], bytes]):
@@ -26,6 +27,7 @@ class Robots:
         self._lock = threading.Lock()
 
     def allow(self, url: str) -> bool:
+        """Whether `url` may be fetched; may be called from many threads."""
         parts = urlsplit(url)
         name = f"{parts.scheme}://{parts.netloc}"
         with self._lock:
@@ -33,7 +35,7 @@ class Robots:
             self._sites.move_to_end(name)
             if len(self._sites) > _REMEMBERED:
                 self._sites.popitem(last=False)
-        # One thread asks; the others that want this site wait for its answer.
+        # One thread asks the site; others with an address there wait for its answer.
         with site.lock:
             if site.rules is None and site.fault is None:
                 self._ask(site, f"{name}/robots.txt")
@@ -55,6 +57,8 @@ class Robots:
 
 
 class _Site:
+    """A site with its `rules`, or the `fault` because of which they could not be read; at first neither."""
+
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.rules: urllib.robotparser.RobotFileParser | None = None

@@ -1,1 +1,1 @@
-"""Corpora by name: the table (`table`), where they are (`find`), how they are opened (`open`)."""
+"""Corpora with a name: what they are (`corpora`), where they lie (`find`), how they are opened (`open`)."""

@@ -1,11 +1,11 @@
-"""Annotation files of COCO, Visual Genome and Flickr in the form that their owners give them."""
+"""Annotation files of COCO, Visual Genome and Flickr in the forms in which their owners publish them."""
 
 import gzip
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from animate.data import Fault
 from animate.recipe import SourceRecipe
@@ -13,28 +13,29 @@ from animate.sources.captions import caption_texts, unique
 from animate.sources.columns import first_named
 from animate.sources.errors import SourceError
 from animate.sources.listing import Row
-from animate.sources.named.find import Found
-from animate.sources.named.table import CORPORA
-from animate.sources.tables import table_rows
+from animate.sources.named.corpora import CORPORA
+from animate.sources.named.find import Found, matching
+from animate.sources.table_files import table_rows
 
-#: How many region phrases make the joined caption of a Visual Genome image.
+#: How many phrases of regions are joined into the first caption of a Visual Genome image.
 JOINED_PHRASES = 5
 
+#: The split of a recipe -> what annotation files call it.
 _SPLIT_NAMES = {"train": ("train", "restval"), "val": ("val", "dev"), "test": ("test",)}
 
 
-def coco_rows(found: Found, places: Mapping[str, str], source: SourceRecipe) -> Iterator[Row]:
-    """An input an image, in the order of the file, with all its captions and its licence."""
+def coco_rows(found: Found, images: Mapping[str, str], source: SourceRecipe) -> Iterator[Row]:
+    """An input for each image, in the order of the file, with all its captions and its licence."""
     content = _json(found.files[0])
     try:
-        images, annotations = content["images"], content["annotations"]
+        listed, annotations = content["images"], content["annotations"]
         captions: dict[int, list[str]] = {}
         for annotation in annotations:
             captions.setdefault(annotation["image_id"], []).append(annotation["caption"])
         licences = {licence["id"]: licence for licence in content.get("licenses", ())}
     except (KeyError, TypeError) as error:
         raise SourceError(f"{found.files[0]!r}: not a COCO captions file: {error!r} is missing") from None
-    for image in images:
+    for image in listed:
         licence = licences.get(image.get("license"), {})
         meta = {
             "url": image.get("flickr_url") or image.get("coco_url"),
@@ -43,30 +44,32 @@ def coco_rows(found: Found, places: Mapping[str, str], source: SourceRecipe) -> 
             "license_url": licence.get("url"),
         }
         name = image["file_name"]
-        yield _row(os.path.splitext(name)[0], captions.get(image["id"], ()), name, places, meta)
+        yield _image_row(os.path.splitext(name)[0], captions.get(image["id"], ()), name, images, meta)
 
 
-def vg_rows(found: Found, places: Mapping[str, str], source: SourceRecipe) -> Iterator[Row]:
-    """An input an image: the phrases of its largest regions, joined, and then each phrase."""
-    for image_id, regions, meta in _vg_images(found):
-        largest = sorted(regions, key=lambda region: -region["width"] * region["height"])
+def vg_rows(found: Found, images: Mapping[str, str], source: SourceRecipe) -> Iterator[Row]:
+    """An input for each image, with the phrases of its largest regions joined, and then each phrase."""
+    for image in _genome_images(found):
+        largest = sorted(image.regions, key=lambda region: -region["width"] * region["height"])
         phrases = unique(region["phrase"].strip() for region in largest if region["phrase"].strip())
         joined = ", ".join(phrase.rstrip(". ") for phrase in phrases[:JOINED_PHRASES])
-        yield _row(str(image_id), unique(filter(None, (joined, *phrases))), f"{image_id}.jpg", places, meta)
+        yield _image_row(
+            image.number, unique(filter(None, (joined, *phrases))), image.file, images, image.meta
+        )
 
 
-def region_rows(found: Found, places: Mapping[str, str], source: SourceRecipe) -> Iterator[Row]:
-    """An input a region: its phrase, and the box that the worker cuts out, in pixels."""
-    for image_id, regions, meta in _vg_images(found):
-        for region in regions:
+def region_rows(found: Found, images: Mapping[str, str], source: SourceRecipe) -> Iterator[Row]:
+    """An input for each region, with its phrase, and the box that the worker cuts out, in pixels."""
+    for image in _genome_images(found):
+        for region in image.regions:
             box = {name: int(region[name]) for name in ("x", "y", "width", "height")}
-            key = f"{image_id}-{region['region_id']}"
-            meta_box = {**meta, "box": json.dumps(list(box.values()))}
-            yield _row(key, (region["phrase"],), f"{image_id}.jpg", places, meta_box)
+            key = f"{image.number}-{region['region_id']}"
+            meta = {**image.meta, "box": json.dumps(list(box.values()))}
+            yield _image_row(key, (region["phrase"],), image.file, images, meta)
 
 
-def flickr_rows(found: Found, places: Mapping[str, str], source: SourceRecipe) -> Iterator[Row]:
-    """An input an image of the split, in the order of the caption file, from any of its usual forms."""
+def flickr_rows(found: Found, images: Mapping[str, str], source: SourceRecipe) -> Iterator[Row]:
+    """An input for each image of the split, in the order of the captions file, in any of its usual forms."""
     captions, splits = _flickr_captions(_flickr_file(found, source))
     wanted = _flickr_split(found, source)
     for name, texts in captions.items():
@@ -75,13 +78,13 @@ def flickr_rows(found: Found, places: Mapping[str, str], source: SourceRecipe) -
             continue
         if wanted is None and source.split and split not in _SPLIT_NAMES[source.split]:
             continue
-        yield _row(os.path.splitext(name)[0], texts, name, places, {"split": source.split or split or None})
+        yield _image_row(
+            os.path.splitext(name)[0], texts, name, images, {"split": source.split or split or None}
+        )
 
 
 def _flickr_file(found: Found, source: SourceRecipe) -> str:
-    """The captions file: what was found, or beside the split list that was."""
-    from animate.sources.named.find import matching
-
+    """The captions file: what was found, or what lies beside it if that is the list of a split."""
     if not source.split:
         return found.files[0]
     files = matching(found.folder, CORPORA[source.name].files[""])
@@ -91,6 +94,7 @@ def _flickr_file(found: Found, source: SourceRecipe) -> str:
 
 
 def _flickr_split(found: Found, source: SourceRecipe) -> frozenset[str] | None:
+    """The images of the split, where a list of its own says so; None where it does not."""
     if not source.split or not found.files[0].endswith(".txt"):
         return None
     with open(found.files[0], encoding="utf-8") as file:
@@ -99,10 +103,10 @@ def _flickr_split(found: Found, source: SourceRecipe) -> frozenset[str] | None:
 
 
 def _flickr_captions(path: str) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """Image name to captions, and to its split where the file says so."""
+    """Image name -> its captions, and image name -> its split where the file has one."""
     captions: dict[str, list[str]] = {}
     splits: dict[str, str] = {}
-    if path.endswith((".token", ".token.txt")) or _first_line(path).startswith("image_name|"):
+    if path.endswith((".token", ".token.txt")) or _header_line(path).startswith("image_name|"):
         for line in _lines(path):
             name, text = _token_line(line)
             if name and name != "image_name":
@@ -119,13 +123,13 @@ def _flickr_captions(path: str) -> tuple[dict[str, list[str]], dict[str, str]]:
 
 
 def _token_line(line: str) -> tuple[str, str]:
-    """`name.jpg#0 TAB caption`, or `name.jpg| 0| caption`."""
+    """Name and caption of `name.jpg#0 TAB caption` or `name.jpg| 0| caption`; empty for any other line."""
     match = re.fullmatch(r"(.+?)(?:#\d+\t|\|\s*\d+\s*\|)(.*)", line.rstrip("\r\n"))
     return (match[1].strip(), match[2].strip()) if match else ("", "")
 
 
 def _comma_rows(path: str) -> Iterator[dict[str, Any]]:
-    """`image,caption` lines, of which only the first comma counts unless the caption is quoted."""
+    """Rows of `image,caption` lines, where a caption may have commas whether it is quoted or not."""
     for line in _lines(path):
         name, comma, text = line.rstrip("\r\n").partition(",")
         if comma and name != "image":
@@ -133,7 +137,7 @@ def _comma_rows(path: str) -> Iterator[dict[str, Any]]:
             yield {"image": name, "caption": text[1:-1].replace('""', '"') if quoted else text}
 
 
-def _first_line(path: str) -> str:
+def _header_line(path: str) -> str:
     return next(_lines(path), "")
 
 
@@ -142,8 +146,19 @@ def _lines(path: str) -> Iterator[str]:
         yield from file
 
 
-def _vg_images(found: Found) -> Iterator[tuple[int, list[dict[str, Any]], dict[str, Any]]]:
-    """Image number, its regions, and what image_data.json says of it."""
+class _GenomeImage(NamedTuple):
+    """An image of Visual Genome: `regions` as its file has them, `meta` what image_data.json says of it."""
+
+    number: str
+    regions: list[dict[str, Any]]
+    meta: dict[str, Any]
+
+    @property
+    def file(self) -> str:
+        return f"{self.number}.jpg"
+
+
+def _genome_images(found: Found) -> Iterator[_GenomeImage]:
     data: dict[int, dict[str, Any]] = {}
     for suffix in ("", ".gz"):
         path = os.path.join(found.folder, f"image_data.json{suffix}")
@@ -153,13 +168,15 @@ def _vg_images(found: Found) -> Iterator[tuple[int, list[dict[str, Any]], dict[s
         number = image.get("id", image.get("image_id"))
         facts = data.get(number, {})
         meta = {name: facts.get(name) for name in ("url", "coco_id", "flickr_id")}
-        yield number, image.get("regions", []), meta
+        yield _GenomeImage(str(number), image.get("regions", []), meta)
 
 
-def _row(key: str, captions: Any, name: str, places: Mapping[str, str], meta: Mapping[str, Any]) -> Row:
+def _image_row(
+    key: str, captions: Iterable[str], name: str, images: Mapping[str, str], meta: Mapping[str, Any]
+) -> Row:
     texts = caption_texts(list(captions))
-    if name in places:
-        return Row(key, texts, places[name], meta)
+    if name in images:
+        return Row(key, texts, images[name], meta)
     return Row(key, texts, name, meta, Fault("missing_file", f"no image {name!r}"))
 
 

@@ -1,20 +1,22 @@
-"""Where a named corpus lies on this machine, and what is said when it does not."""
+"""Where a named corpus lies on this machine, and what to get if it is not here."""
 
 import glob
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from animate.sources.errors import SourceError
-from animate.sources.named.table import CORPORA, Corpus
+from animate.sources.named.corpora import CORPORA, Corpus
+from animate.sources.paths import find_files
 
-#: The environment variable with the folder that has a folder for each corpus.
-ROOT = "ANIMATE_DATA"
+#: The environment variable that names the folder with a folder for each corpus.
+ROOT_VARIABLE = "ANIMATE_DATA"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """The files of a corpus: `files` are the split's lists or tars, `folder` is where the rest is."""
+    """A corpus on this machine: `files` are the lists or tars of `split`, `folder` is where all else is."""
 
     folder: str
     files: tuple[str, ...]
@@ -31,8 +33,6 @@ def find(name: str, path: str, split: str) -> Found:
         raise SourceError(f"source.split = {split!r}: {name} has {', '.join(filter(None, corpus.files))}")
     split = split or next(iter(corpus.files))
     if path and not os.path.isdir(path):
-        from animate.sources.paths import find_files
-
         files = find_files(path, ())
         return Found(folder=os.path.dirname(os.path.abspath(files[0])), files=tuple(files), split=split)
     folder = path or default_folder(name)
@@ -43,13 +43,13 @@ def find(name: str, path: str, split: str) -> Found:
 
 
 def default_folder(name: str, root: str = "") -> str:
-    """The corpus' folder under `root` or ANIMATE_DATA; empty where neither is given."""
-    root = root or os.environ.get(ROOT, "")
+    """The folder of the corpus in `root`, or else in ANIMATE_DATA; empty if neither is given."""
+    root = root or os.environ.get(ROOT_VARIABLE, "")
     return os.path.join(root, name) if root else ""
 
 
 def matching(folder: str, patterns: Sequence[str]) -> tuple[str, ...]:
-    """The files of the first pattern that has any, sorted."""
+    """The sorted files of the first pattern that matches any."""
     for pattern in patterns:
         found = sorted(glob.glob(os.path.join(glob.escape(folder), pattern)))
         if found:
@@ -57,16 +57,25 @@ def matching(folder: str, patterns: Sequence[str]) -> tuple[str, ...]:
     return ()
 
 
-def listing(root: str = "") -> list[tuple[str, str, str, str]]:
-    """Name, title, size and whether it is here, of each corpus."""
+class Overview(NamedTuple):
+    """One line about a corpus; `where` says in which folder it is, or "-"."""
+
+    name: str
+    title: str
+    size: str
+    where: str
+
+
+def overview(root: str = "") -> list[Overview]:
+    """A line about each corpus."""
     return [
-        (name, corpus.title, corpus.size, _where(name, corpus, default_folder(name, root)))
+        Overview(name, corpus.title, corpus.size, _where(corpus, default_folder(name, root)))
         for name, corpus in CORPORA.items()
     ]
 
 
 def explain(name: str, folder: str = "", root: str = "") -> str:
-    """What corpus `name` is, what of it was found, and the command that comes next."""
+    """What corpus `name` is, which of its files were found, and the command to type next."""
     if name not in CORPORA:
         raise SourceError(f"no corpus {name!r}; known ones: {', '.join(CORPORA)}")
     corpus = CORPORA[name]
@@ -94,14 +103,14 @@ def explain(name: str, folder: str = "", root: str = "") -> str:
 def _next(name: str, corpus: Corpus, folder: str) -> str:
     if folder and matching(folder, next(iter(corpus.files.values()))):
         return f"animate build --src {name} --out shards/"
-    place = folder or f"$HOME/data/{name}"
-    root = os.path.dirname(place.rstrip("/"))
+    target = folder or f"$HOME/data/{name}"
+    root = os.path.dirname(target.rstrip("/"))
     return (
-        f"get the files from the page into {place}, then: "
-        f"{ROOT}={root} animate build --src {name} --out shards/"
+        f"get the files from the page into {target}, then: "
+        f"{ROOT_VARIABLE}={root} animate build --src {name} --out shards/"
     )
 
 
-def _where(name: str, corpus: Corpus, folder: str) -> str:
+def _where(corpus: Corpus, folder: str) -> str:
     found = folder and any(matching(folder, patterns) for patterns in corpus.files.values())
     return f"in {folder}" if found else "-"

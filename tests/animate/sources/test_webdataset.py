@@ -12,21 +12,22 @@ from hypothesis import strategies as st
 
 from animate.data import Rejected, Sample
 from animate.sources import SourceError
-from tests.animate.sources.test_sources import JPEG, caption, carried, fast, read, statuses, write_tar
+from tests.support.corpora import JPEG, carried_by, read, statuses, write_members
+from tests.support.texts import captions, few
 
 name = st.text("abcXYZ019_- ü", min_size=1, max_size=8).map(str.strip).filter(bool)
 
 
-@fast
+@few
 @given(
-    samples=st.dictionaries(name, st.tuples(caption, st.binary(max_size=40)), min_size=1, max_size=8),
+    samples=st.dictionaries(name, st.tuples(captions, st.binary(max_size=40)), min_size=1, max_size=8),
     suffix=st.sampled_from(["jpg", "jpeg", "png", "webp", "JPG"]),
 )
 def test_tars_give_back_what_was_written(tmp_path, samples, suffix):
     members = []
     for key, (text, image) in samples.items():
         members += [(f"{key}.{suffix}", image), (f"{key}.txt", text.encode())]
-    rows = read(write_tar(tmp_path / "t.tar", members), tmp_path, clean_captions=False)
+    rows = read(write_members(tmp_path / "t.tar", members), tmp_path, clean_captions=False)
     assert [(row.image, row.captions) for row in rows if isinstance(row, Sample)] == [
         (image, (text,)) for text, image in samples.values()
     ]
@@ -42,7 +43,7 @@ def test_tars_that_webdataset_wrote(tmp_path):
     rows = read(tmp_path / "w.tar", tmp_path)
     assert [row.key for row in rows] == [f"sub%2F{i:03d}" for i in range(5)]
     assert [row.captions for row in rows] == [(f"c{i}",) for i in range(5)]
-    assert carried(rows[3]) == {"n": 3, "deep": "[3]"}
+    assert carried_by(rows[3]) == {"n": 3, "deep": "[3]"}
 
 
 def img2dataset_shard(folder: Path, number: int, count: int) -> None:
@@ -68,7 +69,7 @@ def img2dataset_shard(folder: Path, number: int, count: int) -> None:
         if not failed:
             members += [(f"{key}.jpg", JPEG), (f"{key}.txt", row["caption"].encode())]
             members += [(f"{key}.json", json.dumps(row).encode())]
-    write_tar(folder / f"{number:05d}.tar", members)
+    write_members(folder / f"{number:05d}.tar", members)
     pq.write_table(pa.Table.from_pylist(table), folder / f"{number:05d}.parquet")
     (folder / f"{number:05d}_stats.json").write_text("{}")
 
@@ -82,7 +83,7 @@ def test_img2dataset_folders_carry_their_parquet_columns(tmp_path):
         rows = read(src, tmp_path, rows_per_shard=5)
         assert statuses(rows) == ["ok"] * 12
         assert [row.key for row in rows[:3]] == ["000000000", "000000001", "000000003"]
-        assert carried(rows[2]) == {
+        assert carried_by(rows[2]) == {
             "url": "http://example.org/000000003.jpg",
             "source_width": 256,
             "source_height": 256,
@@ -98,7 +99,7 @@ def test_packed_tars_and_addresses_are_streamed_with_the_same_result(tmp_path):
     members = []
     for i in range(4):
         members += [(f"{i}.jpg", JPEG), (f"{i}.json", json.dumps({"caption": f"c{i}", "n": i}).encode())]
-    plain = write_tar(tmp_path / "t.tar", members)
+    plain = write_members(tmp_path / "t.tar", members)
     with tarfile.open(tmp_path / "p.tar.gz", "w:gz") as packed, tarfile.open(plain) as tar:
         for member in tar:
             packed.addfile(member, tar.extractfile(member))
@@ -106,13 +107,13 @@ def test_packed_tars_and_addresses_are_streamed_with_the_same_result(tmp_path):
     for src in (tmp_path / "p.tar.gz", f"file://{plain}"):
         rows = read(src, tmp_path)
         assert [(row.key, row.image, row.captions) for row in rows] == expected
-        assert carried(rows[2]) == {"n": 2, "more": None}
+        assert carried_by(rows[2]) == {"n": 2, "more": None}
 
 
 def test_texts_and_json_lists_are_joined_without_repeats(tmp_path):
     record = {"captions": ["first", "second"], "caption": "first"}
     members = [("a.jpg", JPEG), ("a.txt", b"first\n"), ("a.json", json.dumps(record).encode())]
-    (row,) = read(write_tar(tmp_path / "t.tar", members), tmp_path)
+    (row,) = read(write_members(tmp_path / "t.tar", members), tmp_path)
     assert row.captions == ("first", "second")
 
 
@@ -120,8 +121,8 @@ def test_every_sample_of_a_shard_has_the_same_columns(tmp_path):
     members = []
     for i, extra in enumerate(({"a": 1}, {"b": "x"}, {})):
         members += [(f"{i}.jpg", JPEG), (f"{i}.json", json.dumps({"caption": "c", **extra}).encode())]
-    rows = read(write_tar(tmp_path / "t.tar", members), tmp_path)
-    assert [carried(row) for row in rows] == [
+    rows = read(write_members(tmp_path / "t.tar", members), tmp_path)
+    assert [carried_by(row) for row in rows] == [
         {"a": 1, "b": None},
         {"a": None, "b": "x"},
         {"a": None, "b": None},
@@ -143,7 +144,7 @@ def test_hostile_members_are_rows_or_nothing(tmp_path):
         ("odd.jpg", JPEG), ("odd.json", b"[1, 2]"),
         ("worse.jpg", JPEG), ("worse.json", b"{" * 5000),
     ]  # fmt: skip
-    path = write_tar(tmp_path / "t.tar", members)
+    path = write_members(tmp_path / "t.tar", members)
     with tarfile.open(path, "a") as tar:
         for kind in (tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE):
             info = tarfile.TarInfo("special.jpg")
@@ -168,7 +169,7 @@ def test_hostile_members_are_rows_or_nothing(tmp_path):
     ]
 
 
-@fast
+@few
 @given(cut=st.integers(1, 9000), rubbish=st.booleans())
 @example(cut=7680, rubbish=False)
 @example(cut=7681, rubbish=False)
@@ -178,7 +179,7 @@ def test_a_tar_that_breaks_off_gives_all_before_and_one_row(tmp_path, cut, rubbi
     members = []
     for i in range(4):
         members += [(f"{i}.jpg", JPEG * 30), (f"{i}.txt", b"c")]
-    whole = write_tar(tmp_path / "whole.tar", members).read_bytes()
+    whole = write_members(tmp_path / "whole.tar", members).read_bytes()
     cut = min(cut, len(whole))
     broken = whole[: cut // 512 * 512] + b"\x07" * 2048 if rubbish else whole[:cut]
     (tmp_path / "t.tar").write_bytes(broken)
@@ -201,7 +202,7 @@ def test_what_is_no_tar_is_one_row_and_the_others_are_read(tmp_path, content):
     folder = tmp_path / "corpus"
     folder.mkdir()
     (folder / "0.tar").write_bytes(content)
-    write_tar(folder / "1.tar", [("a.jpg", JPEG), ("a.txt", b"fine")])
+    write_members(folder / "1.tar", [("a.jpg", JPEG), ("a.txt", b"fine")])
     rows = read(folder, tmp_path)
     assert statuses(rows) in (["broken_archive", "ok"], ["ok"])
     if content.strip(b"\0"):
@@ -209,6 +210,6 @@ def test_what_is_no_tar_is_one_row_and_the_others_are_read(tmp_path, content):
 
 
 def test_a_missing_tar_of_a_pattern_is_an_error_for_the_user(tmp_path):
-    write_tar(tmp_path / "00.tar", [("a.jpg", JPEG), ("a.txt", b"fine")])
+    write_members(tmp_path / "00.tar", [("a.jpg", JPEG), ("a.txt", b"fine")])
     with pytest.raises(SourceError, match=r"no such file: .*01\.tar"):
         read(tmp_path / "{00..01}.tar", tmp_path)

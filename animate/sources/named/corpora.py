@@ -1,6 +1,6 @@
-"""The corpora that a researcher would name: what files each wants, where its owners publish it, its terms.
+"""The corpora that have a name: which files each needs, where its owners publish it, and under what terms.
 
-Add one: an entry here. Sizes are the owners' figures. `page` is for people: nothing is downloaded from it.
+To add one, add an entry here. Sizes are the owners' figures. `page` is for people; no program reads it.
 """
 
 from collections.abc import Mapping
@@ -15,9 +15,11 @@ Kind = Literal["urls", "sbu", "coco", "vg", "flickr", "table"]
 class Corpus:
     """A named corpus.
 
-    `files` maps each split to file patterns inside the corpus' folder, any of which will do, best first; the
-    first split is the default. `names` are the columns of lists without header. `dead_links` is the share
-    that may no longer answer: a warning, not a measurement.
+    `files` maps each split to patterns of files in the folder of the corpus; the first pattern that matches
+    counts, and the first split is the default. `names` are the columns of lists without header; `url_column`
+    and `caption_column` are those to read where several look right. `image_folders` are folders and zips that
+    may hold the images, with `{split}` for the split. `dead_links` is a rough share of addresses that no
+    longer answer: a warning, not a measurement.
     """
 
     title: str

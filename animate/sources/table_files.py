@@ -1,4 +1,4 @@
-"""Rows of csv, tsv, json, jsonl and parquet files as plain dictionaries, a few at a time."""
+"""Rows of csv, tsv, json, jsonl and parquet files as plain dictionaries, whether packed or not."""
 
 import csv
 import gzip
@@ -16,26 +16,29 @@ import pyarrow.parquet as pq
 
 from animate.sources.errors import SourceError
 
+#: Suffixes of tables, plain and packed.
 TABLE_SUFFIXES = tuple(
     suffix + packed
     for suffix in (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet")
     for packed in ("", ".gz")
 )
 
-T = TypeVar("T")
+Line = TypeVar("Line")
 
-#: The key under which a line that cannot be read gives its message instead of columns.
+#: A line that cannot be read is a row with this key alone, and what is wrong with it as the value.
 BAD_ROW = "\0bad_row"
 
-_BATCH = 4096
-_KINDS = {".ndjson": ".jsonl"}
+#: Rows of a parquet file that are read at a time.
+_READ_TOGETHER = 4096
+#: Suffixes that are other names of one in `_ROWS_OF_KIND`.
+_SAME_KIND = {".ndjson": ".jsonl"}
 
 
 def table_kind(path: str) -> str:
     """`.csv`, `.tsv`, `.json`, `.jsonl` or `.parquet`, packed or not; `SourceError` for anything else."""
     suffix = PurePath(path.lower().removesuffix(".gz")).suffix
-    kind = _KINDS.get(suffix, suffix)
-    if kind not in _ROWS:
+    kind = _SAME_KIND.get(suffix, suffix)
+    if kind not in _ROWS_OF_KIND:
         raise SourceError(f"{path!r}: not a table; known endings: {', '.join(TABLE_SUFFIXES)}")
     return kind
 
@@ -71,9 +74,9 @@ def table_rows(
 ) -> Iterator[dict[str, Any]]:
     """The rows of a file in order; a line that cannot be read gives `{BAD_ROW: message}`.
 
-    `columns` are the only ones a parquet file is read for. `names` are the columns of a csv or tsv file
-    without header. Text that is not UTF-8 keeps its bytes as surrogate escapes. In a tsv file a quote
-    is a plain character.
+    Of a parquet file only `columns` are read, where given. `names` are the columns of a csv or tsv file that
+    has no header. Text that is not UTF-8 keeps its bytes as surrogate escapes. In a tsv file a quote is a
+    plain character.
     """
     kind = table_kind(path)
     if kind == ".parquet":
@@ -81,11 +84,11 @@ def table_rows(
     elif kind in (".csv", ".tsv"):
         yield from _delimited_rows(path, kind, names)
     else:
-        yield from _ROWS[kind](path)
+        yield from _ROWS_OF_KIND[kind](path)
 
 
 def open_parquet(path: str) -> pq.ParquetFile:
-    """The parquet file, packed or not; `SourceError` if it is none."""
+    """The parquet file, packed or not; `SourceError` if it is not readable as one."""
     try:
         if path.lower().endswith(".gz"):
             with gzip.open(path, "rb") as packed:
@@ -137,8 +140,8 @@ def _json_lines(path: str) -> Iterator[dict[str, Any]]:
                 yield _json_object(line)
 
 
-def _guarded(lines: Iterator[T]) -> Iterator[tuple[T | None, str]]:
-    """The lines, each with an empty fault; None and the fault for a broken one or an early end."""
+def _guarded(lines: Iterator[Line]) -> Iterator[tuple[Line | None, str]]:
+    """Each line with an empty text; None with what is wrong for a broken line or an early end."""
     while True:
         try:
             line = next(lines)
@@ -162,7 +165,7 @@ def _json_object(line: str) -> dict[str, Any]:
 
 
 def _json_rows(path: str) -> Iterator[dict[str, Any]]:
-    """A list of objects, an object that holds one, an object of columns, or JSON lines by another name."""
+    """Rows of a list of objects, an object that holds such a list, an object of columns, or JSON lines."""
     if _is_json_lines(path):
         yield from _json_lines(path)
         return
@@ -202,7 +205,9 @@ def _parquet_schema(path: str) -> pa.Schema:
 
 def _parquet_rows(path: str, columns: Sequence[str] | None) -> Iterator[dict[str, Any]]:
     with open_parquet(path) as file:
-        for batch in file.iter_batches(batch_size=_BATCH, columns=None if columns is None else list(columns)):
+        for batch in file.iter_batches(
+            batch_size=_READ_TOGETHER, columns=None if columns is None else list(columns)
+        ):
             yield from _plain_rows(batch)
 
 
@@ -210,7 +215,7 @@ def _plain_rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
     try:
         return batch.to_pylist()
     except UnicodeDecodeError:
-        # Some string of the batch is not UTF-8: read them as bytes, so that only its own row is rejected.
+        # Some text of the batch is not UTF-8. All are read as bytes, so that its own row alone is rejected.
         texts = {field.name for field in batch.schema if field.type in (pa.string(), pa.large_string())}
         return [
             {name: _text(value) if name in texts else value for name, value in row.items()}
@@ -230,7 +235,7 @@ def _text(value: bytes | None) -> str | None:
     return None if value is None else value.decode("utf-8", "surrogateescape")
 
 
-_ROWS = {
+_ROWS_OF_KIND = {
     ".csv": _delimited_rows,
     ".tsv": _delimited_rows,
     ".json": _json_rows,

@@ -1,0 +1,92 @@
+"""Images of a named corpus: files beside its annotations, members of a zip, or boxes cut out of either."""
+
+import json
+import os
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from animate.codec import UndecodableImage, decode_still, encode_jpeg
+from animate.data import Fault, Part, Rejected, Sample
+from animate.recipe import SourceRecipe
+from animate.record import Columns
+from animate.sources.listing import listed_rows
+from animate.sources.named.find import find
+from animate.sources.paths import walk
+
+#: A box with a side shorter than this, in pixels, is widened about its middle, as far as the image goes.
+MIN_BOX_SIDE = 160
+#: Stands between a zip file and its member in the `file` of a row.
+ZIP_MEMBER = "!"
+
+
+def locate_images(roots: list[str], folder: str) -> dict[str, str]:
+    """Each image's file name -> its path relative to `folder`, or `archive.zip!member`.
+
+    `roots` are folders and zips that may hold images; those that do not exist are passed over.
+    """
+    located: dict[str, str] = {}
+    for root in roots:
+        relative = os.path.relpath(root, folder)
+        if os.path.isdir(root):
+            located.update((file.rpartition("/")[2], f"{relative}/{file}") for file in walk(root))
+        elif os.path.isfile(root):
+            with zipfile.ZipFile(root) as archive:
+                members = (name for name in archive.namelist() if not name.endswith("/"))
+                located.update((name.rpartition("/")[2], relative + ZIP_MEMBER + name) for name in members)
+    return located
+
+
+def read_images(
+    part: Part, start: int, stop: int | None, source: SourceRecipe, folder: Path, columns: Columns
+) -> Iterator[Sample | Rejected]:
+    """Rows of the listing; of one that carries a `box` [x, y, width, height], that piece of it as a JPEG."""
+    root = find(source.name, source.path, source.split).folder
+    archives: dict[str, zipfile.ZipFile] = {}
+    try:
+        for row in listed_rows(folder / part.path, start, stop, columns):
+            if row.fault is not None:
+                yield Rejected.of(row, row.fault)
+                continue
+            try:
+                image = _file_or_member(root, row.file, archives)
+            except (OSError, KeyError, zipfile.BadZipFile) as error:
+                yield Rejected.of(row, Fault("missing_file", f"{row.file!r}: {error}"))
+                continue
+            box = row.meta.get("box")
+            piece = image if box is None else _cut_out(image, json.loads(str(box)), source)
+            yield Rejected.of(row, piece) if isinstance(piece, Fault) else row.sample(piece)
+    finally:
+        for archive in archives.values():
+            archive.close()
+
+
+def _file_or_member(root: str, file: str, archives: dict[str, zipfile.ZipFile]) -> bytes:
+    path, bang, member = file.partition(ZIP_MEMBER)
+    if not bang:
+        return Path(root, file).read_bytes()
+    if path not in archives:
+        archives[path] = zipfile.ZipFile(os.path.join(root, path))
+    return archives[path].read(member)
+
+
+def _cut_out(image: bytes, box: list[int], source: SourceRecipe) -> bytes | Fault:
+    """The box of the image as a JPEG, or what is wrong with the image."""
+    try:
+        still = decode_still(image, source)
+    except UndecodableImage as error:
+        return error.fault
+    left, right = _side_of_box(box[0], box[2], still.shape[1])
+    top, bottom = _side_of_box(box[1], box[3], still.shape[0])
+    return encode_jpeg(still[top:bottom, left:right].copy(), 95)
+
+
+def _side_of_box(start: int, length: int, whole: int) -> tuple[int, int]:
+    """Where the box starts and ends along a side of `whole` pixels: `MIN_BOX_SIDE` apart, if there is room.
+
+    A box of 30 pixels from 100 on becomes 160 long by 65 more on either side: 35 to 195. From 10 on it would
+    begin at -55, so it is moved in: 0 to 160. In an image of 120 pixels it is the whole side: 0 to 120.
+    """
+    wanted = min(max(length, MIN_BOX_SIDE), whole)
+    first = min(max(start - (wanted - length) // 2, 0), whole - wanted)
+    return first, first + wanted

@@ -1,0 +1,97 @@
+"""Annotation files in each form in which their owners publish them."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from animate.data import Sample
+from tests.support.corpora import PHOTOGRAPH, put
+from tests.support.named import read_named, write_genome
+
+
+def coco(folder: Path) -> None:
+    content = {
+        "info": {"year": 2017},
+        "licenses": [{"id": 4, "name": "Attribution License", "url": "http://cc/by/2.0/"}],
+        "images": [
+            {"id": 7, "file_name": "000000000007.jpg", "license": 4, "flickr_url": "http://f/7.jpg"},
+            {"id": 9, "file_name": "000000000009.jpg", "license": 4, "flickr_url": "http://f/9.jpg"},
+        ],
+        "annotations": [{"id": i, "image_id": 7, "caption": f"caption {i}"} for i in range(5)],
+    }
+    put(folder / "annotations/captions_val2017.json", content)
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_coco_has_five_captions_and_a_licence_an_image(tmp_path, zipped):
+    coco(tmp_path / "coco")
+    if zipped:
+        with zipfile.ZipFile(tmp_path / "coco/val2017.zip", "w") as archive:
+            archive.writestr("val2017/000000000007.jpg", PHOTOGRAPH)
+    else:
+        put(tmp_path / "coco/val2017/000000000007.jpg", PHOTOGRAPH)
+    first, second = read_named(tmp_path, tmp_path / "coco", "coco", split="val")
+    assert isinstance(first, Sample)
+    assert (first.key, first.image) == ("000000000007", PHOTOGRAPH)
+    assert first.captions == tuple(f"caption {i}" for i in range(5))
+    assert first.meta["license_id"] == 4
+    assert first.meta["license"] == "Attribution License"
+    assert second.fault.status == "missing_file"
+
+
+def test_visual_genome_joins_the_phrases_of_the_largest_regions(tmp_path):
+    write_genome(tmp_path / "vg", PHOTOGRAPH)
+    (row,) = read_named(tmp_path, tmp_path / "vg", "vg")
+    assert row.captions == ("a cat, an eye", "a cat.", "an eye")
+    assert row.meta["url"] == "http://vg/2.jpg"
+
+
+FLICKR = {
+    "Flickr8k.token.txt": "a.jpg#0\tone , two\na.jpg#1\tthree\nb.jpg#0\tfour\n",
+    "captions.txt": 'image,caption\na.jpg,"one , two"\na.jpg,three\nb.jpg,four\n',
+    "dataset_flickr8k.json": json.dumps(
+        {
+            "images": [
+                {
+                    "filename": "a.jpg",
+                    "split": "train",
+                    "sentences": [{"raw": "one , two"}, {"raw": "three"}],
+                },
+                {"filename": "b.jpg", "split": "test", "sentences": [{"raw": "four"}]},
+            ],
+            "dataset": "flickr8k",
+        }
+    ),
+}
+
+
+@pytest.mark.parametrize("form", list(FLICKR))
+def test_flickr8k_in_each_of_its_forms(tmp_path, form):
+    corpus = tmp_path / "flickr8k"
+    put(corpus / form, FLICKR[form])
+    put(corpus / "Images/a.jpg", PHOTOGRAPH)
+    put(corpus / "Images/b.jpg", PHOTOGRAPH)
+    rows = read_named(tmp_path, corpus, "flickr8k")
+    assert [(row.key, row.captions) for row in rows] == [("a", ("one , two", "three")), ("b", ("four",))]
+    put(corpus / "Flickr_8k.testImages.txt", "b.jpg\n")
+    assert [row.key for row in read_named(tmp_path, corpus, "flickr8k", split="test")] == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("form", "content"),
+    [
+        ("results_20130124.token", "1.jpg#0\tone\n1.jpg#1\ttwo\n"),
+        ("results.csv", "image_name| comment_number| comment\n1.jpg| 0| one\n1.jpg| 1| two\n"),
+        (
+            "flickr_annotations_30k.csv",
+            'raw,sentids,split,filename,img_id\n"[""one"", ""two""]","[0]",train,1.jpg,0\n',
+        ),
+    ],
+)
+def test_flickr30k_in_each_of_its_forms(tmp_path, form, content):
+    put(tmp_path / "flickr30k" / form, content)
+    put(tmp_path / "flickr30k/flickr30k-images/1.jpg", PHOTOGRAPH)
+    (row,) = read_named(tmp_path, tmp_path / "flickr30k", "flickr30k")
+    assert row.captions == ("one", "two")

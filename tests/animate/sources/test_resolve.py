@@ -1,0 +1,36 @@
+"""What `--src` stands for."""
+
+import pytest
+
+from animate.sources import SourceError
+from animate.sources.resolve import resolve_src
+from tests.support.corpora import write_rows
+
+
+@pytest.mark.parametrize("table", ["urls.csv", "folder/urls.parquet"])
+def test_a_table_of_addresses_alone_is_recognised(tmp_path, table):
+    path = tmp_path / table
+    path.parent.mkdir(exist_ok=True)
+    write_rows(path, [{"url": "http://example.com/1.jpg", "caption": "c"}])
+    src = str(path.parent if "/" in table else path)
+    assert resolve_src(src) == {"name": "urls", "path": src}
+    write_rows(path, [{"url": "http://example.com/1.jpg", "image": "1.jpg", "caption": "c"}])
+    assert resolve_src(src)["name"] == "table"
+
+
+@pytest.mark.parametrize("src", ["/no/such/thing", "nosuchname", "s3://bucket/thing"])
+def test_a_missing_corpus_is_an_error_for_the_user(src):
+    with pytest.raises(SourceError):
+        resolve_src(src)
+
+
+def test_an_empty_folder_is_an_error(tmp_path):
+    with pytest.raises(SourceError, match="holds no tars, images or tables"):
+        resolve_src(str(tmp_path))
+
+
+def test_a_root_and_a_list_are_told_by_the_command_line(tmp_path):
+    assert resolve_src("cc3m", root="/data") == {"name": "cc3m", "path": "/data/cc3m"}
+    assert resolve_src("cc3m", urls="x.tsv", root="/data") == {"name": "cc3m", "path": "x.tsv"}
+    with pytest.raises(SourceError, match="goes with a source's name"):
+        resolve_src(str(tmp_path), urls="x.tsv")

@@ -1,0 +1,55 @@
+"""Files of rows: what was written is read, and lines that cannot be read are rows too."""
+
+import gzip
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from animate.sources import SourceError
+from tests.support.corpora import carried_by, read, statuses, write_images, write_rows
+from tests.support.texts import captions, few
+
+
+@few
+@given(
+    texts=st.lists(captions, min_size=1, max_size=7),
+    suffix=st.sampled_from(["csv", "tsv", "json", "jsonl", "parquet"]),
+    packed=st.booleans(),
+)
+def test_tables_give_back_what_was_written(tmp_path, texts, suffix, packed):
+    records = [{"image": f"{i}.jpg", "caption": text, "n": str(i)} for i, text in enumerate(texts)]
+    write_images(tmp_path, *(record["image"] for record in records))
+    path = write_rows(tmp_path / f"t.{suffix}{'.gz' if packed else ''}", records)
+    rows = read(path, tmp_path, clean_captions=False)
+    assert [(row.key, row.captions, carried_by(row)) for row in rows] == [
+        (str(i), (text,), {"n": str(i)}) for i, text in enumerate(texts)
+    ]
+
+
+def test_lines_that_cannot_be_read_are_rows(tmp_path):
+    write_images(tmp_path, "a.jpg")
+    path = tmp_path / "t.jsonl"
+    path.write_bytes(
+        b'{"image": "a.jpg", "caption": "ok"}\n{broken\n[1]\n{"caption": "x"}\n{"image": "a.jpg"}\n'
+    )
+    rows = read(path, tmp_path)
+    assert statuses(rows) == ["ok", "bad_row", "bad_row", "bad_row", "duplicate_key"]
+    (tmp_path / "t.csv").write_bytes(b"image,caption\na.jpg,caf\xe9\nx,y,z\n")
+    assert statuses(read(tmp_path / "t.csv", tmp_path)) == ["caption_not_utf8", "bad_row"]
+    packed = gzip.compress(b"image,caption\n" + b"".join(b"a.jpg,%d\n" % i**3 for i in range(50_000)))
+    (tmp_path / "t.csv.gz").write_bytes(packed[: len(packed) // 2])
+    assert statuses(read(tmp_path / "t.csv.gz", tmp_path)) == ["ok", "bad_row"]
+    (tmp_path / "t.csv.gz").write_bytes(packed[:30])
+    with pytest.raises(SourceError, match="breaks off"):
+        read(tmp_path / "t.csv.gz", tmp_path)
+
+
+def test_parquet_text_that_is_not_utf8_rejects_its_own_row_only(tmp_path):
+    write_images(tmp_path, "a.jpg", "b.jpg")
+    raw = pa.array([b"fine", b"caf\xe9"], pa.binary())
+    broken = pa.StringArray.from_buffers(2, raw.buffers()[1], raw.buffers()[2])
+    pq.write_table(pa.table({"image": ["a.jpg", "b.jpg"], "caption": broken}), tmp_path / "t.parquet")
+    assert statuses(read(tmp_path / "t.parquet", tmp_path)) == ["ok", "caption_not_utf8"]
