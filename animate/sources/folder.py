@@ -15,6 +15,7 @@ from animate.sources.paths import files_fingerprint, has_suffix, walk
 from animate.sources.table import group_rows, table_row
 from animate.sources.table_files import TABLE_SUFFIXES, table_columns, table_rows
 
+#: Suffixes of the files that are images.
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 #: Names of the table, of which a folder may have one.
 CAPTION_TABLES = tuple(f"captions{suffix}" for suffix in TABLE_SUFFIXES)
@@ -82,8 +83,13 @@ def captions_table(folder: str) -> str | None:
 def _file_by_name(images: list[str]) -> dict[str, str]:
     """Each name by which a table may call an image -> the path of the image.
 
-    Of images/a.jpg and images/b/c.jpg these are images/a.jpg, a.jpg, images/b/c.jpg, b/c.jpg and c.jpg. With
-    another b/c.jpg at the top, c.jpg is nobody's, and b/c.jpg is that one: a whole path wins.
+    The names are its whole path, its path in images/ and its bare name. Of images/a.jpg, images/b/c.jpg and
+    b/c.jpg, in this order:
+
+        images/a.jpg, a.jpg    the first
+        images/b/c.jpg         the second
+        b/c.jpg                the third: a whole path goes before a path in images/
+        c.jpg                  no image: two have this bare name
     """
     names: dict[str, str] = {}
     repeated = set[str]()
@@ -100,6 +106,7 @@ def _file_by_name(images: list[str]) -> dict[str, str]:
 
 
 def _normal(path: str) -> str:
+    """The path as `walk` would write it: no `./`, and `/` between its parts."""
     return os.path.normpath(path).replace(os.sep, "/") if path else path
 
 

@@ -1,5 +1,6 @@
-"""Keys that can name a tar member, and the faults of inputs whose key cannot, or came before."""
+"""Keys that can name a tar member, samples by key, and the faults of keys and images that came before."""
 
+import hashlib
 import re
 from urllib.parse import quote
 
@@ -8,6 +9,7 @@ from animate.data import Fault
 #: Key, "_", take number and suffix are the name of a clip's member, for which USTAR has 100 bytes.
 MAX_KEY_BYTES = 87
 
+#: Keys that need no encoding.
 _SAFE = re.compile(r"[A-Za-z0-9_~-]+")
 
 
@@ -19,6 +21,12 @@ def safe_key(text: str) -> str:
     if _SAFE.fullmatch(text):
         return text
     return quote(text, safe="", errors="surrogateescape").replace(".", "%2E")
+
+
+def in_sample(key: str, share: float) -> bool:
+    """Whether a key is in the sample of this share; the sample of a larger share contains it too."""
+    digest = hashlib.blake2b(key.encode(), digest_size=8, person=b"sample").digest()
+    return int.from_bytes(digest, "little") < share * 2**64
 
 
 def key_fault(key: str) -> Fault | None:

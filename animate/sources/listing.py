@@ -4,7 +4,6 @@ Whatever can be known without the image bytes is decided here, once for all work
 duplicates, blank captions. A row group holds the rows of one shard, so that a worker reads its own rows only.
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -21,7 +20,7 @@ from animate.seen import SeenKeys
 from animate.sources.captions import caption_fault, printable
 from animate.sources.carried import CarriedTypes, fit, scalar
 from animate.sources.filters import CAPTION_RAW, check_columns, judge, raw_columns
-from animate.sources.keys import key_fault, safe_key, same_image, same_key
+from animate.sources.keys import in_sample, key_fault, safe_key, same_image, same_key
 from animate.sources.tars import Extent
 
 #: The name of the file.
@@ -125,12 +124,6 @@ def freeze_rows(
         parts=(Part(reader=reader, path=LISTING, rows=count),) if count else (),
         columns=carried.columns(*raw_columns(source), *more_texts),
     )
-
-
-def in_sample(key: str, share: float) -> bool:
-    """Whether a key is in the sample of this share; the sample of a larger share contains it too."""
-    digest = hashlib.blake2b(key.encode(), digest_size=8, person=b"sample").digest()
-    return int.from_bytes(digest, "little") < share * 2**64
 
 
 class Listed(NamedTuple):

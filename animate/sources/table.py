@@ -87,7 +87,11 @@ def table_row(row: Mapping[str, Any], columns: ColumnNames, number: str) -> Row:
 
 
 def group_rows(rows: Iterator[Row]) -> Iterator[Row]:
-    """Neighbouring rows of one key and file as one: the first of them, with the captions of all."""
+    """Neighbouring rows of one key and file as one: the first of them, with the captions of all.
+
+    Rows of files a a b a with captions 1 2 3 4 become a with 1 and 2, b with 3, and a with 4, which has a
+    repeated key. Rows that name no file stay as they are.
+    """
     for (_, file), group in itertools.groupby(rows, key=lambda row: (row.key, row.file)):
         first, *others = group
         if not file or not others:

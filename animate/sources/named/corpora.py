@@ -1,6 +1,7 @@
 """The corpora that have a name: which files each needs, where its owners publish it, and under what terms.
 
-To add one, add an entry here. Sizes are the owners' figures. `page` is for people; no program reads it.
+To add one, add an entry here. Sizes are the owners' figures.
+People get the files from `page`; no program does.
 """
 
 from collections.abc import Mapping

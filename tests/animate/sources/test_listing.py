@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from animate.recipe import SourceRecipe
 from animate.sources import listing
-from animate.sources.listing import Row, freeze_rows, in_sample, listed_rows
+from animate.sources.listing import Row, freeze_rows, listed_rows
 from tests.support.corpora import read, statuses, write_images
 from tests.support.texts import few
 
@@ -40,15 +40,3 @@ def test_limit_takes_the_first_rows(tmp_path):
     assert [row.key for row in read("demo", tmp_path, limit=5)] == [
         row.key for row in read("demo", tmp_path)
     ][:5]
-
-
-@given(key=st.text(max_size=20), shares=st.tuples(st.floats(0.001, 1), st.floats(0.001, 1)))
-def test_a_larger_sample_holds_the_smaller_one(key, shares):
-    small, large = sorted(shares)
-    assert in_sample(key, large) or not in_sample(key, small)
-    assert in_sample(key, 1.0)
-
-
-def test_a_sample_is_about_as_large_as_asked():
-    kept = sum(in_sample(f"{i:09d}", 0.25) for i in range(20_000))
-    assert 4_600 < kept < 5_400
