@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, Self
+from typing import Literal, Protocol, Self
 
 import numpy as np
 
@@ -39,6 +39,18 @@ STATUSES: Mapping[str, str] = {
     "duplicate_image": "an earlier input has the same image (source.filters.duplicates)",
     "bad_row": "the row of the table or the sidecar file cannot be read",
 }
+
+
+#: Statuses of an address that was asked for its image and gave none, …
+DOWNLOAD_STATUSES = (
+    "failed_to_download",
+    "download_timed_out",
+    "too_many_bytes",
+    "blocked_address",
+    "opted_out",
+)
+#: … and those of them that another try may mend: an opt-out or a blocked address it does not.
+MENDABLE = ("failed_to_download", "download_timed_out")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +138,10 @@ class Clip:
         return Rejected(key=record.source_key, fault=fault, captions=(record.caption,), meta=meta)
 
 
+#: How rows of a part are read: the keys of `sources.READERS`.
+ReaderName = Literal["files", "rows", "tar", "tar_stream", "urls", "images"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """A piece of a source that can be read alone, from row `0` to row `rows`.
@@ -134,9 +150,14 @@ class Part:
     all (a tar behind a URL): such a part becomes one shard.
     """
 
-    reader: str
+    reader: ReaderName
     path: str
     rows: int | None
+
+    @property
+    def downloaded(self) -> bool:
+        """Its images are asked for over the network, each at an address of its own."""
+        return self.reader == "urls"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

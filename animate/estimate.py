@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from animate.build import samples_per_shard
-from animate.data import Clip, Part, Rejected, Sample
+from animate.data import DOWNLOAD_STATUSES, Clip, Part, Rejected, Sample
 from animate.recipe import BuildRecipe, Format
 from animate.record import Columns, flat_json
 from animate.shard import film_groups
@@ -87,7 +87,7 @@ def estimate(recipe: BuildRecipe) -> Estimate:
     statuses = Counter(status for status in made if status)
     reading = [spent / count for spent, count in seconds if count]
     downloads = None
-    if parts and parts[0].reader == "urls":
+    if parts and parts[0].downloaded:
         tried = [item for item in samples if _was_asked_for(item)]
         downloads = share([isinstance(item, Rejected) for item in tried])
     took = mean(filming)
@@ -105,16 +105,6 @@ def estimate(recipe: BuildRecipe) -> Estimate:
             doubt=math.hypot(took.doubt, read.doubt / recipe.takes),
         ),
     )
-
-
-#: Statuses of rows that were asked for over the network and did not come.
-DOWNLOAD_STATUSES = (
-    "failed_to_download",
-    "download_timed_out",
-    "too_many_bytes",
-    "blocked_address",
-    "opted_out",
-)
 
 
 def _was_asked_for(row: Sample | Rejected) -> bool:

@@ -18,10 +18,9 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from animate.data import PARQUET, Fault
+from animate.data import MENDABLE, PARQUET, Fault
 from animate.recipe import SourceRecipe
 from animate.record import SUCCESS
-from animate.shards.retry import MENDABLE
 from animate.sources import SourceError, open_source
 from animate.sources.download.part import (
     KEYS_A_PART,

@@ -15,15 +15,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from animate.data import SHARD_SUFFIXES, Part, ShardPlan
+from animate.data import MENDABLE, SHARD_SUFFIXES, Part, ShardPlan
 from animate.shards.place import OURS, BuildRefused, Place
 from animate.shards.plan import Plan, cut, frozen_folder, write_plan
 from animate.shards.read import read_table
-
-#: Statuses that another try may mend; an opt-out or a blocked address it does not.
-MENDABLE = ("failed_to_download", "download_timed_out")
-#: How a part of a list of addresses is read.
-_URLS = "urls"
 
 
 def plan_again(plan: Plan, place: Place, samples_per_shard: int, takes: int) -> Plan:
@@ -32,7 +27,7 @@ def plan_again(plan: Plan, place: Place, samples_per_shard: int, takes: int) -> 
     Returned as it is if nothing is left to try. Written before this returns. Raises `BuildRefused` if its
     samples were not downloaded.
     """
-    if any(shard.part.reader != _URLS for shard in plan.shards):
+    if not all(shard.part.downloaded for shard in plan.shards):
         raise BuildRefused(
             "retry_failed: only what was downloaded can be tried again; this corpus lies on disk"
         )
@@ -46,7 +41,7 @@ def plan_again(plan: Plan, place: Place, samples_per_shard: int, takes: int) -> 
             return plan
         place.upload(Path(folder), OURS)
     again = []
-    for shard in cut([Part(reader=_URLS, path=name, rows=len(statuses))], samples_per_shard):
+    for shard in cut([Part(reader="urls", path=name, rows=len(statuses))], samples_per_shard):
         counts = Counter(statuses[shard.start : shard.stop])
         taken = {status: count * takes for status, count in sorted(counts.items())}
         again.append(dataclasses.replace(shard, index=len(plan.shards) + shard.index, again=taken))

@@ -8,7 +8,7 @@ import functools
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from animate.data import Part, Rejected, Sample
+from animate.data import Part, ReaderName, Rejected, Sample
 from animate.recipe import SourceRecipe
 from animate.record import Columns
 from animate.sources.demo import open_demo
@@ -39,7 +39,7 @@ SOURCES: Mapping[str, Callable[[SourceRecipe], Source]] = {
 }
 
 #: `Part.reader` -> how rows of such a part are read.
-READERS: Mapping[str, Reader] = {
+READERS: Mapping[ReaderName, Reader] = {
     "files": read_files,
     "rows": read_cells,
     "tar": read_tar_rows,

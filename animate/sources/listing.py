@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from animate.data import Fault, Frozen, Part, Sample, Scalar
+from animate.data import Fault, Frozen, Part, ReaderName, Sample, Scalar
 from animate.recipe import SourceRecipe
 from animate.record import Columns
 from animate.seen import SeenKeys
@@ -76,7 +76,7 @@ IdentifyImage = Callable[[Row], str | None]
 
 def freeze_rows(
     rows: Iterable[Row],
-    reader: str,
+    reader: ReaderName,
     folder: Path,
     rows_per_shard: int,
     source: SourceRecipe,

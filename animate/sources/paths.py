@@ -3,25 +3,24 @@
 import glob
 import hashlib
 import os
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from animate.sources.errors import SourceError
+from braceexpand import braceexpand
 
-#: A pair of braces without braces inside.
-_BRACES = re.compile(r"\{([^{}]*)\}")
-#: What stands between braces for a range of numbers.
-_RANGE = re.compile(r"(-?\d+)\.\.(-?\d+)")
+from animate.errors import UserError
+from animate.sources.errors import SourceError
 
 
 def expand_braces(pattern: str) -> list[str]:
-    """What `a{0..2}.tar` or `a{x,y}.tar` stands for, in written order; a text without braces is itself."""
-    match = _BRACES.search(pattern)
-    if match is None:
-        return [pattern]
-    before, after = pattern[: match.start()], pattern[match.end() :]
-    return [text for middle in _alternatives(match[1]) for text in expand_braces(before + middle + after)]
+    """What `a{0..2}.tar` or `a{x,y}.tar` stands for, in written order; a text without braces is itself.
+
+    Raises `UserError` where a brace has no other.
+    """
+    try:
+        return list(braceexpand(pattern, escape=False))
+    except ValueError:
+        raise UserError(f"{pattern!r}: a brace has no other; write {{00000..00009}} or {{a,b}}") from None
 
 
 def is_url(path: str) -> bool:
@@ -83,14 +82,3 @@ def files_fingerprint(files: Sequence[str], root: str) -> dict[str, str | int]:
         name = file if is_url(file) else os.path.relpath(file, root)
         digest.update(f"{name}\0{size}\n".encode("utf-8", "surrogateescape"))
     return {"files": len(files), "bytes": total, "names_and_sizes": digest.hexdigest()}
-
-
-def _alternatives(inside: str) -> list[str]:
-    """What stands between braces: `x,y` is x, y; `1..3` is 1, 2, 3; `08..10` is 08, 09, 10."""
-    match = _RANGE.fullmatch(inside)
-    if match is None:
-        return inside.split(",")
-    first, last = int(match[1]), int(match[2])
-    width = max(len(match[1]), len(match[2])) if match[1].startswith("0") or match[2].startswith("0") else 0
-    step = 1 if last >= first else -1
-    return [f"{number:0{width}d}" for number in range(first, last + step, step)]

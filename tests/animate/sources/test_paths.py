@@ -1,8 +1,10 @@
 """Brace patterns, and the fingerprint of a list of files."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from animate import UserError
 from animate.recipe import SourceRecipe
 from animate.sources.folder import Folder
 from animate.sources.paths import expand_braces
@@ -18,6 +20,11 @@ def test_brace_ranges_count_with_leading_zeros(first, count, width):
 def test_braces_nest_and_list():
     assert expand_braces("{a,b}/{1..2}") == ["a/1", "a/2", "b/1", "b/2"]
     assert expand_braces("plain") == ["plain"]
+
+
+def test_a_brace_without_another_is_the_users_fault():
+    with pytest.raises(UserError, match=r"\{a,b.*a brace has no other"):
+        expand_braces("{a,b")
 
 
 def test_the_fingerprint_follows_the_corpus_not_its_place(tmp_path):
