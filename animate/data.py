@@ -8,6 +8,7 @@ from typing import Literal, Protocol, Self
 import numpy as np
 
 from animate.record import KEPT, ClipRecord, Columns
+from animate.text import printable
 
 Scalar = str | int | float | bool | None
 
@@ -16,6 +17,7 @@ STATUSES: Mapping[str, str] = {
     "undecodable": "the bytes say they are an image, but no decoder can read them",
     "truncated": "the image ends before its last row",
     "empty_file": "zero bytes",
+    "outside_folder": "a table names an image outside its folder (source.allow_outside)",
     "missing_file": "the listing names an image that is not there",
     "not_an_image": "the bytes are of some other type",
     "too_small": "a side is under source.min_side, or the frame would need more than shot.max_magnification",
@@ -24,7 +26,7 @@ STATUSES: Mapping[str, str] = {
     "missing_caption": "no caption, or nothing but white space",
     "caption_not_utf8": "the caption is not valid UTF-8",
     "duplicate_key": "an earlier input of the corpus has the same key",
-    "bad_key": "the key cannot name a tar member (empty, or 90 bytes and longer with its take)",
+    "bad_key": "the key is empty",
     "broken_archive": "the tar breaks off or cannot be read here; one row for all that may lie behind",
     "failed_to_download": "the address gave no image; the message says why",
     "download_timed_out": "the image did not come within source.fetch.seconds",
@@ -78,6 +80,8 @@ class Fault:
     def __post_init__(self) -> None:
         if self.status not in STATUSES:
             raise ValueError(f"status {self.status!r}: must be one of {', '.join(STATUSES)}")
+        # It may quote what was found, which may be no text.
+        object.__setattr__(self, "message", printable(self.message))
 
 
 class Input(Protocol):

@@ -44,5 +44,5 @@ class SeenKeys:
 
 def _hash(key: str) -> int:
     return int.from_bytes(
-        hashlib.blake2b(key.encode("utf-8", "surrogateescape"), digest_size=8).digest(), "little"
+        hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little"
     )

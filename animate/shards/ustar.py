@@ -31,9 +31,9 @@ _BLANK_SUM = sum(_BLANK)
 def member(name: str, content: bytes) -> tuple[bytes, bytes, bytes]:
     """Header, content and padding of a file, mode 0644; write them one after the other.
 
-    Raises `ValueError` for a name that is not ASCII or is over 100 bytes.
+    Raises `ValueError` for a name of over 100 bytes in UTF-8.
     """
-    encoded = name.encode("ascii")
+    encoded = name.encode()
     if not 0 < len(encoded) <= MAX_NAME_BYTES:
         raise ValueError(f"tar member {name!r}: the name must have 1 to {MAX_NAME_BYTES} bytes")
     if len(content) > MAX_MEMBER_BYTES:

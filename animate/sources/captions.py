@@ -2,17 +2,20 @@
 
 import functools
 import html
+import html.entities
 import json
+import math
 import re
 import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
 from animate.data import Fault
+from animate.text import printable
 
 
 def caption_texts(value: Any) -> tuple[str, ...]:
-    """The non-blank texts in a cell: a string, a list of strings or objects, or JSON of a list in a string.
+    """The non-blank texts in a cell: a string, a number, a list of these or of objects, JSON of a list.
 
     Texts are stripped, and repeated ones are kept once.
     """
@@ -25,6 +28,8 @@ def caption_texts(value: Any) -> tuple[str, ...]:
         return caption_texts(value.decode("utf-8", "surrogateescape"))
     if isinstance(value, dict):
         return next((caption_texts(value[name]) for name in _TEXT_KEYS if name in value), ())
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return (str(value),)
     if isinstance(value, Iterable):
         return unique(text for item in value for text in caption_texts(item))
     return ()
@@ -37,8 +42,17 @@ def clean(text: str) -> str:
     """
     if text.isascii() and text.isprintable() and "&" not in text and "  " not in text:
         return text.strip()
-    text = unicodedata.normalize("NFC", html.unescape(html.unescape(text)))
+    text = unicodedata.normalize("NFC", _unescaped(_unescaped(text)))
     return _SPACES.sub(" ", _CONTROLS.sub(" ", text)).strip()
+
+
+def _unescaped(text: str) -> str:
+    """`text` with its entities decoded. Browsers take `Joel&ethan` for one, too; here one ends in `;`."""
+    return _ENTITY.sub(lambda found: html.unescape(found[0]) if _is_entity(found[1]) else found[0], text)
+
+
+def _is_entity(name: str) -> bool:
+    return name.startswith("#") or f"{name};" in html.entities.html5
 
 
 def share_of_scripts(text: str, scripts: frozenset[str]) -> float:
@@ -70,11 +84,8 @@ def caption_fault(captions: Iterable[str]) -> Fault | None:
     return None
 
 
-def printable(text: str) -> str:
-    """`text` with the replacement character for each byte that was not UTF-8."""
-    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
+#: An HTML entity, or what looks like one.
+_ENTITY = re.compile(r"&(#\d+|#[xX][0-9a-fA-F]+|[A-Za-z][A-Za-z0-9]*);")
 _SPACES = re.compile(r"\s+")
 #: Control and format characters and non-characters, but not the joiners that some scripts need in words.
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufffe\uffff]")

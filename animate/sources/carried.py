@@ -6,7 +6,7 @@ from typing import Any
 
 from animate.data import Scalar
 from animate.record import DROPPED, RENAMED, Columns, ColumnType
-from animate.sources.captions import printable
+from animate.text import printable
 
 #: Columns that other programs add for their own bookkeeping.
 _OTHERS_BOOKKEEPING = frozenset(("__key__", "__index_level_0__"))
@@ -31,7 +31,7 @@ _VALUES_OF_TYPE: Mapping[ColumnType, tuple[type, ...]] = {
 def carried(columns: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """Columns of a source under names that a clip's record has free, without captions and bookkeeping."""
     return {
-        f"source_{name}" if name in RENAMED else name: value
+        f"source_{name}" if name in RENAMED else printable(name): value
         for name, value in columns
         if name not in DROPPED and name not in _OTHERS_BOOKKEEPING and not isinstance(value, bytes)
     }
@@ -90,14 +90,14 @@ def unfit(meta: Mapping[str, Any], columns: Columns) -> dict[str, Any]:
 def scalar(value: Any) -> Scalar:
     """`value` as meta carries it: bytes and infinities as None, anything nested as JSON text."""
     if isinstance(value, str):
-        return value if value.isascii() else printable(value)
+        return printable(value)
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float):
         return value if value == value and abs(value) != float("inf") else None
     if isinstance(value, bytes):
         return None
-    return json.dumps(value, ensure_ascii=False, default=str)
+    return printable(json.dumps(value, ensure_ascii=False, default=str))
 
 
 def _scalar_type(value: Any) -> type | None:

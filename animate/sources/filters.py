@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 
 from animate.data import Fault
 from animate.recipe import FilterRecipe, SourceRecipe
-from animate.sources.captions import caption_fault, clean, printable, share_of_scripts, unique
+from animate.sources.captions import caption_fault, clean, share_of_scripts, unique
 from animate.sources.columns import columns_seen, first_named
 from animate.sources.errors import SourceError
+from animate.text import printable
 
 #: Columns of the similarity of image and caption, where the recipe names none: best first, in any case.
 SIMILARITY_NAMES = (

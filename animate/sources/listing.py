@@ -17,11 +17,12 @@ from animate.data import Fault, Frozen, Part, ReaderName, Sample, Scalar
 from animate.recipe import SourceRecipe
 from animate.record import Columns
 from animate.seen import SeenKeys
-from animate.sources.captions import caption_fault, printable
+from animate.sources.captions import caption_fault
 from animate.sources.carried import CarriedTypes, fit, scalar
 from animate.sources.filters import CAPTION_RAW, check_columns, judge, raw_columns
-from animate.sources.keys import in_sample, key_fault, safe_key, same_image, same_key
+from animate.sources.keys import ORIGINAL_KEY, in_sample, key_fault, lost_text, safe_key, same_image, same_key
 from animate.sources.tars import Extent
+from animate.text import file_bytes, printable
 
 #: The name of the file.
 LISTING = "listing.parquet"
@@ -93,6 +94,7 @@ def freeze_rows(
     by 8 bytes for each key (and for each image with `identify`), and by nothing else.
     """
     keys, images, carried, count = SeenKeys(), SeenKeys(), types or CarriedTypes(), 0
+    shortened = False
     if source.sample < 1:
         rows = (row for row in rows if in_sample(safe_key(row.key), source.sample))
     chosen = islice(rows, source.limit) if source.limit else iter(rows)
@@ -111,6 +113,7 @@ def freeze_rows(
             if count == 0 and types is None:
                 check_columns(carried.names, source.filters, source.path)
             checked = _reject_repeated_keys([_checked_row(row, source) for row in batch], keys)
+            shortened = shortened or any(row.meta and ORIGINAL_KEY in row.meta for row in checked)
             if identify is not None and source.filters.duplicates != "keep":
                 checked = _reject_same_images(checked, images, identify)
             pending += checked
@@ -122,7 +125,7 @@ def freeze_rows(
             writer.write_batch(_record_batch(pending), row_group_size=rows_per_shard)
     return Frozen(
         parts=(Part(reader=reader, path=LISTING, rows=count),) if count else (),
-        columns=carried.columns(*raw_columns(source), *more_texts),
+        columns=carried.columns(*raw_columns(source), *more_texts, *((ORIGINAL_KEY,) if shortened else ())),
     )
 
 
@@ -194,8 +197,11 @@ def _checked_row(row: Row, source: SourceRecipe) -> Row:
     """The row with a tar-safe key and clean captions, and with a fault if it is unusable or unwanted."""
     key, captions, meta = safe_key(row.key), row.captions, row.meta
     fault = row.fault or key_fault(key)
+    original = lost_text(key, row.key)
+    if original is not None:
+        meta = {**(meta or {}), ORIGINAL_KEY: original}
     if captions is None:
-        return row._replace(key=key, fault=fault)
+        return row._replace(key=key, meta=meta, fault=fault)
     fault = fault or caption_fault(captions)
     if fault is None:
         verdict = judge(captions, meta or {}, source)
@@ -240,7 +246,7 @@ def _record_batch(rows: Sequence[Row]) -> pa.RecordBatch:
     if any(cell is not None for cell in columns["cell"]):
         # A corpus has images in cells or in tars, never in both.
         columns["image"] = [None if cell is None else (cell,) for cell in columns["cell"]]
-    columns["file"] = [name.encode("utf-8", "surrogateescape") for name in columns["file"]]
+    columns["file"] = [file_bytes(name) for name in columns["file"]]
     columns["meta"] = [None if not meta else _meta_text(meta) for meta in columns["meta"]]
     return pa.RecordBatch.from_arrays(
         [pa.array(columns[field.name], field.type) for field in _SCHEMA], schema=_SCHEMA

@@ -10,6 +10,7 @@ from braceexpand import braceexpand
 
 from animate.errors import UserError
 from animate.sources.errors import SourceError
+from animate.text import file_bytes
 
 
 def expand_braces(pattern: str) -> list[str]:
@@ -80,5 +81,5 @@ def files_fingerprint(files: Sequence[str], root: str) -> dict[str, str | int]:
         size = 0 if is_url(file) else os.path.getsize(file)
         total += size
         name = file if is_url(file) else os.path.relpath(file, root)
-        digest.update(f"{name}\0{size}\n".encode("utf-8", "surrogateescape"))
+        digest.update(file_bytes(f"{name}\0{size}\n"))
     return {"files": len(files), "bytes": total, "names_and_sizes": digest.hexdigest()}

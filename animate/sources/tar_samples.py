@@ -13,7 +13,7 @@ from animate.data import Fault, Part, Rejected, Sample
 from animate.recipe import SourceRecipe
 from animate.record import Columns
 from animate.seen import SeenKeys
-from animate.sources.captions import caption_fault, caption_texts, printable, unique
+from animate.sources.captions import caption_fault, caption_texts, unique
 from animate.sources.carried import carried, fit, scalar, unfit
 from animate.sources.columns import CAPTION_NAMES, first_named
 from animate.sources.filters import CAPTION_RAW, judge
@@ -34,6 +34,7 @@ from animate.sources.tars import (
     stream,
     tar_stem,
 )
+from animate.text import printable
 
 #: The column of whatever a sample of a stream carries that its set has no column for, as JSON.
 MORE = "more"

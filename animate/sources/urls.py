@@ -19,6 +19,7 @@ from animate.sources.errors import SourceError
 from animate.sources.listing import Row, freeze_rows
 from animate.sources.paths import files_fingerprint, find_files
 from animate.sources.table_files import BAD_ROW, TABLE_SUFFIXES, table_columns, table_rows
+from animate.text import printable
 
 
 class Urls:
@@ -57,7 +58,7 @@ class Urls:
         meta = {"url": url, **carried(row.items())}
         if not isinstance(url, str) or not url.strip():
             return Row(key, captions, meta=meta, fault=Fault("bad_row", f"no address in {self.url!r}"))
-        return Row(key, captions, url.strip(), meta)
+        return Row(key, captions, printable(url.strip()), meta)
 
 
 class TextPair:
@@ -85,7 +86,7 @@ class TextPair:
             for number, (url, caption) in enumerate(itertools.zip_longest(urls, captions)):
                 key, texts, address = _number_key(number), caption_texts(caption or ""), (url or "").strip()
                 if address:
-                    yield Row(key, texts, address, {"url": address})
+                    yield Row(key, texts, printable(address), {"url": address})
                 else:
                     yield Row(key, texts, fault=Fault("bad_row", "no address in this line"))
 

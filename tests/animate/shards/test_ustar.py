@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 from animate.shards import ustar
 
 
-@given(name=st.from_regex(r"[!-~]{1,100}", fullmatch=True), content=st.binary(max_size=2000))
+@given(
+    name=st.from_regex(r"[!-~]{1,100}", fullmatch=True) | st.from_regex(r"[一-龥ก-ฮ]{1,33}", fullmatch=True),
+    content=st.binary(max_size=2000),
+)
 def test_a_member_reads_back_from_any_name_and_content(name, content):
     pieces = b"".join(ustar.member(name, content))
     tar = pieces + ustar.end(len(pieces))
@@ -23,7 +26,7 @@ def test_a_member_reads_back_from_any_name_and_content(name, content):
     assert (entry.mtime, entry.uid, entry.gid, entry.uname, entry.mode) == (0, 0, 0, "", 0o644)
 
 
-@pytest.mark.parametrize("name", ["", "x" * 101, "caf\N{LATIN SMALL LETTER E WITH ACUTE}.txt"])
+@pytest.mark.parametrize("name", ["", "x" * 101, "\N{LATIN SMALL LETTER E WITH ACUTE}" * 51])
 def test_a_name_that_does_not_fit_is_refused(name):
-    with pytest.raises(ValueError, match=r"name|ascii"):
+    with pytest.raises(ValueError, match="name"):
         ustar.member(name, b"")
