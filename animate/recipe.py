@@ -80,7 +80,8 @@ class SourceRecipe:
     share, chosen by key, so that a larger share holds the smaller one. `split` is a corpus' own ("train",
     "val", "test"). With `clean_captions`, entities are undone, Unicode is normalised (NFC) and control
     characters and runs of white space become one space; the first caption as it was is kept as `caption_raw`.
-    `background` is what transparent pixels are laid over, as red, green, blue in 0..255.
+    With `allow_outside`, tables may name images outside of their own folder. `background` is what transparent
+    pixels are laid over, as red, green, blue in 0..255.
     """
 
     name: str = "demo"
@@ -94,6 +95,7 @@ class SourceRecipe:
     limit: int = 0
     sample: float = 1.0
     clean_captions: bool = True
+    allow_outside: bool = False
     min_side: int = 64
     max_pixels: int = 100_000_000
     max_aspect: float = 4.0

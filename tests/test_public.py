@@ -26,7 +26,7 @@ PUBLIC_NAMES = [
 COMMANDS = {
     "build": [
         "--out --src --recipe --format --takes --limit --seed --size --frames --fps --set",
-        "--urls --root --sample --keep-images --allow-private",
+        "--urls --root --sample --keep-images --allow-private --allow-outside",
         "--workers --address --device --overwrite --retry-failed --time-limit",
     ],
     "doctor": [],

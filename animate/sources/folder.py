@@ -62,7 +62,10 @@ class Folder:
         columns = find_columns(table_columns(path), self.source, path)
         images = [file for file in walk(self.root) if has_suffix(file, IMAGE_SUFFIXES)]
         file_by_name, named = _file_by_name(images), set[str]()
-        rows = (table_row(row, columns, f"{table}-{i:06d}") for i, row in enumerate(table_rows(path)))
+        rows = (
+            table_row(row, columns, f"{table}-{i:06d}", self.root, self.source)
+            for i, row in enumerate(table_rows(path))
+        )
         for row in group_rows(rows):
             file = file_by_name.get(_normal(row.file), row.file)
             named.add(file)

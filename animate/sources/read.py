@@ -11,6 +11,7 @@ from animate.data import Fault, Part, Rejected, Sample
 from animate.recipe import SourceRecipe
 from animate.record import Columns
 from animate.sources.demo import DEMO_FOLDER
+from animate.sources.image_paths import outside_fault, written_file
 from animate.sources.listing import listed_rows
 from animate.sources.table import Table, table_root
 from animate.sources.table_files import open_parquet
@@ -28,8 +29,7 @@ def read_files(
         try:
             image = row.content if row.content is not None else Path(root, row.file).read_bytes()
         except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else str(error)
-            yield Rejected.of(row, Fault("missing_file", f"{row.file!r}: {reason}"))
+            yield Rejected.of(row, Fault("missing_file", f"{row.file!r}: {_reason(error)}"))
         else:
             yield row.sample(image)
 
@@ -45,10 +45,26 @@ def read_cells(
             continue
         assert row.cell is not None
         image = cells.read(row.file, row.cell)
-        if image is None:
-            yield Rejected.of(row, Fault("missing_file", "its image is null"))
+        if isinstance(image, str):
+            image = _read_beside(image, table_root(source), source)
+        if isinstance(image, Fault):
+            yield Rejected.of(row, image)
         else:
             yield row.sample(image)
+
+
+def _read_beside(path: str, root: str, source: SourceRecipe) -> bytes | Fault:
+    """The image that a cell names in place of holding it, as Hugging Face's image cells may."""
+    file = written_file(path, root)
+    fault = None if source.allow_outside else outside_fault(file, root)
+    try:
+        return fault or Path(root, file).read_bytes()
+    except (OSError, ValueError) as error:
+        return Fault("missing_file", f"{file!r}: {_reason(error)}")
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def _files_root(source: SourceRecipe) -> str:
@@ -65,14 +81,17 @@ class _Cells:
         self._root, self._column = root, column
         self._file, self._reader, self._first, self._values = "", None, 0, pa.chunked_array([], pa.binary())
 
-    def read(self, file: str, row: int) -> bytes | None:
+    def read(self, file: str, row: int) -> bytes | str | Fault:
+        """The image of a row, or where it is."""
         if self._reader is None or file != self._file:
             self._file, self._first, self._values = file, 0, pa.chunked_array([], pa.binary())
             self._reader = open_parquet(os.path.join(self._root, file))
         if not self._first <= row < self._first + len(self._values):
             self._load(self._reader, row)
         value = self._values[row - self._first].as_py()
-        return value.get("bytes") if isinstance(value, dict) else value
+        if isinstance(value, dict):
+            value = value.get("bytes") or value.get("path")
+        return value if value is not None else Fault("missing_file", "its image is null")
 
     def _load(self, reader: pq.ParquetFile, row: int) -> None:
         """Keeps the row group that holds `row`, a number in the whole file."""

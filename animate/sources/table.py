@@ -14,6 +14,7 @@ from animate.sources.captions import caption_texts, unique
 from animate.sources.columns import IMAGE_NAMES, URL_NAMES, ColumnNames, find_columns, first_named
 from animate.sources.duplicates import image_identity, refuse_duplicates
 from animate.sources.errors import SourceError
+from animate.sources.image_paths import outside_fault, written_file
 from animate.sources.listing import Row, freeze_rows
 from animate.sources.paths import files_fingerprint, find_files
 from animate.sources.table_files import BAD_ROW, TABLE_SUFFIXES, binary_columns, table_columns, table_rows
@@ -65,11 +66,16 @@ class Table:
         for path in self.files:
             name = _key_of_path(os.path.relpath(path, self.root))
             for number, row in enumerate(table_rows(path)):
-                yield table_row(row, self.columns, f"{name}-{number:06d}")
+                yield table_row(row, self.columns, f"{name}-{number:06d}", self.root, self.source)
 
 
-def table_row(row: Mapping[str, Any], columns: ColumnNames, number: str) -> Row:
-    """The input that a row describes; `number` is its key if nothing else in the row names it."""
+def table_row(
+    row: Mapping[str, Any], columns: ColumnNames, number: str, root: str, source: SourceRecipe
+) -> Row:
+    """The input that a row describes; `number` is its key if nothing else in the row names it.
+
+    `root` is the folder that its images are in.
+    """
     if BAD_ROW in row:
         return Row(number, (), fault=Fault("bad_row", row[BAD_ROW]))
     captions, meta = caption_texts(row.get(columns.caption)), columns.rest(row)
@@ -83,7 +89,9 @@ def table_row(row: Mapping[str, Any], columns: ColumnNames, number: str) -> Row:
     content = _embedded(image)
     if content is not None:
         return Row(key or number, captions, meta=meta, content=content)
-    return Row(key or _key_of_path(image), captions, image, meta)
+    file = written_file(image, root)
+    fault = None if source.allow_outside else outside_fault(file, root)
+    return Row(key or _key_of_path(file), captions, file, meta, fault)
 
 
 def group_rows(rows: Iterator[Row]) -> Iterator[Row]:

@@ -5,8 +5,10 @@ import gzip
 import io
 import itertools
 import json
+import mimetypes
 import sys
 import zlib
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 from typing import Any, TypeVar
@@ -28,6 +30,8 @@ Line = TypeVar("Line")
 #: A line that cannot be read is a row with this key alone, and what is wrong with it as the value.
 BAD_ROW = "\0bad_row"
 
+#: Characters of a csv record after its first line; a longer one has a quote that is not closed.
+_LONGEST_RECORD = 1 << 20
 #: Rows of a parquet file that are read at a time.
 _READ_TOGETHER = 4096
 #: Suffixes that are other names of one in `_ROWS_OF_KIND`.
@@ -66,7 +70,7 @@ def holds_bytes(kind: pa.DataType) -> bool:
     """Whether a parquet column of this type can hold image bytes."""
     if pa.types.is_struct(kind):
         return any(kind.field(i).name == "bytes" for i in range(kind.num_fields))
-    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind)
 
 
 def table_rows(
@@ -76,7 +80,7 @@ def table_rows(
 
     Of a parquet file only `columns` are read, where given. `names` are the columns of a csv or tsv file that
     has no header. Text that is not UTF-8 keeps its bytes as surrogate escapes. In a tsv file a quote is a
-    plain character.
+    plain character. In a csv file a quote that is not closed spoils its own line and no other.
     """
     kind = table_kind(path)
     if kind == ".parquet":
@@ -108,7 +112,61 @@ def _reader(file: io.TextIOWrapper, kind: str) -> Iterator[list[str]]:
     csv.field_size_limit(sys.maxsize)
     if kind == ".tsv":
         return csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-    return csv.reader(file)
+    return _QuotedRecords(file)
+
+
+class _QuotedRecords:
+    """The records of a csv file; `csv.Error` for a line whose quote is not closed, and then the next line.
+
+    Such a quote goes on to the next quote, or to the end of the file, and swallows what lies between:
+
+        a.jpg,"an unclosed quote     the reader takes these three lines for one record,
+        b.jpg,swallowed              but a strict one refuses it, for a quote in it is followed by text:
+        c.jpg,"a caption"            so line 1 is an error, and reading goes on at line 2
+
+    Only records of several lines are read again by the strict reader, for it also refuses single lines that
+    can well be read. A record that wants more at the end of the file, or is very long, has such a quote too.
+    """
+
+    def __init__(self, file: Iterator[str]) -> None:
+        self._file = file
+        #: Lines to read again, before the file goes on.
+        self._again: deque[str] = deque()
+        #: Lines of the record in hand, and whether it wants more of them than there are.
+        self._lines: list[str] = []
+        self._wants_more = False
+        self._reader = csv.reader(self._given())
+
+    def __iter__(self) -> Iterator[list[str]]:
+        return self
+
+    def __next__(self) -> list[str]:
+        self._lines, self._wants_more = [], False
+        cells = next(self._reader)
+        if self._wants_more or (len(self._lines) > 1 and not self._is_strict()):
+            self._again.extendleft(reversed(self._lines[1:]))
+            self._reader = csv.reader(self._given())
+            raise csv.Error(f"a quote is not closed: {self._lines[0].strip()[:80]!r}")
+        return cells
+
+    def _given(self) -> Iterator[str]:
+        length = 0
+        while True:
+            line = self._again.popleft() if self._again else next(self._file, None)
+            length = length + len(line) if line is not None and self._lines else 0
+            self._wants_more = bool(self._lines) and (line is None or length > _LONGEST_RECORD)
+            if line is not None:
+                self._lines.append(line)
+            if line is None or self._wants_more:
+                return
+            yield line
+
+    def _is_strict(self) -> bool:
+        try:
+            next(csv.reader(iter(self._lines), strict=True))
+        except csv.Error:
+            return False
+        return True
 
 
 def _delimited_rows(path: str, kind: str, names: Sequence[str] | None) -> Iterator[dict[str, Any]]:
@@ -165,7 +223,8 @@ def _json_object(line: str) -> dict[str, Any]:
 
 
 def _json_rows(path: str) -> Iterator[dict[str, Any]]:
-    """Rows of a list of objects, an object that holds such a list, an object of columns, or JSON lines."""
+    """Rows of a list of objects, an object that holds such a list, an object of columns, an object whose keys
+    are names of images, or JSON lines."""
     if _is_json_lines(path):
         yield from _json_lines(path)
         return
@@ -189,6 +248,8 @@ def _json_records(value: Any, path: str) -> list[Any]:
     if isinstance(value, list):
         return value
     if isinstance(value, dict):
+        if value and all((mimetypes.guess_type(name)[0] or "").startswith("image/") for name in value):
+            return [_of_name(name, held) for name, held in value.items()]
         for held in value.values():
             if isinstance(held, list) and held and isinstance(held[0], dict):
                 return held
@@ -196,6 +257,11 @@ def _json_records(value: Any, path: str) -> list[Any]:
             return [dict(zip(value, cells, strict=False)) for cells in zip(*value.values(), strict=False)]
         return [value]
     raise SourceError(f"{path!r}: holds no list of objects, but {type(value).__name__}")
+
+
+def _of_name(image: str, said: Any) -> dict[str, Any]:
+    """The row of an object that says something (a caption, several, an object) of each image by its name."""
+    return {"image": image, **(said if isinstance(said, dict) else {"caption": said})}
 
 
 def _parquet_schema(path: str) -> pa.Schema:

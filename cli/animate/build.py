@@ -8,6 +8,7 @@ import typer
 
 from .options import (
     Address,
+    AllowOutside,
     AllowPrivate,
     Device,
     Overwrite,
@@ -48,6 +49,7 @@ def build(
         str, typer.Option(help="Keep downloaded images as tars in this folder; else they go once filmed.")
     ] = "",
     allow_private: AllowPrivate = False,
+    allow_outside: AllowOutside = False,
     overwrite: Overwrite = False,
     retry_failed: Annotated[
         bool,
@@ -70,6 +72,7 @@ def build(
         *([f"source.sample={sample}"] if sample is not None else []),
         *([f"source.fetch.keep_images={json.dumps(keep_images)}"] if keep_images else []),
         *(["source.fetch.allow_private=true"] if allow_private else []),
+        *(["source.allow_outside=true"] if allow_outside else []),
         *(set_ or []),
     ]
     wanted = read_recipe(recipe or None, overrides)

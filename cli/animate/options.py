@@ -22,6 +22,10 @@ AllowPrivate = Annotated[
     bool, typer.Option("--allow-private", help="Download from addresses off the public internet, too.")
 ]
 
+AllowOutside = Annotated[
+    bool, typer.Option("--allow-outside", help="Film images that a table names outside of its folder, too.")
+]
+
 Workers = Annotated[
     int | None,
     typer.Option(

@@ -1,6 +1,7 @@
 """Tables whose rows name images or hold them."""
 
 import base64
+import json
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.corpora import JPEG, carried_by, read, write_images, write_rows
+from tests.support.corpora import JPEG, carried_by, read, statuses, write_images, write_rows
 from tests.support.texts import captions, few
 
 
@@ -49,3 +50,65 @@ def test_several_tables_are_one_corpus_in_sorted_order(tmp_path):
         write_rows(folder / f"{i}.csv", [{"image": f"{i}.jpg", "caption": f"c{i}"}])
     for src in (folder, folder / "*.csv", folder / "{0..2}.csv"):
         assert [row.key for row in read(src, tmp_path)] == ["0", "1", "2"]
+
+
+def test_paths_are_found_however_they_are_written(tmp_path):
+    write_images(tmp_path, "img/a.jpg", "img/b c.jpg", "back\\slash.jpg", "~tilde/x.jpg")
+    paths = [
+        f"file://{tmp_path}/img/a.jpg", f"file://{tmp_path}/img/b%20c.jpg", "img\\a.jpg", "./img/a.jpg",
+        "img//b c.jpg", " img/b c.jpg ", str(tmp_path / "img/a.jpg"), "img/../img/a.jpg", "back\\slash.jpg",
+        "~tilde/x.jpg",
+    ]  # fmt: skip
+    write_rows(
+        tmp_path / "t.jsonl", [{"id": i, "image": path, "caption": "c"} for i, path in enumerate(paths)]
+    )
+    rows = read(tmp_path / "t.jsonl", tmp_path, key_column="id")
+    assert statuses(rows) == ["ok"] * len(paths)
+    assert rows[0].image == rows[2].image == JPEG + b"img/a.jpg"
+
+
+def test_images_outside_the_tables_folder_are_refused_unless_that_is_asked_for(tmp_path, monkeypatch):
+    write_images(tmp_path, "secret.jpg", "table/in.jpg", "table/sub/y.jpg", "table-beside/x.jpg")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    paths = [
+        "in.jpg", "../secret.jpg", str(tmp_path / "secret.jpg"), f"file://{tmp_path}/secret.jpg",
+        "~/secret.jpg",
+        "sub/../../secret.jpg", "..\\secret.jpg", "../table-beside/x.jpg",
+    ]  # fmt: skip
+    table = write_rows(
+        tmp_path / "table" / "t.jsonl",
+        [{"id": i, "image": path, "caption": "c"} for i, path in enumerate(paths)],
+    )
+    assert statuses(read(table, tmp_path, key_column="id")) == ["ok", *["outside_folder"] * 7]
+    assert statuses(read(table, tmp_path, key_column="id", allow_outside=True)) == ["ok"] * 8
+
+
+def test_a_cell_of_hugging_face_may_name_its_image(tmp_path):
+    write_images(tmp_path, "a.jpg")
+    cells = [
+        {"bytes": None, "path": "a.jpg"},
+        {"bytes": JPEG, "path": "a.jpg"},
+        {"bytes": None, "path": None},
+    ]
+    cells += [{"bytes": None, "path": "none.jpg"}, {"bytes": None, "path": "../a.jpg"}]
+    (tmp_path / "t").mkdir()
+    write_rows(tmp_path / "t.parquet", [{"image": cell, "caption": "c"} for cell in cells])
+    rows = read(tmp_path / "t.parquet", tmp_path)
+    assert statuses(rows) == ["ok", "ok", "missing_file", "missing_file", "outside_folder"]
+    assert [row.image for row in rows[:2]] == [JPEG + b"a.jpg", JPEG]
+
+
+@pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary(), pa.binary_view()])
+def test_images_are_found_in_every_kind_of_bytes(tmp_path, kind):
+    table = pa.table({"jpg": pa.array([JPEG, None], kind), "caption": ["a", "b"]})
+    pq.write_table(table, tmp_path / "t.parquet")
+    rows = read(tmp_path / "t.parquet", tmp_path)
+    assert statuses(rows) == ["ok", "missing_file"]
+
+
+@pytest.mark.parametrize("said", [["x", "y"], [{"caption": "x"}, {"caption": "y"}], [["x", "z"], ["y"]]])
+def test_an_object_may_say_something_of_each_image_by_its_name(tmp_path, said):
+    write_images(tmp_path, "a.jpg", "b.png")
+    (tmp_path / "t.json").write_text(json.dumps(dict(zip(("a.jpg", "b.png"), said, strict=True))))
+    rows = read(tmp_path / "t.json", tmp_path)
+    assert [(row.key, row.captions[0]) for row in rows] == [("a", "x"), ("b", "y")]

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from animate.sources import SourceError
+from animate.sources.table_files import BAD_ROW, table_rows
 from tests.support.corpora import carried_by, read, statuses, write_images, write_rows
 from tests.support.texts import captions, few
 
@@ -53,3 +54,30 @@ def test_parquet_text_that_is_not_utf8_rejects_its_own_row_only(tmp_path):
     broken = pa.StringArray.from_buffers(2, raw.buffers()[1], raw.buffers()[2])
     pq.write_table(pa.table({"image": ["a.jpg", "b.jpg"], "caption": broken}), tmp_path / "t.parquet")
     assert statuses(read(tmp_path / "t.parquet", tmp_path)) == ["ok", "caption_not_utf8"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "right"),
+    [
+        (['a,"unclosed', "b,swallowed", "c,so too"], ["", "swallowed", "so too"]),
+        (['a,"unclosed', "b,between", 'c,"closed"', "d,after"], ["", "between", "closed", "after"]),
+        (["a,fine", 'b,"unclosed at the end'], ["fine", ""]),
+        (['a,"unclosed', 'b,"unclosed too', "c,fine"], ["", "", "fine"]),
+        (['a,"two', 'lines"', "b,fine"], ["two\nlines", "fine"]),
+        (['a,"a ""quoted"" word"', 'b,"text" behind'], ['a "quoted" word', "text behind"]),
+    ],
+)
+@pytest.mark.parametrize("ending", ["", "\n"])
+def test_a_quote_that_is_not_closed_spoils_its_own_line_alone(tmp_path, lines, right, ending):
+    (tmp_path / "t.csv").write_text("\n".join(["image,caption", *lines]) + ending)
+    rows = list(table_rows(str(tmp_path / "t.csv")))
+    assert [row.get("caption", "") for row in rows] == right
+    assert all("a quote is not closed" in row[BAD_ROW] for row in rows if BAD_ROW in row)
+
+
+def test_a_quote_that_is_never_closed_is_given_up_before_the_file_ends(tmp_path, monkeypatch):
+    monkeypatch.setattr("animate.sources.table_files._LONGEST_RECORD", 50)
+    lines = ["image,caption", 'a,"unclosed', *(f"{i},row {i}" for i in range(100))]
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    rows = list(table_rows(str(tmp_path / "t.csv")))
+    assert [row.get("caption") for row in rows] == [None, *(f"row {i}" for i in range(100))]
