@@ -1,6 +1,7 @@
 """What a command's MODEL means, and names that mean nothing."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -152,6 +153,7 @@ def test_wrong_keys_and_missing_files_are_refused_before_torch_is_loaded(
     done = subprocess.run(
         [sys.executable, "-c", script, *(path if a == "RECIPE" else a for a in arguments)],
         cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
         capture_output=True,
         text=True,
         timeout=60,
