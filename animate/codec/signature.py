@@ -71,9 +71,10 @@ _BMP_HEADER_SIZES = (12, 40, 52, 56, 64, 108, 124)
 #: "P6 640 480", with comments (which may be longer than what is looked at) after the P6.
 _NETPBM = re.compile(rb"P([1-6fF])\s(?:\s*#[^\n]*\n)*\s*(?:\d+\s+\d+\s|#[^\n]*\Z)")
 _XBM = re.compile(rb"\s*(?:/\*[^*]*\*/\s*)?#define\s+\w*width\s+\d+\s")
-#: XML whose first element is a drawing, behind a declaration, comments and a document type.
+#: XML whose first element is a drawing, behind a declaration, comments and a document type. What matched one of
+#: these is not tried again: a file of a thousand comments would otherwise take for ever.
 _SVG = re.compile(
-    rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*|<!--.*?-->\s*|<!DOCTYPE\s+svg[^>]*>\s*)*<svg[\s>]", re.S
+    rb"(?:\xef\xbb\xbf)?\s*+(?:(?><\?xml[^>]*>|<!--.*?-->|<!DOCTYPE\s+svg[^>]*>)\s*+)*+<svg[\s>]", re.DOTALL
 )
 _PCX = re.compile(rb"\n[\x00\x02-\x05]\x01[\x01\x02\x04\x08]")
 _SGI = re.compile(rb"\x01\xda[\x00\x01][\x01\x02]")

@@ -9,7 +9,6 @@ nothing is decoded before its size is known to be acceptable; a picture with row
 import contextlib
 import io
 import struct
-import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,10 +21,12 @@ from animate.codec.color import lab_to_srgb, transform_to_srgb
 from animate.codec.errors import UndecodableImage
 from animate.codec.exif import orientation_of, swaps_sides, turned_upright
 from animate.codec.jpeg import decode_stored, read_jpeg_header
+from animate.codec.jxl import jxl_size
 from animate.codec.png import read_png_header, with_transparency
+from animate.codec.quiet import pillow_as_we_use_it, silence_libtiff
 from animate.codec.reader import TURNED_BY_READER, reader_of
 from animate.codec.signature import image_format
-from animate.codec.tiff import check_tiff, read_tiff_header, silence_libtiff, unpacked, upright_tiff
+from animate.codec.tiff import check_tiff, read_tiff_header, unpacked, upright_tiff
 from animate.recipe import SourceRecipe
 
 #: What Pillow's readers raise for bytes that break the rules of their format.
@@ -66,9 +67,11 @@ def decode_still(data: bytes, source: SourceRecipe, at_least: tuple[int, int] | 
         _check_size(header.width, header.height, source)
         width, height = at_least or (0, 0)
         least = (height, width) if swaps_sides(header.orientation) else (width, height)
-        with _pillow_as_we_use_it():
+        with pillow_as_we_use_it():
             pixels = decode_stored(data, header, least)
         return np.ascontiguousarray(turned_upright(pixels, header.orientation))
+    if kind == "JPEG XL" and reader_of(kind):
+        _check_size(*jxl_size(data), source)
     with _opened(data, kind) as opened:
         _check_size(*opened.size, source)
         try:
@@ -89,6 +92,8 @@ def still_size(data: bytes) -> tuple[int, int]:
     if kind == "JPEG":
         header = read_jpeg_header(data)
         width, height, orientation = header.width, header.height, header.orientation
+    elif kind == "JPEG XL" and reader_of(kind):
+        (width, height), orientation = jxl_size(data), 1
     else:
         with _opened(data, kind) as opened:
             (width, height), orientation = opened.size, opened.orientation
@@ -96,7 +101,7 @@ def still_size(data: bytes) -> tuple[int, int]:
 
 
 def _kind(data: bytes) -> str:
-    """The format of the data, one that can be read here."""
+    """The format of the data; `UndecodableImage` if it is that of no image."""
     if not data:
         raise UndecodableImage("empty_file", "zero bytes")
     kind = image_format(data)
@@ -106,25 +111,9 @@ def _kind(data: bytes) -> str:
 
 
 @contextlib.contextmanager
-def _pillow_as_we_use_it() -> Iterator[None]:
-    """Pillow without its own pixel limit, because the recipe's is checked, and without its warnings.
-
-    It warns of odd metadata and of how a palette is stored, which do not change the pixels.
-    """
-    limit = Image.MAX_IMAGE_PIXELS
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        Image.MAX_IMAGE_PIXELS = None
-        try:
-            yield
-        finally:
-            Image.MAX_IMAGE_PIXELS = limit
-
-
-@contextlib.contextmanager
 def _opened(data: bytes, kind: str) -> Iterator[_Opened]:
     """The image with its header read, but not its pixels."""
-    with _pillow_as_we_use_it():
+    with pillow_as_we_use_it():
         reader = reader_of(kind)
         if reader == "TIFF":
             header = read_tiff_header(data)

@@ -5,9 +5,6 @@ alpha channel. The rest is unpacked here: the directory is rewritten so that Pil
 compression, takes a row for a row of grey bytes, and the bytes are made samples by the directory as it was.
 """
 
-import ctypes
-import functools
-import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -123,21 +120,7 @@ def check_tiff(header: TiffHeader) -> None:
     if header.is_plain:
         return
     what = f"TIFF with samples of {'/'.join(map(str, header.bits))} bits, format {header.kind}"
-    whole_bytes = header.bits[0] in (8, 16, 32) or (header.bits[0] == 64 and header.kind == _FLOAT)
-    packed = 9 <= header.bits[0] <= 15 and header.kind == _UNSIGNED
-    if (
-        len(set(header.bits)) > 1
-        or not (whole_bytes or packed)
-        or header.kind not in (_UNSIGNED, _SIGNED, _FLOAT)
-        or (header.kind == _FLOAT and header.bits[0] == 8)
-        or header.planar
-        or header.samples < header.colors
-        or header.compression not in _OF_BYTES
-        or header.predictor not in (1, 2)
-        or (header.predictor == 2 and not (whole_bytes and header.kind != _FLOAT))
-        or _PHOTOMETRIC not in entries
-        or (header.tile_width * header.samples * header.bits[0]) % 8 * (header.tile_width != header.width)
-    ):
+    if not _can_be_unpacked(header):
         raise UndecodableImage("unsupported_format", f"{what}: not read in this arrangement")
     if _scale_is_unknown(header):
         raise UndecodableImage(
@@ -159,6 +142,8 @@ def upright_tiff(header: TiffHeader) -> bytes:
     assert directory is not None
     row_bits = header.samples * header.bits[0]
     changes = {_WIDTH: -(-header.width * row_bits // 8), _TILE_WIDTH: header.tile_width * row_bits // 8}
+    if max(changes.values()) >= 2**31:
+        raise UndecodableImage("undecodable", f"TIFF: rows of {header.width} x {row_bits} bits")
     changes |= {_BITS: 8, _SAMPLES: 1, _FORMAT: _UNSIGNED, _PHOTOMETRIC: _BLACK_IS_ZERO}
     changes |= {_PREDICTOR: 1, _PLANAR: 1}
     return directory.rewritten(changes, {_EXTRA: _PRINTER})
@@ -188,24 +173,25 @@ def unpacked(image: Image.Image, header: TiffHeader) -> Image.Image:
     return picture
 
 
-@functools.cache
-def silence_libtiff() -> None:
-    """Warnings and errors of libtiff, which it would print to the terminal, go nowhere from here on.
-
-    What matters of them is in what Pillow raises. libtiff has one handler for the whole process, so it is
-    taken away once and for all: to do so around each picture, or to send the process' error stream elsewhere
-    meanwhile, would swallow what other threads print. The library is the one that Pillow carries or is linked
-    with; where it is linked statically (Windows) its functions cannot be found, and it goes on printing.
-    """
-    logging.getLogger("PIL").addHandler(logging.NullHandler())  # without any, errors would be printed
-    try:
-        library = ctypes.CDLL(Image.core.__file__)
-        for name in ("TIFFSetWarningHandler", "TIFFSetErrorHandler"):
-            function = getattr(library, name)
-            function.argtypes, function.restype = [ctypes.c_void_p], ctypes.c_void_p
-            function(None)
-    except (AttributeError, OSError, TypeError):
-        return
+def _can_be_unpacked(header: TiffHeader) -> bool:
+    """Whether `unpacked` knows how such samples lie in their bytes."""
+    bits = header.bits[0]
+    if header.kind == _FLOAT:
+        known = bits in (16, 32, 64) and header.predictor == 1
+    elif bits in (8, 16, 32):
+        known = header.kind in (_UNSIGNED, _SIGNED) and header.predictor in (1, 2)
+    else:
+        known = header.kind == _UNSIGNED and 9 <= bits <= 15 and header.predictor == 1
+    is_tiled = header.tile_width != header.width
+    return (
+        known
+        and len(set(header.bits)) == 1
+        and not header.planar
+        and header.samples >= header.colors
+        and header.compression in _OF_BYTES
+        and _PHOTOMETRIC in header.directory.entries
+        and not (is_tiled and header.tile_width * header.samples * bits % 8)
+    )
 
 
 def _needs_scale(header: TiffHeader) -> bool:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile, features
 
 from animate.codec import UndecodableImage, decode_still, image_format, still_size
+from animate.codec.jxl import jxl_size
 from animate.codec.reader import PLUGINS
 from tests.support.pictures import SOURCE, picture, saved, status_of
 from tests.support.tiffs import tiff
@@ -114,6 +115,11 @@ def test_other_files_are_no_images(data):
     assert image_format(data) is None
 
 
+def test_xml_of_nothing_but_comments_is_looked_at_once():
+    assert image_format(b"<!---->" * 600) is None
+    assert image_format(b"<!---->" * 500 + b"<svg>") == "SVG"
+
+
 @given(st.text(max_size=80))
 def test_words_are_no_image(text):
     assert image_format(("The " + text).encode(errors="replace")) is None
@@ -190,6 +196,45 @@ class TurnedReader(ImageFile.ImageFile):
         return Image.Image.load(self)
 
 
+def bits(*fields: tuple[int, int]) -> bytes:
+    """(value, number of bits) of each field in turn, the lowest bit first."""
+    whole, at = 0, 0
+    for value, count in fields:
+        whole |= value << at
+        at += count
+    return whole.to_bytes(16, "little")
+
+
+def jxl(*fields: tuple[int, int]) -> bytes:
+    return b"\xff\x0a" + bits(*fields)
+
+
+@pytest.mark.parametrize(
+    ("data", "size"),
+    [
+        (b"\xff\x0a\xfa\x1f\x41\x91\x08\x06\x01\0", (1024, 1024)),  # as libjxl begins such a picture
+        (jxl((0, 1), (0, 2), (29, 9), (3, 3), (1, 1)), (40, 30)),
+        (jxl((1, 1), (2, 5), (0, 3), (4, 5), (1, 1)), (40, 24)),
+        (jxl((0, 1), (3, 2), (59_999, 30), (0, 3), (2, 2), (69_999, 18), (1, 1)), (70_000, 60_000)),
+        (jxl((0, 1), (0, 2), (29, 9), (3, 3), (0, 1), (1, 1), (5, 3)), (30, 40)),  # to be turned by a quarter
+    ],
+)
+def test_the_size_of_a_jpeg_xl_is_known_before_it_is_decoded(data, size):
+    assert jxl_size(data) == size
+    boxes = b"\0\0\0\x0cJXL \r\n\x87\n" + b"\0\0\0\x14ftypjxl \0\0\0\0jxl "
+    assert jxl_size(boxes + b"\0\0\0\x30jxlc" + data) == size
+    assert jxl_size(boxes + b"\0\0\0\x30jxlp\0\0\0\0" + data) == size
+    with pytest.raises(UndecodableImage):
+        jxl_size(boxes)
+
+
+def test_a_jpeg_xl_of_too_many_pixels_is_not_decoded(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_jxl", types.ModuleType("pillow_jxl"))
+    huge = jxl((0, 1), (3, 2), (59_999, 30), (1, 3), (1, 1))
+    assert still_size(huge) == (60_000, 60_000)
+    assert status_of(huge) == "too_many_pixels"  # without a reader that could have opened it
+
+
 @pytest.mark.parametrize("kind", ["HEIC", "JPEG XL"])
 def test_a_plugin_that_is_installed_is_used_and_turns_the_picture_itself(monkeypatch, kind):
     plugin = PLUGINS[kind]
@@ -206,7 +251,7 @@ def test_a_plugin_that_is_installed_is_used_and_turns_the_picture_itself(monkeyp
     else:
         register()
     monkeypatch.setitem(sys.modules, plugin.module, module)
-    data = BEGINNINGS[kind][0]
+    data = HEIC if kind == "HEIC" else jxl((0, 1), (0, 2), (29, 9), (3, 3), (1, 1))
     assert still_size(data) == (40, 30)
     assert (decode_still(data, SOURCE) == (255, 0, 0)).all() and decode_still(data, SOURCE).shape == (
         30,

@@ -14,6 +14,7 @@ from PIL import Image, ImageOps, features
 from animate.codec import (
     UndecodableImage,
     decode_still,
+    still_size,
 )
 from animate.recipe import SourceRecipe
 from tests.support.pictures import PHOTO, SOURCE, difference, picture, saved, status_of
@@ -198,9 +199,10 @@ def test_small_and_narrow_pictures_are_refused(kind):
     assert decode_still(saved(picture(128, 64), kind), narrow).shape == (64, 128, 3)
 
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "JPEG2000", *(("AVIF",) if HAS_AVIF else ()))
-
-
+FORMATS = (
+    "JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "JPEG2000", "TGA", "PCX", "SGI", "DDS",
+    *(("AVIF",) if HAS_AVIF else ()),
+)  # fmt: skip
 STORED = {kind: saved(picture(48, 40), kind) for kind in FORMATS}
 
 
@@ -217,4 +219,6 @@ def test_damaged_bytes_are_a_picture_or_a_reason(kind, seed):
     still = None
     with contextlib.suppress(UndecodableImage):  # anything else that is raised fails the test
         still = decode_still(bytes(data), SourceRecipe(min_side=1, max_pixels=10**6, max_aspect=1e6))
-    assert still is None or (still.dtype == np.uint8 and still.ndim == 3 and still.shape[2] == 3)
+    if still is not None:
+        assert still.dtype == np.uint8 and still.ndim == 3 and still.shape[2] == 3
+        assert still_size(bytes(data)) == still.shape[1::-1]
