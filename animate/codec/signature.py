@@ -71,8 +71,8 @@ _BMP_HEADER_SIZES = (12, 40, 52, 56, 64, 108, 124)
 #: "P6 640 480", with comments (which may be longer than what is looked at) after the P6.
 _NETPBM = re.compile(rb"P([1-6fF])\s(?:\s*#[^\n]*\n)*\s*(?:\d+\s+\d+\s|#[^\n]*\Z)")
 _XBM = re.compile(rb"\s*(?:/\*[^*]*\*/\s*)?#define\s+\w*width\s+\d+\s")
-#: XML whose first element is a drawing, behind a declaration, comments and a document type. What matched one of
-#: these is not tried again: a file of a thousand comments would otherwise take for ever.
+#: XML whose first element is a drawing, behind a declaration, comments and a document type. What matched one
+#: of these is not tried again: a file of a thousand comments would otherwise take for ever.
 _SVG = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*+(?:(?><\?xml[^>]*>|<!--.*?-->|<!DOCTYPE\s+svg[^>]*>)\s*+)*+<svg[\s>]", re.DOTALL
 )
