@@ -183,10 +183,12 @@ def _delimited_rows(path: str, kind: str, names: Sequence[str] | None) -> Iterat
 
 
 def _header(reader: Iterator[list[str]], path: str) -> list[str]:
+    """The names of the columns; of several with one name the later ones are numbered: `caption`, `caption_2`."""
     cells, fault = next(_guarded(reader), ([], ""))
     if cells is None:
         raise SourceError(f"{path!r}: {fault}")
-    return cells
+    counts = [cells[:i].count(name) + 1 for i, name in enumerate(cells)]
+    return [name if count == 1 else f"{name}_{count}" for name, count in zip(cells, counts, strict=True)]
 
 
 def _json_lines(path: str) -> Iterator[dict[str, Any]]:

@@ -81,3 +81,10 @@ def test_a_quote_that_is_never_closed_is_given_up_before_the_file_ends(tmp_path,
     (tmp_path / "t.csv").write_text("\n".join(lines))
     rows = list(table_rows(str(tmp_path / "t.csv")))
     assert [row.get("caption") for row in rows] == [None, *(f"row {i}" for i in range(100))]
+
+
+def test_a_column_whose_name_comes_again_is_another_column(tmp_path):
+    (tmp_path / "t.csv").write_text("image,caption,caption\na.jpg,first,second\n")
+    write_images(tmp_path, "a.jpg")
+    [row] = read(tmp_path / "t.csv", tmp_path)
+    assert (row.captions, carried_by(row)) == (("first",), {"caption_2": "second"})
