@@ -183,7 +183,7 @@ def _delimited_rows(path: str, kind: str, names: Sequence[str] | None) -> Iterat
 
 
 def _header(reader: Iterator[list[str]], path: str) -> list[str]:
-    """The names of the columns; of several with one name the later ones are numbered: `caption`, `caption_2`."""
+    """The names of the columns; where one comes again it is numbered: `caption`, then `caption_2`."""
     cells, fault = next(_guarded(reader), ([], ""))
     if cells is None:
         raise SourceError(f"{path!r}: {fault}")
