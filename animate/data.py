@@ -13,7 +13,8 @@ Scalar = str | int | float | bool | None
 
 #: Every way an input can give no clip, and what it means. Stable: users count and filter on these.
 STATUSES: Mapping[str, str] = {
-    "undecodable": "the bytes say they are an image, but no decoder can read them",
+    "undecodable": "the bytes say they are an image, but they break the rules of its format",
+    "unsupported_format": "an image that is not read here; the message names its format and what to install",
     "truncated": "the image ends before its last row",
     "empty_file": "zero bytes",
     "missing_file": "the listing names an image that is not there",

@@ -7,6 +7,7 @@ may otherwise.
 import ctypes.util
 import importlib
 import importlib.metadata
+import importlib.util
 import platform
 import shutil
 import sys
@@ -42,6 +43,10 @@ def examine() -> list[Finding]:
     ]
 
 
+#: Format that Pillow reads with a package of its own -> that package, and its module.
+PLUGINS = {"HEIC": ("pillow-heif", "pillow_heif"), "JPEG XL": ("pillow-jxl-plugin", "pillow_jxl")}
+
+
 def _pillow() -> Finding:
     """Pillow or pillow-simd: both are the package PIL, and the one installed last is the one that runs."""
     try:
@@ -52,11 +57,17 @@ def _pillow() -> Finding:
         )
     installed = {name: _version(name) for name in ("pillow", "pillow-simd")}
     active = pillow_flavour(Image.__version__, installed)
-    codecs = {"jpg": "JPEG", "zlib": "PNG", "webp": "WebP", "libtiff": "TIFF", "avif": "AVIF"}
     supported = set(features.get_supported())
+    supported |= {module for _, module in PLUGINS.values() if importlib.util.find_spec(module)}
+    codecs = {"jpg": "JPEG", "zlib": "PNG", "webp": "WebP", "libtiff": "TIFF", "avif": "AVIF"}
+    codecs["jpg_2000"] = "JPEG 2000"
     without = [label for codec, label in codecs.items() if codec not in supported]
+    codecs |= {module: label for label, (_, module) in PLUGINS.items()}
     found = f"{active} {Image.__version__} is active; reads " + ", ".join(
         label for codec, label in codecs.items() if codec in supported
+    )
+    found += "".join(
+        f"; {label} with {package}" for label, (package, module) in PLUGINS.items() if module not in supported
     )
     if without:
         return Finding(

@@ -34,6 +34,19 @@ def transform_to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform |
         return None
 
 
+def lab_to_srgb(image: Image.Image) -> Image.Image:
+    """An `image` in CIE L*a*b* (white D50, as in TIFF) as sRGB."""
+    converted = ImageCms.applyTransform(image, _lab_transform())
+    assert converted is not None  # None is for in-place conversion only
+    return converted
+
+
+@functools.cache
+def _lab_transform() -> ImageCms.ImageCmsTransform:
+    lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+    return ImageCms.buildTransform(lab, srgb, "LAB", "RGB")
+
+
 def convert_pixels(pixels: UInt8[np.ndarray, "h w c"], transform: ImageCms.ImageCmsTransform) -> Picture:
     """`pixels` (3 channels RGB, 4 channels CMYK with 255 = full ink) through `transform`."""
     height, width, channels = pixels.shape

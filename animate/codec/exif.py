@@ -1,33 +1,32 @@
-"""The orientation that a camera recorded, and pixels turned upright by it."""
+"""The orientation that a camera recorded, and pixels turned upright by it.
 
-import struct
+Only EXIF says how a picture is to be turned. An orientation in XMP, or in a text chunk of a PNG
+(ImageMagick's "Raw profile type exif"), is not looked at: Chromium and Firefox look at neither, so a picture
+with nothing else was most likely published, seen and captioned unturned.
+"""
 
 import numpy as np
 from jaxtyping import UInt8
 
+from animate.codec.ifd import read_directory
+
 #: EXIF tag of the orientation.
 ORIENTATION_TAG = 0x0112
 
-#: Number that EXIF gives to the type of its value, a 16-bit integer.
-_SHORT = 3
+
+def stated_orientation(exif: bytes) -> int | None:
+    """The orientation, 1 to 8, in an EXIF block with or without its `Exif` header; None if it states none.
+
+    The standard has a 16-bit integer; some writers use 8 or 32 bits, which are read as well.
+    """
+    directory = read_directory(exif[6:] if exif[:6] == b"Exif\0\0" else exif)
+    value = directory.integer(ORIENTATION_TAG, 0) if directory else 0
+    return value if 1 <= value <= 8 else None
 
 
 def orientation_of(exif: bytes) -> int:
-    """The orientation, 1 to 8, in an EXIF block with or without its `Exif` header; 1 if there is none."""
-    block = exif[6:] if exif[:6] == b"Exif\0\0" else exif
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(block[:4])
-    if order is None:
-        return 1
-    try:
-        (start,) = struct.unpack_from(order + "I", block, 4)
-        (entries,) = struct.unpack_from(order + "H", block, start)
-        for entry in range(min(entries, 512)):
-            tag, kind, _, value = struct.unpack_from(order + "HHIH", block, start + 2 + 12 * entry)
-            if tag == ORIENTATION_TAG and kind == _SHORT:
-                return value if 1 <= value <= 8 else 1
-    except struct.error:  # a block that is cut short has no orientation
-        return 1
-    return 1
+    """The orientation, 1 to 8, in an EXIF block; 1, upright as it is stored, if it states none."""
+    return stated_orientation(exif) or 1
 
 
 def swaps_sides(orientation: int) -> bool:

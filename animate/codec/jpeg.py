@@ -12,7 +12,7 @@ from PIL import Image
 from animate.arrays import Picture
 from animate.codec.color import convert_pixels, transform_to_srgb
 from animate.codec.errors import UndecodableImage
-from animate.codec.exif import orientation_of
+from animate.codec.exif import stated_orientation
 
 #: What libjpeg says of data that ends early.
 _TRUNCATED = ("premature end",)
@@ -80,7 +80,8 @@ def read_jpeg_header(data: bytes) -> JpegHeader:
             )
             channels = data[body + 5]
         elif marker == 0xE1 and data.startswith(b"Exif\0\0", body):
-            orientation = orientation_of(data[body : position + length])
+            # A long EXIF block goes on in a second segment, which has no directory of its own.
+            orientation = stated_orientation(data[body : position + length]) or orientation
         elif marker == 0xE2 and data.startswith(b"ICC_PROFILE\0", body):
             profile.append((data[body + 12], data[body + 14 : position + length]))
         position += length

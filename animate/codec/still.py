@@ -1,8 +1,9 @@
 """One still of any common format to upright sRGB pixels, or a reason why not.
 
-What is decided here: an animation gives its first frame; transparency is laid over the recipe's background;
-16-bit samples keep their high byte; an embedded RGB or CMYK profile is converted to sRGB; EXIF orientation is
-applied; nothing is decoded before its size is known to be acceptable; a picture with rows missing is refused.
+What is decided here: an animation gives its first frame, a file with pages its first page; transparency is
+laid over the recipe's background; samples of more than 8 bits keep the highest 8; an embedded RGB or CMYK
+profile is converted to sRGB; EXIF orientation is applied, and size and pixels follow from one reading of it;
+nothing is decoded before its size is known to be acceptable; a picture with rows missing is refused.
 """
 
 import contextlib
@@ -10,16 +11,21 @@ import io
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageCms, TiffImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageCms, UnidentifiedImageError
 
 from animate.arrays import Picture
-from animate.codec.color import transform_to_srgb
+from animate.codec.color import lab_to_srgb, transform_to_srgb
 from animate.codec.errors import UndecodableImage
-from animate.codec.exif import ORIENTATION_TAG, orientation_of, swaps_sides, turned_upright
+from animate.codec.exif import orientation_of, swaps_sides, turned_upright
 from animate.codec.jpeg import decode_stored, read_jpeg_header
+from animate.codec.png import read_png_header, with_transparency
+from animate.codec.reader import TURNED_BY_READER, reader_of
+from animate.codec.signature import image_format
+from animate.codec.tiff import check_tiff, read_tiff_header, silence_libtiff, unpacked, upright_tiff
 from animate.recipe import SourceRecipe
 
 #: What Pillow's readers raise for bytes that break the rules of their format.
@@ -29,9 +35,22 @@ _BROKEN = (
 )  # fmt: skip
 
 #: Pillow's modes with an alpha channel.
-_ALPHA_MODES = ("RGBA", "LA", "PA", "La", "RGBa")
-#: Data that starts with BM is a BMP only if its second header has one of these sizes.
-_BMP_HEADER_SIZES = (12, 40, 52, 56, 64, 108, 124)
+_ALPHA_MODES = ("RGBA", "LA", "PA")
+#: Those whose colour was multiplied by it.
+_PREMULTIPLIED = ("La", "RGBa")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Opened:
+    """An image of which Pillow has read the header: `size` (width, height) is as stored, not turned upright.
+
+    `finished` makes of the image, when it is loaded, the picture with all that its format says.
+    """
+
+    image: Image.Image
+    size: tuple[int, int]
+    orientation: int
+    finished: Callable[[Image.Image], Image.Image]
 
 
 def decode_still(data: bytes, source: SourceRecipe, at_least: tuple[int, int] | None = None) -> Picture:
@@ -50,15 +69,18 @@ def decode_still(data: bytes, source: SourceRecipe, at_least: tuple[int, int] | 
         with _pillow_as_we_use_it():
             pixels = decode_stored(data, header, least)
         return np.ascontiguousarray(turned_upright(pixels, header.orientation))
-    with _pillow_as_we_use_it(), _open(data, kind) as image:
-        _check_size(*image.size, source)
+    with _opened(data, kind) as opened:
+        _check_size(*opened.size, source)
         try:
-            image.load()
-            orientation = _orientation(image)
-            pixels = _rgb(image, source.background)
+            opened.image.load()
+            pixels = _rgb(opened.finished(opened.image), source.background)
+        except UndecodableImage:
+            raise
         except _BROKEN as error:
             raise _broken(data, kind, error) from None
-    return np.ascontiguousarray(turned_upright(pixels, orientation))
+    if pixels.shape[1::-1] != opened.size:
+        raise UndecodableImage("undecodable", f"{kind}: the pixels are not as many as its header states")
+    return np.ascontiguousarray(turned_upright(pixels, opened.orientation))
 
 
 def still_size(data: bytes) -> tuple[int, int]:
@@ -68,39 +90,19 @@ def still_size(data: bytes) -> tuple[int, int]:
         header = read_jpeg_header(data)
         width, height, orientation = header.width, header.height, header.orientation
     else:
-        with _pillow_as_we_use_it(), _open(data, kind) as image:
-            (width, height), orientation = _stored_size(image), _orientation(image)
+        with _opened(data, kind) as opened:
+            (width, height), orientation = opened.size, opened.orientation
     return (height, width) if swaps_sides(orientation) else (width, height)
 
 
 def _kind(data: bytes) -> str:
-    """The name that Pillow gives to the format, which the first bytes tell."""
+    """The format of the data, one that can be read here."""
     if not data:
         raise UndecodableImage("empty_file", "zero bytes")
-    if data.startswith(b"\xff\xd8\xff"):
-        return "JPEG"
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "PNG"
-    if data.startswith((b"GIF87a", b"GIF89a")):
-        return "GIF"
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "WEBP"
-    if data.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
-        return "TIFF"
-    if data[:2] == b"BM" and int.from_bytes(data[14:18], "little") in _BMP_HEADER_SIZES:
-        return "BMP"
-    if data.startswith((b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")):
-        return "JPEG2000"
-    if data[:2] in (b"P1", b"P2", b"P3", b"P4", b"P5", b"P6") and data[2:3].isspace():
-        return "PPM"
-    brands = data[8 : int.from_bytes(data[:4], "big")][:64] if data[4:8] == b"ftyp" else b""
-    if b"avif" in brands or b"avis" in brands:
-        return "AVIF"
-    if any(brand in brands for brand in (b"heic", b"heix", b"hevc", b"mif1")):
-        raise UndecodableImage("undecodable", "HEIC: no decoder here reads it")
-    if data.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")):
-        raise UndecodableImage("undecodable", "JPEG XL: no decoder here reads it")
-    raise UndecodableImage("not_an_image", f"no image format starts with {data[:8]!r}")
+    kind = image_format(data)
+    if kind is None:
+        raise UndecodableImage("not_an_image", f"no image format starts with {data[:8]!r}")
+    return kind
 
 
 @contextlib.contextmanager
@@ -119,14 +121,48 @@ def _pillow_as_we_use_it() -> Iterator[None]:
             Image.MAX_IMAGE_PIXELS = limit
 
 
-def _open(data: bytes, kind: str) -> Image.Image:
+@contextlib.contextmanager
+def _opened(data: bytes, kind: str) -> Iterator[_Opened]:
     """The image with its header read, but not its pixels."""
+    with _pillow_as_we_use_it():
+        reader = reader_of(kind)
+        if reader == "TIFF":
+            header = read_tiff_header(data)
+            check_tiff(header)
+            silence_libtiff()
+            with _open(upright_tiff(header), reader) as image:
+                yield _Opened(
+                    image=image,
+                    size=(header.width, header.height),
+                    orientation=header.orientation,
+                    finished=lambda loaded: unpacked(loaded, header),
+                )
+        elif reader == "PNG":
+            chunks = read_png_header(data)
+            with _open(data, reader) as image:
+                yield _Opened(
+                    image=image,
+                    size=image.size,
+                    orientation=chunks.orientation,
+                    finished=lambda loaded: with_transparency(loaded, data, chunks),
+                )
+        else:
+            with _open(data, reader) as image:
+                # Pillow puts into the EXIF block of an AVIF what the file says in its own words.
+                exif = b"" if reader in TURNED_BY_READER else image.info.get("exif")
+                orientation = orientation_of(exif) if isinstance(exif, bytes) else 1
+                yield _Opened(
+                    image=image, size=image.size, orientation=orientation, finished=lambda loaded: loaded
+                )
+
+
+def _open(data: bytes, reader: str) -> Image.Image:
     try:
-        return Image.open(io.BytesIO(data), formats=[kind])
+        return Image.open(io.BytesIO(data), formats=[reader])
     except UnidentifiedImageError:
-        raise _broken(data, kind, ValueError("its header cannot be read")) from None
+        raise _broken(data, reader, ValueError("its header cannot be read")) from None
     except _BROKEN as error:
-        raise _broken(data, kind, error) from None
+        raise _broken(data, reader, error) from None
 
 
 def _broken(data: bytes, kind: str, error: Exception) -> UndecodableImage:
@@ -136,6 +172,8 @@ def _broken(data: bytes, kind: str, error: Exception) -> UndecodableImage:
         short = len(data) < 8 + int.from_bytes(data[4:8], "little")
     if kind == "PNG":
         short = short or b"IEND" not in data[-16:]
+    if "not available" in str(error):  # Pillow was built without the library
+        return UndecodableImage("unsupported_format", f"{kind}: {error}; install pillow from PyPI")
     return UndecodableImage("truncated" if short else "undecodable", f"{kind}: {error}")
 
 
@@ -151,31 +189,17 @@ def _check_size(width: int, height: int, source: SourceRecipe) -> None:
         raise UndecodableImage("aspect_ratio", f"{stated}: sides differ by more than {source.max_aspect}")
 
 
-def _stored_size(image: Image.Image) -> tuple[int, int]:
-    """(width, height) as stored. For a TIFF, some releases of Pillow state the size after turning instead."""
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        return image.tag_v2[TiffImagePlugin.IMAGEWIDTH], image.tag_v2[TiffImagePlugin.IMAGELENGTH]
-    return image.size
-
-
-def _orientation(image: Image.Image) -> int:
-    """By what the picture must still be turned: Pillow turns a TIFF while it loads it, and drops the tag."""
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        stated = image.getexif().get(ORIENTATION_TAG, 1)
-        return stated if stated in range(1, 9) else 1
-    exif = image.info.get("exif", b"")
-    return orientation_of(exif) if isinstance(exif, bytes) else 1
-
-
 def _rgb(image: Image.Image, background: tuple[int, int, int]) -> Picture:
-    """The pixels of a loaded `image` as RGB, as they are stored: not turned upright."""
+    """The pixels of a finished `image` as RGB, as they are stored: not turned upright."""
     if image.mode == "I" or image.mode.startswith("I;16"):
         grey = np.asarray(image)
         if grey.min() < 0 or grey.max() > 65535:
-            raise ValueError("whole-number samples outside 0..65535 have no stated white")
+            raise UndecodableImage("unsupported_format", "samples outside 0..65535 have no stated white")
         return np.repeat((grey >> 8).astype(np.uint8)[..., None], 3, axis=2)
     if image.mode == "F":
-        raise ValueError("floating-point samples have no stated white")
+        raise UndecodableImage("unsupported_format", "floating-point samples have no stated white")
+    if image.mode in _PREMULTIPLIED:
+        image = image.convert(image.mode.upper())
     if image.mode in _ALPHA_MODES or "transparency" in image.info:
         over = image.convert("RGBA")
         red_green_blue = _in_srgb(over.convert("RGB"), image.info.get("icc_profile"))
@@ -186,7 +210,9 @@ def _rgb(image: Image.Image, background: tuple[int, int, int]) -> Picture:
 
 
 def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    if image.mode == "P":
+    if image.mode == "LAB":
+        return lab_to_srgb(image)
+    if image.mode in ("P", "YCbCr"):
         image = image.convert("RGB")
     transform = transform_to_srgb(profile, image.mode) if profile else None
     if transform is None:

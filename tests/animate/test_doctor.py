@@ -1,9 +1,12 @@
 """The doctor finds what is there and says what follows from what is not."""
 
+import importlib.util
 import sys
 
 import pytest
 
+from animate import doctor
+from animate.codec import reader
 from animate.doctor import LIBRARIES, examine, pillow_flavour
 from cli.animate import main as cli
 
@@ -14,6 +17,18 @@ def test_a_whole_installation_misses_nothing():
     assert set(LIBRARIES) | {"PIL", "torch", "machine", "memory"} <= set(findings)
     assert "libx264" in findings["av"].found
     assert all(finding.means for finding in findings.values() if finding.state != "ok")
+
+
+@pytest.mark.parametrize("kind", doctor.PLUGINS)
+def test_formats_of_plugins_are_read_or_name_the_package(monkeypatch, kind):
+    package, module = doctor.PLUGINS[kind]
+    known = reader.PLUGINS[kind]
+    assert (package, module) == (known.package, known.module)
+    for there in (True, False):
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name, there=there: there or None)
+        [pillow] = [finding for finding in examine() if finding.name == "PIL"]
+        assert (f"{kind} with {package}" in pillow.found) == (not there)
+        assert kind in pillow.found
 
 
 @pytest.mark.parametrize("library", ["av", "simplejpeg", "cv2"])
