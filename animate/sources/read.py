@@ -1,6 +1,7 @@
 """Rows of a listing as a worker reads them: from files of their own, or from cells of parquet files."""
 
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def read_files(
             yield Rejected.of(row, row.fault)
             continue
         try:
-            image = row.content if row.content is not None else Path(root, row.file).read_bytes()
+            image = row.content if row.content is not None else _content(Path(root, row.file))
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             yield Rejected.of(row, Fault("missing_file", f"{row.file!r}: {reason}"))
@@ -49,6 +50,13 @@ def read_cells(
             yield Rejected.of(row, Fault("missing_file", "its image is null"))
         else:
             yield row.sample(image)
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of a file; `ValueError` for what is none: a fifo would be waited for, a device never ends."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ValueError("no file")
+    return path.read_bytes()
 
 
 def _files_root(source: SourceRecipe) -> str:
