@@ -61,7 +61,7 @@ def folder_image(root: str, entry: Entry) -> FolderImage | None:
     if not problem:
         if has_suffix(name, IMAGE_SUFFIXES):
             return FolderImage(name)
-        if not _may_be_image(name):
+        if not may_be_image(name):
             return None
         try:
             return FolderImage(name) if image_format(first_bytes(os.path.join(root, name))) else None
@@ -83,7 +83,7 @@ def first_bytes(path: str) -> bytes:
         return file.read(FIRST_BYTES)
 
 
-def _may_be_image(name: str) -> bool:
+def may_be_image(name: str) -> bool:
     """Whether the bytes of a file with this name, which has no known suffix, decide."""
     return not has_suffix(name, (*TEXT_SUFFIXES, *TABLE_SUFFIXES, *_LEFT_BY_SYSTEMS))
 

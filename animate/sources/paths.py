@@ -31,9 +31,10 @@ def is_url(path: str) -> bool:
 
 
 def find_files(path: str, suffixes: Sequence[str]) -> list[str]:
-    """The files of a path, a glob or a brace pattern; of a folder, those with one of `suffixes` and no dot first.
+    """The files of a path, a glob or a brace pattern; of a folder, those that end in one of `suffixes`.
 
-    Brace patterns keep their written order; globs and folders are sorted. URLs are taken as they are.
+    Of a folder, hidden files and fifos are none. Brace patterns keep their written order; globs and folders
+    are sorted. URLs are taken as they are.
     `SourceError` if a file that a brace pattern names is not there, or nothing matches.
     """
     found: list[str] = []

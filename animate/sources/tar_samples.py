@@ -24,12 +24,10 @@ from animate.sources.named.find import find
 from animate.sources.paths import find_files, is_url
 from animate.sources.sidecar import sidecar_rows
 from animate.sources.tars import (
-    IMAGE_MEMBERS,
-    JSON_MEMBERS,
     TAR_SUFFIXES,
-    TEXT_MEMBERS,
     BrokenTar,
     Extent,
+    TarSample,
     read_extent,
     stream,
     tar_stem,
@@ -37,6 +35,11 @@ from animate.sources.tars import (
 
 #: The column of whatever a sample of a stream carries that its set has no column for, as JSON.
 MORE = "more"
+#: What to do about halves of samples in a stream.
+_NOT_SORTED = (
+    "in a tar that is read as a stream the members of a sample must be neighbours; sort it, or unpack it "
+    "into a plain local tar"
+)
 
 
 def tars_root(source: SourceRecipe) -> str:
@@ -101,19 +104,29 @@ def _stream_rows(path: str, source: SourceRecipe, columns: Columns) -> Iterator[
             beside = sidecar_rows(path)
             for sample in stream(file):  # type: ignore[arg-type]
                 count += 1
-                key, image = safe_key(sample.key), sample.first(IMAGE_MEMBERS)
+                key = safe_key(sample.key)
                 fault = key_fault(key)
                 if fault is None and seen.add([key])[0]:
-                    fault = same_key(key)
-                if fault is None and image is None:
-                    fault = Fault("missing_file", f"no image beside {', '.join(sample.members)}")
-                text, record = sample.first(TEXT_MEMBERS), sample.first(JSON_MEMBERS)
-                found = _Contents(key=key, image=image, text=text, json=record, fault=fault)
+                    fault = _came_again(key, sample)
+                found = _Contents(
+                    key=key,
+                    image=sample.image,
+                    text=sample.text,
+                    json=sample.json,
+                    fault=fault
+                    or sample.fault(", and links are not followed in a stream" * bool(sample.unread)),
+                )
                 yield _sample_of(found, beside.get(key, {}), columns, source)
     except (BrokenTar, OSError) as error:
         key = safe_key(f"{tar_stem(path.rpartition('/')[2])}-after-{count:06d}")[:MAX_KEY_BYTES]
         fault = Fault("broken_archive", f"{path} {error}")
         yield Rejected(key=key, fault=fault, meta=fit({}, columns))
+
+
+def _came_again(key: str, sample: TarSample[bytes]) -> Fault:
+    """The fault of a key that came before: a sample that is half may be its other half."""
+    fault, is_half = same_key(key), sample.image is None or (sample.text is None and sample.json is None)
+    return Fault(fault.status, f"{fault.message}: {_NOT_SORTED}") if is_half else fault
 
 
 def _sample_of(
