@@ -44,7 +44,7 @@ def examine() -> list[Finding]:
 
 
 #: Format that Pillow reads with a package of its own -> that package, and its module.
-PLUGINS = {"HEIC": ("pillow-heif", "pillow_heif"), "JPEG XL": ("pillow-jxl-plugin", "pillow_jxl")}
+EXTRA_READERS = {"HEIC": ("pillow-heif", "pillow_heif"), "JPEG XL": ("pillow-jxl-plugin", "pillow_jxl")}
 
 
 def _pillow() -> Finding:
@@ -58,16 +58,18 @@ def _pillow() -> Finding:
     installed = {name: _version(name) for name in ("pillow", "pillow-simd")}
     active = pillow_flavour(Image.__version__, installed)
     supported = set(features.get_supported())
-    supported |= {module for _, module in PLUGINS.values() if importlib.util.find_spec(module)}
+    supported |= {module for _, module in EXTRA_READERS.values() if importlib.util.find_spec(module)}
     codecs = {"jpg": "JPEG", "zlib": "PNG", "webp": "WebP", "libtiff": "TIFF", "avif": "AVIF"}
     codecs["jpg_2000"] = "JPEG 2000"
     without = [label for codec, label in codecs.items() if codec not in supported]
-    codecs |= {module: label for label, (_, module) in PLUGINS.items()}
+    codecs |= {module: label for label, (_, module) in EXTRA_READERS.items()}
     found = f"{active} {Image.__version__} is active; reads " + ", ".join(
         label for codec, label in codecs.items() if codec in supported
     )
     found += "".join(
-        f"; {label} with {package}" for label, (package, module) in PLUGINS.items() if module not in supported
+        f"; {label} with {package}"
+        for label, (package, module) in EXTRA_READERS.items()
+        if module not in supported
     )
     if without:
         return Finding(

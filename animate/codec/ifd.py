@@ -20,7 +20,7 @@ _MOST_VALUES = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class TagEntry:
     """One tagged value: its position in the block, TIFF's number for its type, how many, where they are."""
 
     position: int
@@ -36,7 +36,7 @@ class Directory:
     block: bytes
     order: str
     big: bool
-    entries: Mapping[int, Entry]
+    entries: Mapping[int, TagEntry]
 
     def numbers(self, tag: int) -> tuple[float, ...]:
         """The values of `tag`; none if it is not there, is no number, or lies outside the block."""
@@ -100,7 +100,7 @@ def read_directory(block: bytes) -> Directory | None:
             letters = _LETTERS.get(kind, "B")
             inside = struct.calcsize("<" + letters) * number <= room
             values_at = position + size - room if inside else elsewhere
-            entry = Entry(position=position, kind=kind, count=number, values_at=values_at)
+            entry = TagEntry(position=position, kind=kind, count=number, values_at=values_at)
             entries.setdefault(tag, entry)
     except (struct.error, OverflowError):  # cut short: what was read counts
         pass

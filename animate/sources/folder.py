@@ -1,32 +1,46 @@
-"""`folder`: a tree of images, each with a `.txt` beside it, or with one captions table at the top."""
+"""`folder`: a tree of images, each with a text beside it, or with tables of captions."""
 
+import dataclasses
+import functools
 import os
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from animate.data import Frozen
+from animate.data import Fault, Frozen
 from animate.recipe import SourceRecipe
 from animate.sources.captions import unique
-from animate.sources.columns import find_columns
+from animate.sources.columns import CAPTION_NAMES, ColumnNames, find_columns, first_named
 from animate.sources.duplicates import image_identity
 from animate.sources.errors import SourceError
+from animate.sources.image_files import TEXT_SUFFIXES, FolderImage, folder_image, folder_images, image_key
 from animate.sources.listing import Row, freeze_rows
-from animate.sources.paths import files_fingerprint, has_suffix, walk
+from animate.sources.paths import Entry, files_fingerprint, has_suffix, survey, walk
 from animate.sources.table import group_rows, table_row
 from animate.sources.table_files import TABLE_SUFFIXES, table_columns, table_rows
 
-#: Suffixes of the files that are images.
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 #: Names of the table, of which a folder may have one.
 CAPTION_TABLES = tuple(f"captions{suffix}" for suffix in TABLE_SUFFIXES)
+#: Names of the table that Hugging Face's imagefolder has, in any folder of the tree.
+METADATA_TABLES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
+#: The column of such a table that names the image, relative to the table's folder.
+METADATA_IMAGE = "file_name"
 
 
 class Folder:
-    """The images under a folder, in sorted order, or in the order of its captions table where it has one.
+    """The images under a folder, in sorted order, or in the order of its tables where it has any.
 
-    Every line of an image's `.txt` is a caption. The table may name an image by its path in the folder or in
-    `images/`, or by its bare name if that occurs once in the tree. Images that the table does not name are
-    inputs without caption.
+    Every line of an image's `.txt` is a caption; where there is no such file, or none of its lines has a
+    caption, every line of its `.caption` is. An image without a usual suffix is known by its whole name, as
+    is its text (`g` and g.txt, `2022.05` and 2022.05.txt).
+
+    A captions table at the top may name an image by its path in the folder or in `images/`, or by its bare
+    name if that occurs once in the tree. Without one, the metadata tables of the tree do the same, each for
+    its own folder. Images that the table of their folder does not name are inputs without caption.
+
+    What may be an image and cannot be opened (a link to nowhere, a fifo, a folder without permission) is a
+    row that says so.
     """
 
     def __init__(self, source: SourceRecipe):
@@ -36,51 +50,140 @@ class Folder:
         self.table = captions_table(source.path)
 
     def fingerprint(self) -> dict[str, str | int]:
-        files = [os.path.join(self.root, file) for file in walk(self.root) if _belongs(file)]
+        files = [
+            os.path.join(self.root, entry.name)
+            for entry in survey(self.root)
+            if _is_text_or_table(entry) or folder_image(self.root, entry) is not None
+        ]
         return files_fingerprint(files, self.root)
 
     def freeze(self, folder: Path, rows_per_shard: int) -> Frozen:
-        rows = self._rows_of_files() if self.table is None else self._rows_of_table(self.table)
+        tables = (
+            self._metadata_tables() if self.table is None else [self._open_table(self.table, self.source)]
+        )
+        rows = self._rows_of_tables(tables) if tables else map(self._row_of, folder_images(self.root))
         identify = image_identity(self.source, self.root)
         return freeze_rows(rows, "files", folder, rows_per_shard, self.source, identify=identify)
 
-    def _rows_of_files(self) -> Iterator[Row]:
-        for file in walk(self.root):
-            if has_suffix(file, IMAGE_SUFFIXES):
-                yield Row(_key_of(file), self._lines_beside(file), file)
+    def _row_of(self, image: FolderImage) -> Row:
+        """The row of an image that no table is for."""
+        captions, fault = self._lines_beside(image.file)
+        return Row(image_key(image.file), captions, image.file, fault=image.fault or fault)
 
-    def _lines_beside(self, file: str) -> tuple[str, ...]:
-        try:
-            content = Path(self.root, f"{_key_of(file)}.txt").read_bytes()
-        except FileNotFoundError:
-            return ()
-        lines = content.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape").splitlines()
-        return unique(line.strip() for line in lines if line.strip())
+    def _lines_beside(self, file: str) -> tuple[tuple[str, ...], Fault | None]:
+        """The captions beside an image, or why a text that is there cannot be read."""
+        names = dict.fromkeys((image_key(file), os.path.splitext(file)[0]))
+        for text in (name + suffix for name in names for suffix in TEXT_SUFFIXES):
+            path = Path(self.root, text)
+            try:
+                if not stat.S_ISREG(path.stat().st_mode):
+                    return (), Fault("bad_row", f"{text!r} is no file")
+                content = path.read_bytes()
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                return (), Fault("bad_row", f"{text!r}: {error.strerror}")
+            lines = content.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape").splitlines()
+            captions = unique(line.strip() for line in lines if line.strip())
+            if captions:
+                return captions, None
+        return (), None
 
-    def _rows_of_table(self, table: str) -> Iterator[Row]:
-        path = os.path.join(self.root, table)
-        columns = find_columns(table_columns(path), self.source, path)
-        images = [file for file in walk(self.root) if has_suffix(file, IMAGE_SUFFIXES)]
-        file_by_name, named = _file_by_name(images), set[str]()
-        rows = (
-            table_row(row, columns, f"{table}-{i:06d}", self.root, self.source)
-            for i, row in enumerate(table_rows(path))
-        )
-        for row in group_rows(rows):
-            file = file_by_name.get(_normal(row.file), row.file)
-            named.add(file)
-            yield row._replace(file=file, key=row.key if columns.key or not row.file else _key_of(file))
-        for file in images:
-            if file not in named:
-                yield Row(_key_of(file), (), file)
+    def _metadata_tables(self) -> "list[_CaptionTable]":
+        """The metadata tables of the tree that name images and captions."""
+        names = [file for file in walk(self.root) if _base(file).lower() in METADATA_TABLES]
+        tables: list[_CaptionTable] = []
+        for name in names:
+            columns = table_columns(os.path.join(self.root, name))
+            image = self.source.image_column or first_named(columns, (METADATA_IMAGE,))
+            caption = self.source.caption_column or first_named(columns, CAPTION_NAMES)
+            if image not in columns or caption not in columns:
+                continue
+            table = self._open_table(name, dataclasses.replace(self.source, image_column=image))
+            _refuse_several(
+                self.root, [*(other.name for other in tables if other.folder == table.folder), name]
+            )
+            tables.append(table)
+        return tables
+
+    def _open_table(self, name: str, source: SourceRecipe) -> "_CaptionTable":
+        path = os.path.join(self.root, name)
+        columns = find_columns(table_columns(path), source, path)
+        return _CaptionTable(name=name, folder=name.removesuffix(_base(name)), columns=columns)
+
+    def _rows_of_tables(self, tables: "list[_CaptionTable]") -> Iterator[Row]:
+        images, named = list(folder_images(self.root)), set[str]()
+        fault_of = {image.file: image.fault for image in images}
+        for table in tables:
+            columns, path = table.columns, os.path.join(self.root, table.name)
+            find = _FindImage(self.root, table.folder, list(fault_of))
+            rows = (
+                table_row(row, columns, f"{table.name}-{i:06d}", self.root, self.source)
+                for i, row in enumerate(table_rows(path))
+            )
+            for row in group_rows(rows):
+                file = find(row.file) if row.file else ""
+                named.add(file)
+                key = row.key if columns.key or not file else image_key(file)
+                yield row._replace(file=file, key=key, fault=row.fault or fault_of.get(file))
+        for image in images:
+            if image.file in named:
+                continue
+            covered = any(image.file.startswith(table.folder) for table in tables)
+            yield (
+                Row(image_key(image.file), (), image.file, fault=image.fault)
+                if covered
+                else self._row_of(image)
+            )
 
 
 def captions_table(folder: str) -> str | None:
     """Name of the captions table at the top of a folder, or None; `SourceError` if there are several."""
-    found = sorted(name for name in os.listdir(folder) if name.lower() in CAPTION_TABLES)
-    if len(found) > 1:
-        raise SourceError(f"{folder!r} has several captions tables: {', '.join(found)}; keep one")
+    try:
+        found = sorted(name for name in os.listdir(folder) if name.lower() in CAPTION_TABLES)
+    except OSError as error:
+        raise SourceError(f"{folder!r}: cannot be read: {error.strerror}") from None
+    _refuse_several(folder, found)
     return found[0] if found else None
+
+
+def _refuse_several(folder: str, tables: Sequence[str]) -> None:
+    if len(tables) > 1:
+        raise SourceError(f"{folder!r} has several captions tables: {', '.join(tables)}; keep one")
+
+
+class _CaptionTable(NamedTuple):
+    """A table of captions: its path in the corpus, its columns, and the folder that it names images of.
+
+    The folder is empty for the corpus itself, and ends in `/` otherwise.
+    """
+
+    name: str
+    folder: str
+    columns: ColumnNames
+
+
+class _FindImage:
+    """Finds the image that a table in `folder`, under `root`, means by a name; `files` are all images.
+
+    Links may give a file several names, of which only the first is in `files`.
+    """
+
+    def __init__(self, root: str, folder: str, files: list[str]):
+        self._root, self._folder, self._files = root, folder, files
+        self._file_by_name = _file_by_name([f.removeprefix(folder) for f in files if f.startswith(folder)])
+
+    def __call__(self, name: str) -> str:
+        found = self._file_by_name.get(_normal(name))
+        if found is not None:
+            return self._folder + found
+        file = os.path.join(self._folder, name)
+        path = os.path.join(self._root, file)
+        return self._file_by_place.get(os.path.realpath(path), file) if os.path.exists(path) else file
+
+    @functools.cached_property
+    def _file_by_place(self) -> dict[str, str]:
+        return {os.path.realpath(os.path.join(self._root, file)): file for file in self._files}
 
 
 def _file_by_name(images: list[str]) -> dict[str, str]:
@@ -113,11 +216,13 @@ def _normal(path: str) -> str:
     return os.path.normpath(path).replace(os.sep, "/") if path else path
 
 
-def _key_of(file: str) -> str:
-    """The path without its suffix."""
-    return os.path.splitext(file)[0]
+def _base(file: str) -> str:
+    return file.rpartition("/")[2]
 
 
-def _belongs(file: str) -> bool:
-    """Whether a file of the tree is part of the corpus."""
-    return has_suffix(file, (*IMAGE_SUFFIXES, ".txt")) or file.lower() in CAPTION_TABLES
+def _is_text_or_table(entry: Entry) -> bool:
+    """Whether an entry that is no image is part of the corpus."""
+    if entry.problem or entry.again:
+        return False
+    name = entry.name.lower()
+    return has_suffix(name, TEXT_SUFFIXES) or name in CAPTION_TABLES or _base(name) in METADATA_TABLES

@@ -3,8 +3,10 @@
 import glob
 import hashlib
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from braceexpand import braceexpand
 
@@ -30,9 +32,10 @@ def is_url(path: str) -> bool:
 
 
 def find_files(path: str, suffixes: Sequence[str]) -> list[str]:
-    """The files of a path, a glob or a brace pattern; of a folder, those with one of `suffixes`.
+    """The files of a path, a glob or a brace pattern; of a folder, those that end in one of `suffixes`.
 
-    Brace patterns keep their written order; globs and folders are sorted. URLs are taken as they are.
+    Of a folder, hidden files and fifos are none. Brace patterns keep their written order; globs and folders
+    are sorted. URLs are taken as they are.
     `SourceError` if a file that a brace pattern names is not there, or nothing matches.
     """
     found: list[str] = []
@@ -40,9 +43,10 @@ def find_files(path: str, suffixes: Sequence[str]) -> list[str]:
         if is_url(name):
             found.append(name)
         elif os.path.isdir(name):
-            found += [
-                os.path.join(name, file) for file in sorted(os.listdir(name)) if has_suffix(file, suffixes)
-            ]
+            named = (file for file in sorted(os.listdir(name)) if has_suffix(file, suffixes))
+            paths = [os.path.join(name, file) for file in named if not file.startswith(".")]
+            # A folder's own list must not make a fifo of it be opened; a link to nowhere is told of later.
+            found += [path for path in paths if os.path.isfile(path) or not os.path.exists(path)]
         elif os.path.isfile(name):
             found.append(name)
         else:
@@ -60,26 +64,116 @@ def has_suffix(name: str, suffixes: Sequence[str]) -> bool:
     return name.lower().endswith(tuple(suffixes))
 
 
+class Entry(NamedTuple):
+    """A file under a folder; `name` is its path in it, with `/`.
+
+    `problem` says why it cannot be opened, and is empty if it can. A folder that cannot be read is an entry
+    whose name ends in `/`. `again` marks a file that came before under another name.
+    """
+
+    name: str
+    problem: str = ""
+    again: bool = False
+
+
 def walk(folder: str | Path) -> Iterator[str]:
-    """Paths of all files, relative to `folder` and with `/`, in sorted order, without hidden ones."""
+    """The names of `survey` that can be opened, each file once."""
+    return (entry.name for entry in survey(folder) if not entry.problem and not entry.again)
+
+
+def survey(folder: str | Path) -> Iterator[Entry]:
+    """All files, those of a folder before those of the folders in it, in sorted order, without hidden ones.
+
+    Links are followed. A folder that is reached twice is walked under the first of its names alone, so that
+    circles end, and a file that is reached twice by links is marked from its second name on. With
+    photos/1.jpg and the links album -> photos, photos/up -> .. and z.jpg -> photos/1.jpg:
+
+        z.jpg        given first, because files go before folders
+        album/1.jpg  `again`: it is z.jpg
+        photos/      not walked: it is album, and album/up is the root
+
+    Two hard links are two files. Names are compared, so no file is opened or even asked for, but links.
+    """
     root = str(folder)
-    for parent, folders, files in os.walk(root, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        relative = os.path.relpath(parent, root).replace(os.sep, "/")
-        for name in sorted(files):
-            if not name.startswith("."):
-                yield name if relative == "." else f"{relative}/{name}"
+    prefix_of: dict[_Identity, str] = {}  # of each folder that was walked
+    linked: set[tuple[_Identity, str]] = set()  # folder and name of files that came as the target of a link
+    left = [""]
+    while left:
+        prefix = left.pop()
+        try:
+            here = _identity(os.path.join(root, prefix))
+            if here in prefix_of:
+                continue
+            with os.scandir(os.path.join(root, prefix)) as found:
+                entries = sorted((e for e in found if not e.name.startswith(".")), key=lambda e: e.name)
+        except OSError as error:
+            yield Entry(prefix, f"a folder that cannot be read: {error.strerror}")
+            continue
+        prefix_of[here] = prefix
+        folders = []
+        for entry in entries:
+            name, link = prefix + entry.name, entry.is_symlink()
+            try:
+                mode = 0 if not link and entry.is_file() else entry.stat().st_mode
+                target = _target(entry.path) if link and stat.S_ISREG(mode) else (here, entry.name)
+            except OSError as error:
+                yield Entry(name, f"{_described(entry)}: {error.strerror}")
+                continue
+            if stat.S_ISDIR(mode):
+                folders.append(f"{name}/")
+            elif mode and not stat.S_ISREG(mode):
+                yield Entry(name, f"{_SPECIAL.get(stat.S_IFMT(mode), 'a device')}, which is never opened")
+            elif not link:
+                yield Entry(name, again=target in linked)
+            else:
+                parent, base = target
+                # The files of a folder come before anything else does, so those of any other folder in
+                # `prefix_of` came already.
+                came = parent in prefix_of and (parent != here or base < entry.name) and base[0] != "."
+                yield Entry(name, again=came or target in linked)
+                linked.add(target)
+        left += reversed(folders)
 
 
 def files_fingerprint(files: Sequence[str], root: str) -> dict[str, str | int]:
     """What tells one list of files from another: how many, how large, and a digest of names and sizes.
 
-    Names are relative to `root`. The content is not read, and the size of a URL counts as 0.
+    Names are relative to `root`. The content is not read, and the size of a URL, or of what is not there,
+    counts as 0.
     """
     digest, total = hashlib.blake2b(digest_size=16), 0
     for file in files:
-        size = 0 if is_url(file) else os.path.getsize(file)
+        size = 0 if is_url(file) else _size(file)
         total += size
         name = file if is_url(file) else os.path.relpath(file, root)
         digest.update(file_bytes(f"{name}\0{size}\n"))
     return {"files": len(files), "bytes": total, "names_and_sizes": digest.hexdigest()}
+
+
+#: Device and number of a file or folder, which all its names share.
+_Identity = tuple[int, int]
+
+#: What a file is that is neither a file nor a folder, where it is no device.
+_SPECIAL = {stat.S_IFIFO: "a fifo", stat.S_IFSOCK: "a socket"}
+
+
+def _identity(path: str) -> _Identity:
+    found = os.stat(path)
+    return found.st_dev, found.st_ino
+
+
+def _target(link: str) -> tuple[_Identity, str]:
+    """The folder in which the target of a link lies, and its name in it."""
+    folder, name = os.path.split(os.path.realpath(link))
+    return _identity(folder), name
+
+
+def _described(entry: os.DirEntry[str]) -> str:
+    return f"a link to {os.readlink(entry.path)!r}" if entry.is_symlink() else "a file"
+
+
+def _size(file: str) -> int:
+    try:
+        return os.path.getsize(file)
+    except OSError:
+        return 0

@@ -5,8 +5,9 @@ import os
 
 from animate.sources import SOURCES
 from animate.sources.errors import SourceError
-from animate.sources.folder import IMAGE_SUFFIXES, captions_table
-from animate.sources.paths import expand_braces, has_suffix, is_url, walk
+from animate.sources.folder import captions_table
+from animate.sources.image_files import folder_images
+from animate.sources.paths import expand_braces, has_suffix, is_url
 from animate.sources.table import lists_addresses
 from animate.sources.table_files import TABLE_SUFFIXES
 from animate.sources.tars import TAR_SUFFIXES
@@ -29,10 +30,11 @@ def resolve_src(src: str, *, urls: str = "", root: str = "") -> dict[str, str]:
 
 def _kind_of_folder(path: str) -> str:
     """Tars are looked for first, then a captions table or images, then tables."""
-    names = sorted(os.listdir(path))
+    table = captions_table(path)
+    names = sorted(name for name in os.listdir(path) if not name.startswith("."))
     if any(has_suffix(name, TAR_SUFFIXES) for name in names):
         return "webdataset"
-    if captions_table(path) is not None or any(has_suffix(name, IMAGE_SUFFIXES) for name in walk(path)):
+    if table is not None or next(folder_images(path), None) is not None:
         return "folder"
     tables = [os.path.join(path, name) for name in names if has_suffix(name, TABLE_SUFFIXES)]
     if tables:

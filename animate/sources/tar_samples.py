@@ -17,19 +17,17 @@ from animate.sources.captions import caption_fault, caption_texts, unique
 from animate.sources.carried import carried, fit, scalar, unfit
 from animate.sources.columns import CAPTION_NAMES, first_named
 from animate.sources.filters import CAPTION_RAW, judge
-from animate.sources.keys import MAX_KEY_BYTES, key_fault, safe_key, same_key
+from animate.sources.keys import ORIGINAL_KEY, key_fault, lost_text, safe_key, same_key
 from animate.sources.listing import listed_rows
 from animate.sources.named.corpora import CORPORA
 from animate.sources.named.find import find
 from animate.sources.paths import find_files, is_url
 from animate.sources.sidecar import sidecar_rows
 from animate.sources.tars import (
-    IMAGE_MEMBERS,
-    JSON_MEMBERS,
     TAR_SUFFIXES,
-    TEXT_MEMBERS,
     BrokenTar,
     Extent,
+    TarSample,
     read_extent,
     stream,
     tar_stem,
@@ -38,6 +36,11 @@ from animate.text import printable
 
 #: The column of whatever a sample of a stream carries that its set has no column for, as JSON.
 MORE = "more"
+#: What to do about halves of samples in a stream.
+_NOT_SORTED = (
+    "in a tar that is read as a stream the members of a sample must be neighbours; sort it, or unpack it "
+    "into a plain local tar"
+)
 
 
 def tars_root(source: SourceRecipe) -> str:
@@ -62,6 +65,7 @@ def read_tar_rows(
                 for row in listed:
                     found = _Contents(
                         key=row.key,
+                        original=row.meta.get(ORIGINAL_KEY),
                         image=None if row.fault else _bytes_at(tar, row.image),
                         text=_bytes_at(tar, row.text),
                         json=_bytes_at(tar, row.json),
@@ -86,9 +90,13 @@ def read_tar_stream(
 
 
 class _Contents(NamedTuple):
-    """The bytes of a sample's members, None where it has none of the kind; `fault` if it is unusable."""
+    """The bytes of a sample's members, None where it has none of the kind; `fault` if it is unusable.
+
+    `original` is its name, if the key is a short form.
+    """
 
     key: str
+    original: Any
     image: bytes | None
     text: bytes | None
     json: bytes | None
@@ -102,19 +110,30 @@ def _stream_rows(path: str, source: SourceRecipe, columns: Columns) -> Iterator[
             beside = sidecar_rows(path)
             for sample in stream(file):  # type: ignore[arg-type]
                 count += 1
-                key, image = safe_key(sample.key), sample.first(IMAGE_MEMBERS)
+                key = safe_key(sample.key)
                 fault = key_fault(key)
                 if fault is None and seen.add([key])[0]:
-                    fault = same_key(key)
-                if fault is None and image is None:
-                    fault = Fault("missing_file", f"no image beside {', '.join(sample.members)}")
-                text, record = sample.first(TEXT_MEMBERS), sample.first(JSON_MEMBERS)
-                found = _Contents(key=key, image=image, text=text, json=record, fault=fault)
+                    fault = _came_again(key, sample)
+                found = _Contents(
+                    key=key,
+                    original=lost_text(key, sample.key),
+                    image=sample.image,
+                    text=sample.text,
+                    json=sample.json,
+                    fault=fault
+                    or sample.fault(", and links are not followed in a stream" * bool(sample.unread)),
+                )
                 yield _sample_of(found, beside.get(key, {}), columns, source)
     except (BrokenTar, OSError) as error:
-        key = safe_key(f"{tar_stem(path.rpartition('/')[2])}-after-{count:06d}")[:MAX_KEY_BYTES]
+        key = safe_key(f"{tar_stem(path.rpartition('/')[2])}-after-{count:06d}")
         fault = Fault("broken_archive", f"{path} {error}")
         yield Rejected(key=key, fault=fault, meta=fit({}, columns))
+
+
+def _came_again(key: str, sample: TarSample[bytes]) -> Fault:
+    """The fault of a key that came before: a sample that is half may be its other half."""
+    fault, is_half = same_key(key), sample.image is None or (sample.text is None and sample.json is None)
+    return Fault(fault.status, f"{fault.message}: {_NOT_SORTED}") if is_half else fault
 
 
 def _sample_of(
@@ -123,6 +142,8 @@ def _sample_of(
     """The sample that the members make, or why they make none; `beside` is its row of the sidecar."""
     fields = json_record(found.json)
     given = carried({**beside, **(fields or {})}.items())
+    if found.original is not None:
+        given[ORIGINAL_KEY] = found.original
     meta = fit(given, columns)
     if MORE in columns:
         more = unfit(given, columns)

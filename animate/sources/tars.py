@@ -1,53 +1,49 @@
-"""The samples of a WebDataset tar: which members make one, read from headers alone or from a stream."""
+"""The samples of a tar: which of its members make one, read from headers or from a stream.
 
-import os
-import tarfile
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import IO, Generic, NamedTuple, TypeVar
+WebDataset's rule cuts a name at the first dot of its file: members whose names are the same up to there
+belong together. But people also put dots into names, so the rule here is:
+
+    1. Members with the same name up to the first dot are a *group*. A name without the suffix that tells
+       what it is (`.jpg`, `.txt`, …) is its *stem*; an image known by its bytes alone has its whole name.
+    2. If an image and a caption (text or json) of the group share a stem that goes beyond the first dot, dots
+       belong to names: each stem is a sample. So they do where every stem goes beyond the first dot and there
+       are no images, or no captions, to put together.
+    3. Else the group is one sample.
+
+    members                                       samples
+    a.jpg a.txt a.cls                             a
+    22.05.jpg 22.05.txt 22.06.jpg                 22.05 and 22.06, which has no caption    (2)
+    22.jpg 22.txt 22.05.jpg 22.05.txt             22 and 22.05                             (2)
+    x.left.jpg x.right.jpg                        x.left and x.right, without captions     (2)
+    x.left.jpg x.right.jpg x.txt                  x                                        (3)
+    x.input.jpg x.prompt.txt                      x                                        (3)
+    v1.0/x.jpg v1.0/x.mask.png v1.0/x.txt         v1.0/x                                   (3)
+
+The image of a sample with several is one with no dot before its suffix, and of those the best by
+`IMAGE_SUFFIXES`: of the two samples x above it is x.left.jpg (the first) and x.input.jpg. The others are
+taken for views of the same sample (a mask, a thumbnail, the other eye) and give no row. Text and json count
+with no dot before their suffix (x.meta.json is not x's), unless nothing in the group is like that.
+
+A member that is a link is the member that it links to where the tar can be read from the middle.
+"""
+
+from collections.abc import Iterator
+from typing import IO
 
 from animate.data import TAR
+from animate.sources.tar_groups import Group, TarSample, cut
+from animate.sources.tar_members import BrokenTar, Extent, located_members, read_extent, streamed_members
 
-#: Suffixes of tars that can be read from the middle.
+__all__ = [
+    "PLAIN_TARS", "TAR_SUFFIXES", "BrokenTar", "Extent", "TarSample", "read_extent", "scan", "stream",
+    "tar_stem",
+]  # fmt: skip
+
+#: Suffixes of tars that can be read from the middle, unless they are packed after all.
 PLAIN_TARS = (TAR,)
 #: Suffixes of compressed tars, which are read from front to back.
-PACKED_TARS = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+PACKED_TARS = (*(".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tbz", ".tar.xz", ".txz", ".tar.zst", ".tzst"),)
 TAR_SUFFIXES = PLAIN_TARS + PACKED_TARS
-
-#: Suffixes of the member that is a sample's image, best first.
-IMAGE_MEMBERS = ("jpg", "jpeg", "png", "webp")
-#: Suffixes of the member that is a caption and nothing else.
-TEXT_MEMBERS = ("txt", "caption")
-#: Suffixes of the member with an object of captions and whatever else the sample carries.
-JSON_MEMBERS = ("json",)
-_KNOWN_MEMBERS = frozenset((*IMAGE_MEMBERS, *TEXT_MEMBERS, *JSON_MEMBERS))
-
-
-class Extent(NamedTuple):
-    """The bytes `offset` to `offset + size` of a file."""
-
-    offset: int
-    size: int
-
-
-#: A member of a tar: where it lies, or its bytes.
-Member = TypeVar("Member", Extent, bytes)
-
-
-@dataclass(frozen=True, slots=True)
-class TarSample(Generic[Member]):
-    """The `members` of one sample by suffix, in lower case; `key` is what their names have in common."""
-
-    key: str
-    members: dict[str, Member] = field(default_factory=dict)
-
-    def first(self, suffixes: Iterable[str]) -> Member | None:
-        """The member with the first of `suffixes` that the sample has; None if it has none of them."""
-        return next((self.members[suffix] for suffix in suffixes if suffix in self.members), None)
-
-
-class BrokenTar(ValueError):
-    """The tar ends too early or cannot be read any further; every sample before that was given."""
 
 
 def tar_stem(path: str) -> str:
@@ -56,120 +52,58 @@ def tar_stem(path: str) -> str:
 
 
 def scan(path: str) -> Iterator[TarSample[Extent]]:
-    """The samples of a local plain tar with where their members lie, reading headers only.
+    """The samples of a local plain tar with where their members lie, in the order of their first members.
 
-    Raises `BrokenTar` after the last sample that is whole.
+    The members of a group need not be neighbours. One that the group has already, or a second image that is
+    no neighbour, begins another group with the same key, which is refused later:
+
+        a.jpg b.jpg a.txt b.txt     a and b, whole
+        a.jpg a.txt b.jpg a.png     a, b without caption, and another a without caption
+
+    Memory grows with the members of the tar. Raises `BrokenTar` after the last sample that is whole.
     """
-    yield from _samples(_extents(path, os.path.getsize(path)))
+    groups: dict[str, list[Group[Extent]]] = {}
+    order: list[Group[Extent]] = []
+    current, broken = None, None
+    try:
+        for member in located_members(path):
+            named = cut(member)
+            if current is None or current.key != named.key or named.suffix in current.members:
+                first = groups.setdefault(named.key, [])[:1]
+                current = next((group for group in first if group.takes(named)), None)
+                if current is None:
+                    current = Group(named.key)
+                    groups[named.key].append(current)
+                    order.append(current)
+            current.add(named)
+    except BrokenTar as error:
+        broken = error
+    for group in order:
+        group.follow_links(groups)
+        yield from group.samples()
+    if broken is not None:
+        raise broken
 
 
 def stream(file: IO[bytes]) -> Iterator[TarSample[bytes]]:
     """The samples of a tar, plain or packed, read from front to back, with the bytes of their members.
 
-    Raises `BrokenTar` after the last sample that is whole.
+    Only neighbours are put together, and links are not followed. Raises `BrokenTar` after the last sample
+    that is whole.
     """
-    yield from _samples(_contents(file))
-
-
-def read_extent(file: IO[bytes], extent: Extent) -> bytes:
-    """The bytes of `file` in `extent`."""
-    file.seek(extent.offset)
-    return file.read(extent.size)
-
-
-def _samples(members: Iterable[tuple[str, Member]]) -> Iterator[TarSample[Member]]:
-    """Neighbouring members are one sample while their names are the same up to the first dot of the file.
-
-    A suffix that comes again begins another sample; other suffixes than those above are passed over.
-
-        a.jpg a.txt  b.jpg  a.jpg  a.jpg  d.1/c.x.jpg d.1/c.jpg d.1/c.txt
-        \\_________/  \\___/  \\___/  \\___/  (suffix x.jpg) \\_________________/
-             a         b      a      a                         d.1/c
-
-    The second and third `a` are samples like any other here; their repeated key is refused later.
-    """
-    sample: TarSample[Member] = TarSample("")
-    broken = None
+    group, broken = None, None
     try:
-        for name, member in members:
-            folder, slash, file = name.rpartition("/")
-            stem, _, suffix = file.partition(".")
-            key, suffix = f"{folder}{slash}{stem}", suffix.lower()
-            if suffix not in _KNOWN_MEMBERS or not stem:
-                continue
-            if key != sample.key or suffix in sample.members:
-                if sample.key:
-                    yield sample
-                sample = TarSample(key)
-            sample.members[suffix] = member
+        for member in streamed_members(file):
+            named = cut(member)
+            if group is None or group.key != named.key or named.suffix in group.members:
+                if group is not None:
+                    yield from group.samples()
+                group = Group[bytes](named.key)
+            group.add(named)
+            yield from group.finished()
     except BrokenTar as error:
         broken = error
-    if sample.key:
-        yield sample
+    if group is not None:
+        yield from group.samples()
     if broken is not None:
         raise broken
-
-
-def _extents(path: str, size: int) -> Iterator[tuple[str, Extent]]:
-    with _opened(path, None) as tar:
-        for member in _headers(tar):
-            if member.offset_data + member.size > size:
-                raise BrokenTar(f"ends within {member.name!r}")
-            if member.isreg():
-                yield _member_name(member), Extent(member.offset_data, member.size)
-
-
-def _contents(file: IO[bytes]) -> Iterator[tuple[str, bytes]]:
-    with _opened(None, file) as tar:
-        for member in _headers(tar):
-            if not member.isreg():
-                continue
-            taken = tar.extractfile(member)
-            try:
-                content = taken.read() if taken is not None else b""
-            except (tarfile.TarError, OSError, EOFError) as error:
-                raise BrokenTar(f"ends within {member.name!r}: {error}") from None
-            if len(content) < member.size:
-                raise BrokenTar(f"ends within {member.name!r}")
-            yield _member_name(member), content
-
-
-class _StrictInfo(tarfile.TarInfo):
-    """A header that raises where tarfile itself would take one that it cannot read for the end of the tar."""
-
-    @classmethod
-    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> tarfile.TarInfo:
-        try:
-            return super().fromtarfile(tarfile_)
-        except (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError) as error:  # type: ignore[attr-defined]
-            raise tarfile.ReadError(f"no readable header at byte {tarfile_.offset}: {error}") from None
-        except tarfile.EmptyHeaderError:  # type: ignore[attr-defined]
-            raise tarfile.ReadError("no end mark") from None
-
-
-def _opened(path: str | None, file: IO[bytes] | None) -> tarfile.TarFile:
-    try:
-        return (
-            tarfile.open(path, "r:", tarinfo=_StrictInfo)
-            if path is not None
-            else tarfile.open(fileobj=file, mode="r|*", tarinfo=_StrictInfo)
-        )
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise BrokenTar(f"not a tar: {error}") from None
-
-
-def _headers(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    while True:
-        try:
-            member = tar.next()
-        except (tarfile.TarError, OSError, EOFError, ValueError) as error:
-            raise BrokenTar(f"breaks off: {error}") from None
-        if member is None:
-            return
-        yield member
-        # tarfile would keep every header that it has seen, and memory would grow with the tar.
-        tar.members.clear()  # type: ignore[attr-defined]
-
-
-def _member_name(member: tarfile.TarInfo) -> str:
-    return member.name.removeprefix("./")

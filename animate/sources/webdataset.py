@@ -1,4 +1,4 @@
-"""`webdataset`: tars of jpg|jpeg|png|webp with txt|caption|json, as img2dataset and others write them."""
+"""`webdataset`: tars of images with txt|caption|json, as img2dataset and others write them."""
 
 import contextlib
 import itertools
@@ -20,11 +20,8 @@ from animate.sources.paths import files_fingerprint, find_files, is_url
 from animate.sources.sidecar import sidecar_types
 from animate.sources.tar_samples import MORE, json_record, tars_root
 from animate.sources.tars import (
-    IMAGE_MEMBERS,
-    JSON_MEMBERS,
     PLAIN_TARS,
     TAR_SUFFIXES,
-    TEXT_MEMBERS,
     BrokenTar,
     Extent,
     TarSample,
@@ -33,6 +30,7 @@ from animate.sources.tars import (
     stream,
     tar_stem,
 )
+from animate.sources.unpacking import is_packed
 
 #: A corpus of streams has the columns of this many samples at the beginning of its first tar.
 PEEKED = 100
@@ -41,9 +39,9 @@ PEEKED = 100
 class WebDataset:
     """Samples of one tar or of many, in order.
 
-    Local tars are listed from their headers, so repeated keys are found over all of them. Tars behind a URL
-    and compressed ones can only be read from front to back: each is one part, and repeated keys are found
-    within it alone.
+    Local tars are listed from their headers, so repeated keys are found over all of them, and members of a
+    sample need not be neighbours. Tars behind a URL and compressed ones can only be read from front to back:
+    each is one part, repeated keys are found within it alone, and only neighbours are put together.
     """
 
     def __init__(self, source: SourceRecipe):
@@ -112,27 +110,24 @@ def _peek(path: str) -> CarriedTypes:
         types.see_types(sidecar_types(path))
         with fsspec.open(path, "rb") as file:
             for sample in itertools.islice(stream(file), PEEKED):  # type: ignore[arg-type]
-                types.see(carried((json_record(sample.first(JSON_MEMBERS)) or {}).items()))
+                types.see(carried((json_record(sample.json) or {}).items()))
     except (BrokenTar, OSError):
         return types
     return types
 
 
 def _sample_row(sample: TarSample[Extent], file: str) -> Row:
-    image, fault = sample.first(IMAGE_MEMBERS), None
-    if image is None:
-        has = ", ".join(sample.members)
-        fault = Fault("missing_file", f"no {'|'.join(IMAGE_MEMBERS)} beside {has} in {file}")
     return Row(
         sample.key,
         None,
         file,
-        fault=fault,
-        image=image,
-        text=sample.first(TEXT_MEMBERS),
-        json=sample.first(JSON_MEMBERS),
+        fault=sample.fault(f" in {file}"),
+        image=sample.image,
+        text=sample.text,
+        json=sample.json,
     )
 
 
 def _is_streamed(file: str) -> bool:
-    return is_url(file) or not file.lower().endswith(PLAIN_TARS)
+    """Whether it can only be read from front to back; a packed tar may be called `.tar` as well."""
+    return is_url(file) or not file.lower().endswith(PLAIN_TARS) or is_packed(file)

@@ -19,9 +19,9 @@ def test_a_whole_installation_misses_nothing():
     assert all(finding.means for finding in findings.values() if finding.state != "ok")
 
 
-@pytest.mark.parametrize("kind", doctor.PLUGINS)
+@pytest.mark.parametrize("kind", doctor.EXTRA_READERS)
 def test_formats_of_plugins_are_read_or_name_the_package(monkeypatch, kind):
-    package, module = doctor.PLUGINS[kind]
+    package, module = doctor.EXTRA_READERS[kind]
     known = reader.PLUGINS[kind]
     assert (package, module) == (known.package, known.module)
     for there in (True, False):

@@ -1,14 +1,17 @@
 """Small corpora for tests of sources, and every row of one as a build reads it."""
 
 import csv
+import errno
 import gzip
 import io
 import json
+import os
 import tarfile
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from animate.data import Rejected, Sample
 from animate.recipe import SourceRecipe
@@ -103,3 +106,16 @@ def put(path: Path, content: bytes | str | dict | list) -> None:
     if isinstance(content, dict | list):
         content = json.dumps(content)
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+def refuse_folder(monkeypatch: pytest.MonkeyPatch, folder: str) -> None:
+    """Makes the folder one that may not be listed, for root too."""
+    scandir, listdir = os.scandir, os.listdir
+
+    def checked(path):
+        if os.fspath(path).rstrip("/") == folder:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), folder)
+        return path
+
+    monkeypatch.setattr(os, "scandir", lambda path: scandir(checked(path)))
+    monkeypatch.setattr(os, "listdir", lambda path: listdir(checked(path)))

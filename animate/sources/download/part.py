@@ -171,7 +171,7 @@ def _image_extents(order: PartOrder) -> dict[str, Extent]:
     """Where in the part's tar each image lies, by img2dataset's key."""
     tar = part_files(order.folder, order.number)[0]
     try:
-        return {sample.key: sample.members["jpg"] for sample in scan(str(tar)) if "jpg" in sample.members}
+        return {sample.key: sample.image for sample in scan(str(tar)) if sample.image is not None}
     except BrokenTar as error:
         raise DownloadFailed(f"part {order.number:05d}: its tar {error}") from None
 

@@ -12,7 +12,7 @@ from animate.recipe import SourceRecipe
 from animate.record import Columns
 from animate.sources.listing import listed_rows
 from animate.sources.named.find import find
-from animate.sources.paths import walk
+from animate.sources.paths import survey
 
 #: A box with a side shorter than this, in pixels, is widened about its middle, as far as the image goes.
 MIN_BOX_SIDE = 160
@@ -29,7 +29,9 @@ def locate_images(roots: list[str], folder: str) -> dict[str, str]:
     for root in roots:
         relative = os.path.relpath(root, folder)
         if os.path.isdir(root):
-            located.update((file.rpartition("/")[2], f"{relative}/{file}") for file in walk(root))
+            # A list may know a file by any of its names.
+            names = (entry.name for entry in survey(root) if not entry.problem)
+            located.update((name.rpartition("/")[2], f"{relative}/{name}") for name in names)
         elif os.path.isfile(root):
             with zipfile.ZipFile(root) as archive:
                 members = (name for name in archive.namelist() if not name.endswith("/"))

@@ -1,4 +1,7 @@
-"""Brace patterns, and the fingerprint of a list of files."""
+"""Brace patterns, walks through links, and the fingerprint of a list of files."""
+
+import os
+import socket
 
 import pytest
 from hypothesis import given
@@ -7,8 +10,8 @@ from hypothesis import strategies as st
 from animate import UserError
 from animate.recipe import SourceRecipe
 from animate.sources.folder import Folder
-from animate.sources.paths import expand_braces
-from tests.support.corpora import write_images
+from animate.sources.paths import expand_braces, find_files, survey, walk
+from tests.support.corpora import read, refuse_folder, write_images, write_members
 
 
 @given(first=st.integers(0, 30), count=st.integers(1, 20), width=st.integers(2, 5))
@@ -36,3 +39,67 @@ def test_the_fingerprint_follows_the_corpus_not_its_place(tmp_path):
     assert prints[0] == prints[1]
     write_images(tmp_path / "there", "c.jpg")
     assert Folder(SourceRecipe(name="folder", path=str(tmp_path / "there"))).fingerprint() != prints[0]
+
+
+def test_a_folder_reached_twice_is_walked_once_under_the_first_of_its_names(tmp_path):
+    root = tmp_path / "corpus"
+    write_images(root, "b/1.jpg", "b/deep/2.jpg", "z.jpg")
+    (root / "a").symlink_to("b")
+    (root / "again").symlink_to(root)
+    (root / "b/deep/up").symlink_to("..")
+    (root / "b/deep/other").symlink_to("../../b/deep")
+    assert list(walk(root)) == ["z.jpg", "a/1.jpg", "a/deep/2.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("links", "found"),
+    [
+        ({"a.jpg": "b.jpg"}, ["a.jpg", "c/d.jpg"]),
+        ({"x.jpg": "b.jpg", "y.jpg": "x.jpg"}, ["b.jpg", "c/d.jpg"]),
+        ({"x.jpg": "c/d.jpg"}, ["b.jpg", "x.jpg"]),
+        ({"c/a.jpg": "../b.jpg"}, ["b.jpg", "c/d.jpg"]),
+        ({"c/a.jpg": "d.jpg", "c/b.jpg": "d.jpg"}, ["b.jpg", "c/a.jpg"]),
+        ({"x.jpg": "../outside/1.jpg", "y.jpg": "../outside/1.jpg"}, ["b.jpg", "x.jpg", "c/d.jpg"]),
+        ({"x.jpg": ".store/1", "e": "../outside"}, ["b.jpg", "x.jpg", "c/d.jpg", "e/1.jpg"]),
+    ],
+)
+def test_a_file_reached_twice_by_links_is_one(tmp_path, links, found):
+    root = tmp_path / "corpus"
+    write_images(tmp_path, "corpus/b.jpg", "corpus/c/d.jpg", "outside/1.jpg", "corpus/.store/1")
+    for name, target in links.items():
+        (root / name).symlink_to(target)
+    assert list(walk(root)) == found
+
+
+def test_what_cannot_be_opened_is_told_and_not_walked(tmp_path, monkeypatch):
+    root = tmp_path / "corpus"
+    write_images(root, "a.jpg", "locked/b.jpg")
+    (root / "gone.jpg").symlink_to("/no/such/file")
+    (root / "circle.jpg").symlink_to("circle.jpg")
+    os.mkfifo(root / "pipe.jpg")
+    with socket.socket(socket.AF_UNIX) as opened:
+        monkeypatch.chdir(root)
+        opened.bind("socket.jpg")
+    refuse_folder(monkeypatch, str(root / "locked"))
+    assert list(walk(root)) == ["a.jpg"]
+    assert {entry.name: entry.problem for entry in survey(root) if entry.problem} == {
+        "gone.jpg": "a link to '/no/such/file': No such file or directory",
+        "circle.jpg": "a link to 'circle.jpg': Too many levels of symbolic links",
+        "pipe.jpg": "a fifo, which is never opened",
+        "socket.jpg": "a socket, which is never opened",
+        "locked/": "a folder that cannot be read: Permission denied",
+    }
+
+
+def test_a_folder_that_cannot_be_read_at_all_is_an_error_for_the_user(tmp_path, monkeypatch):
+    write_images(tmp_path / "locked", "a.jpg")
+    refuse_folder(monkeypatch, str(tmp_path / "locked"))
+    with pytest.raises(UserError, match=r"locked.*Permission denied"):
+        read(tmp_path / "locked", tmp_path)
+
+
+def test_a_special_file_or_a_hidden_one_is_no_tar_of_a_folder(tmp_path):
+    write_members(tmp_path / "a.tar", [("a.jpg", b"x"), ("a.txt", b"x")])
+    (tmp_path / "._a.tar").write_bytes(b"what macOS leaves")
+    os.mkfifo(tmp_path / "pipe.tar")
+    assert find_files(str(tmp_path), (".tar",)) == [str(tmp_path / "a.tar")]

@@ -4,7 +4,7 @@ import pytest
 
 from animate.sources import SourceError
 from animate.sources.resolve import resolve_src
-from tests.support.corpora import write_rows
+from tests.support.corpora import write_images, write_rows
 
 
 @pytest.mark.parametrize("table", ["urls.csv", "folder/urls.parquet"])
@@ -34,3 +34,11 @@ def test_a_root_and_a_list_are_told_by_the_command_line(tmp_path):
     assert resolve_src("cc3m", urls="x.tsv", root="/data") == {"name": "cc3m", "path": "x.tsv"}
     with pytest.raises(SourceError, match="goes with a source's name"):
         resolve_src(str(tmp_path), urls="x.tsv")
+
+
+def test_a_folder_of_images_with_odd_names_is_recognised(tmp_path):
+    write_images(tmp_path / "odd", "deep/2022.05")
+    assert resolve_src(str(tmp_path / "odd"))["name"] == "folder"
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links/gone.jpg").symlink_to("/no/such/file")
+    assert resolve_src(str(tmp_path / "links"))["name"] == "folder"

@@ -147,7 +147,7 @@ def test_hostile_members_are_rows_or_nothing(tmp_path):
     path = write_members(tmp_path / "t.tar", members)
     with tarfile.open(path, "a") as tar:
         for kind in (tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE):
-            info = tarfile.TarInfo("special.jpg")
+            info = tarfile.TarInfo(f"special-{kind.decode()}.jpg")
             info.type, info.linkname = kind, "/etc/passwd"
             tar.addfile(info)
     rows = read(path, tmp_path)
@@ -162,6 +162,9 @@ def test_hostile_members_are_rows_or_nothing(tmp_path):
         "v1%2E2%2Fdotted": "ok",
         "odd": "bad_row",
         "worse": "bad_row",
+        "special-2": "missing_file",
+        "special-3": "missing_file",
+        "special-6": "missing_file",
     }
     assert [status for row, status in zip(rows, statuses(rows), strict=True) if row.key == "good"] == [
         "ok",
