@@ -4,6 +4,7 @@ import glob
 import os
 
 from animate.sources import SOURCES
+from animate.sources.annotations import annotation_records
 from animate.sources.errors import SourceError
 from animate.sources.folder import captions_table
 from animate.sources.image_files import folder_images
@@ -63,4 +64,6 @@ def _kind_of_files(src: str) -> str:
 
 
 def _kind_of_table(file: str) -> str:
+    if annotation_records(file) is not None:
+        return "annotations"
     return "urls" if lists_addresses(file) else "table"
