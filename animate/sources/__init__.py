@@ -11,6 +11,7 @@ from pathlib import Path
 from animate.data import Part, ReaderName, Rejected, Sample
 from animate.recipe import SourceRecipe
 from animate.record import Columns
+from animate.sources.annotations import Annotations
 from animate.sources.demo import open_demo
 from animate.sources.download.rows import read_urls
 from animate.sources.errors import SourceError
@@ -34,6 +35,7 @@ SOURCES: Mapping[str, Callable[[SourceRecipe], Source]] = {
     "folder": Folder,
     "table": Table,
     "webdataset": WebDataset,
+    "annotations": Annotations,
     "urls": Urls,
     **{name: functools.partial(open_named, name) for name in CORPORA},
 }

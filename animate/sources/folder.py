@@ -6,10 +6,11 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from animate.data import Fault, Frozen
 from animate.recipe import SourceRecipe
+from animate.sources.annotations import ANNOTATION_COLUMNS, annotation_records
 from animate.sources.captions import unique
 from animate.sources.columns import CAPTION_NAMES, ColumnNames, find_columns, first_named
 from animate.sources.duplicates import image_identity
@@ -108,6 +109,9 @@ class Folder:
 
     def _open_table(self, name: str, source: SourceRecipe) -> "_CaptionTable":
         path = os.path.join(self.root, name)
+        records = annotation_records(path)
+        if records is not None:
+            return _CaptionTable(name=name, folder="", columns=ANNOTATION_COLUMNS, records=records)
         columns = find_columns(table_columns(path), source, path)
         return _CaptionTable(name=name, folder=name.removesuffix(_base(name)), columns=columns)
 
@@ -117,9 +121,10 @@ class Folder:
         for table in tables:
             columns, path = table.columns, os.path.join(self.root, table.name)
             find = _FindImage(self.root, table.folder, list(fault_of))
+            records = table_rows(path) if table.records is None else table.records
             rows = (
                 table_row(row, columns, f"{table.name}-{i:06d}", self.root, self.source)
-                for i, row in enumerate(table_rows(path))
+                for i, row in enumerate(records)
             )
             for row in group_rows(rows):
                 file = find(row.file) if row.file else ""
@@ -155,12 +160,14 @@ def _refuse_several(folder: str, tables: Sequence[str]) -> None:
 class _CaptionTable(NamedTuple):
     """A table of captions: its path in the corpus, its columns, and the folder that it names images of.
 
-    The folder is empty for the corpus itself, and ends in `/` otherwise.
+    The folder is empty for the corpus itself, and ends in `/` otherwise. `records` are the rows of a file in
+    COCO's form, whose images and captions had to be joined.
     """
 
     name: str
     folder: str
     columns: ColumnNames
+    records: list[dict[str, Any]] | None = None
 
 
 class _FindImage:

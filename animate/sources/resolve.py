@@ -4,9 +4,10 @@ import glob
 import os
 
 from animate.sources import SOURCES
+from animate.sources.annotations import annotation_records
 from animate.sources.errors import SourceError
 from animate.sources.folder import captions_table
-from animate.sources.image_files import folder_images
+from animate.sources.image_files import IMAGE_SUFFIXES, folder_images
 from animate.sources.paths import expand_braces, has_suffix, is_url
 from animate.sources.table import lists_addresses
 from animate.sources.table_files import TABLE_SUFFIXES
@@ -33,6 +34,12 @@ def _kind_of_folder(path: str) -> str:
     table = captions_table(path)
     names = sorted(name for name in os.listdir(path) if not name.startswith("."))
     if any(has_suffix(name, TAR_SUFFIXES) for name in names):
+        image = next((name for name in names if has_suffix(name, IMAGE_SUFFIXES)), None)
+        if image is not None:
+            raise SourceError(
+                f"--src {path!r}: holds tars and images, such as {image!r}; put the images in a folder of their "
+                f"own, or name the tars: --src {os.path.join(path, '*.tar')!r}"
+            )
         return "webdataset"
     if table is not None or next(folder_images(path), None) is not None:
         return "folder"
@@ -63,4 +70,6 @@ def _kind_of_files(src: str) -> str:
 
 
 def _kind_of_table(file: str) -> str:
+    if annotation_records(file) is not None:
+        return "annotations"
     return "urls" if lists_addresses(file) else "table"

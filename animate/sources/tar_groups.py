@@ -1,7 +1,7 @@
 """Groups of members of a tar, and the samples that they are by the rule of `animate.sources.tars`."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Generic
 
 from animate.data import Fault
@@ -45,63 +45,34 @@ class TarSample(Generic[Content]):
         return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Named(Generic[Content]):
-    """A member by the parts of its name: `key` ends before the first dot, `stem` before its known suffix.
+class Group(Generic[Content]):
+    """Members whose names are the same up to the first dot, by what follows, no suffix twice.
 
-    `suffix` is all behind the key, in lower case.
+    A listing keeps one for each sample of a tar, so there is little in it.
     """
 
-    key: str
-    stem: str
-    suffix: str
-    member: Member[Content]
-
-    @property
-    def rank(self) -> tuple[bool, int]:
-        """The lower, the better is this member among those of its kind."""
-        known = _BEST[self.member.kind]
-        place = known.index(self.member.suffix) if self.member.suffix in known else len(known)
-        return isinstance(self.member.content, Unread), place
-
-
-def cut(member: Member[Content]) -> Named[Content]:
-    """`d.1/x.left.jpg` has the key `d.1/x`, the stem `d.1/x.left` and the suffix `left.jpg`."""
-    key, suffix = _cut_name(member.name)
-    stem = member.name[: len(member.name) - len(member.suffix)]
-    return Named(key=key, stem=stem, suffix=suffix, member=member)
-
-
-class Group(Generic[Content]):
-    """Members whose names are the same up to the first dot, by what follows, no suffix twice."""
+    __slots__ = ("_dots_in_names", "key", "members")
 
     def __init__(self, key: str):
         self.key = key
-        self.members: dict[str, Named[Content]] = {}
-        self._images, self._captions = set[str](), set[str]()  # the stems of either
+        self.members: dict[str, Member[Content]] = {}
         self._dots_in_names = False
 
-    def add(self, named: Named[Content]) -> None:
-        self.members[named.suffix] = named
-        (self._images if named.member.kind == "image" else self._captions).add(named.stem)
-
-    def takes(self, named: Named[Content]) -> bool:
-        """Whether a member of this key that is no neighbour of the others belong to them."""
-        second = named.member.kind == "image" and named.stem == self.key and self.key in self._images
-        return named.suffix not in self.members and not second
+    def takes(self, suffix: str, member: Member[Content]) -> bool:
+        """Whether a member of this key that is no neighbour of the others belongs to them."""
+        second = member.kind == "image" and member.stem == self.key and self.key in self._stems(images=True)
+        return suffix not in self.members and not second
 
     def follow_links(self, groups: "Mapping[str, list[Group[Content]]]") -> None:
         """Gives each member that is a link the content of what it links to; `groups` are all of the tar."""
-        for suffix, named in self.members.items():
-            if isinstance(named.member.content, Unread) and named.member.content.target:
-                self.members[suffix] = replace(
-                    named, member=named.member._replace(content=_linked(named.member.content, groups))
-                )
+        for suffix, member in self.members.items():
+            if isinstance(member.content, Unread) and member.content.target:
+                self.members[suffix] = member._replace(content=_linked(member.content, groups))
 
     def samples(self) -> Iterator[TarSample[Content]]:
         """The samples that the group is, now that it is whole."""
-        stems = self._images | self._captions
-        if self._are_dots_in_names() or (self.key not in stems and not (self._images and self._captions)):
+        images, captions = self._stems(images=True), self._stems(images=False)
+        if self._are_dots_in_names() or (self.key not in images | captions and not (images and captions)):
             for members in self._by_stem().values():
                 yield _sample(members[0].stem, members)
         elif self.members:
@@ -115,71 +86,80 @@ class Group(Generic[Content]):
         *before, last = self._by_stem().values()
         for members in before:
             yield _sample(members[0].stem, members)
-        self.members, self._images, self._captions = {}, set(), set()
-        for named in last:
-            self.add(named)
+        self.members = {cut_name(member.name)[1]: member for member in last}
 
     def _are_dots_in_names(self) -> bool:
-        shared = self._images & self._captions
-        return self._dots_in_names or len(shared) > (self.key in shared)
+        if self._dots_in_names:
+            return True
+        return bool(self._stems(images=True) & self._stems(images=False) - {self.key})
 
-    def _by_stem(self) -> dict[str, list[Named[Content]]]:
-        found: dict[str, list[Named[Content]]] = {}
-        for named in self.members.values():
-            found.setdefault(named.stem, []).append(named)
+    def _stems(self, *, images: bool) -> set[str]:
+        """The stems of the images, or those of all others."""
+        return {member.stem for member in self.members.values() if (member.kind == "image") is images}
+
+    def _by_stem(self) -> dict[str, list[Member[Content]]]:
+        found: dict[str, list[Member[Content]]] = {}
+        for member in self.members.values():
+            found.setdefault(member.stem, []).append(member)
         return found
 
 
-def _sample(key: str, members: list[Named[Content]]) -> TarSample[Content]:
+def cut_name(name: str) -> tuple[str, str]:
+    """`d.1/x.Left.jpg` as its key `d.1/x`, which ends before the first dot, and its suffix `left.jpg`."""
+    folder, slash, file = name.rpartition("/")
+    first, _, suffix = file.partition(".")
+    return f"{folder}{slash}{first}", suffix.lower()
+
+
+def _sample(key: str, members: list[Member[Content]]) -> TarSample[Content]:
     """The sample that these members are together; those whose stem is the key go before the others."""
-    own = [named for named in members if named.stem == key]
+    own = [member for member in members if member.stem == key]
     image = _best("image", own, members)
     # Text with more in its name counts only where nothing has less.
     text, json = (_best(kind, own or members) for kind in ("text", "json"))
-    chosen: dict[Kind, Named[Content] | None] = {"image": image, "text": text, "json": json}
+    chosen: dict[Kind, Member[Content] | None] = {"image": image, "text": text, "json": json}
     unread: dict[Kind, str] = {
-        kind: named.member.content.what
-        for kind, named in chosen.items()
-        if named is not None and isinstance(named.member.content, Unread)
+        kind: member.content.what
+        for kind, member in chosen.items()
+        if member is not None and isinstance(member.content, Unread)
     }
     return TarSample(
         key=key,
         image=_content(image),
         text=_content(text),
         json=_content(json),
-        suffixes=tuple(named.suffix for named in members),
+        suffixes=tuple(cut_name(member.name)[1] for member in members),
         unread=unread,
     )
 
 
-def _best(kind: Kind, *choices: Iterable[Named[Content]]) -> Named[Content] | None:
+def _best(kind: Kind, *choices: Iterable[Member[Content]]) -> Member[Content] | None:
     """The best member of this kind among the first of `choices` that have one with bytes, or else any."""
-    found = [sorted((n for n in c if n.member.kind == kind), key=lambda n: n.rank) for c in choices]
+    found = [sorted((m for m in members if m.kind == kind), key=_rank) for members in choices]
     best = [ranked[0] for ranked in found if ranked]
-    return next(
-        (named for named in best if not isinstance(named.member.content, Unread)), next(iter(best), None)
-    )
+    return next((m for m in best if not isinstance(m.content, Unread)), next(iter(best), None))
 
 
-def _content(named: Named[Content] | None) -> Content | None:
-    return None if named is None or isinstance(named.member.content, Unread) else named.member.content
+def _rank(member: Member[Content]) -> tuple[bool, int]:
+    """The lower, the better is this member among those of its kind."""
+    known = _BEST[member.kind]
+    place = known.index(member.suffix) if member.suffix in known else len(known)
+    return isinstance(member.content, Unread), place
+
+
+def _content(member: Member[Content] | None) -> Content | None:
+    return None if member is None or isinstance(member.content, Unread) else member.content
 
 
 def _linked(link: Unread, groups: "Mapping[str, list[Group[Content]]]") -> Content | Unread:
     """What lies at the end of a link, over others; the link, with what is wrong, if that is nothing."""
     target = link.target
     for _ in range(_MOST_LINKS):
-        key, suffix = _cut_name(target)
-        found = next((g.members[suffix].member for g in groups.get(key, ()) if suffix in g.members), None)
+        key, suffix = cut_name(target)
+        found = next((g.members[suffix] for g in groups.get(key, ()) if suffix in g.members), None)
         if found is None:
             break
         if not isinstance(found.content, Unread):
             return found.content
         target = found.content.target
     return Unread(f"{link.what}, which is no image or text of this tar")
-
-
-def _cut_name(name: str) -> tuple[str, str]:
-    folder, slash, file = name.rpartition("/")
-    first, _, suffix = file.partition(".")
-    return f"{folder}{slash}{first}", suffix.lower()

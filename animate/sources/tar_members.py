@@ -19,6 +19,9 @@ JSON_SUFFIX = ".json"
 _SPECIAL = {tarfile.FIFOTYPE: "a fifo", tarfile.CHRTYPE: "a device", tarfile.BLKTYPE: "a device"}
 
 
+_KNOWN = {suffix: suffix for suffix in (*IMAGE_SUFFIXES, *TEXT_SUFFIXES, JSON_SUFFIX)}
+
+
 class Extent(NamedTuple):
     """The bytes `offset` to `offset + size` of a file."""
 
@@ -44,6 +47,11 @@ class Member(NamedTuple, Generic[Content]):
     kind: Kind
     suffix: str
     content: Content | Unread
+
+    @property
+    def stem(self) -> str:
+        """The name without its known suffix."""
+        return self.name[: len(self.name) - len(self.suffix)]
 
 
 class BrokenTar(ValueError):
@@ -99,7 +107,8 @@ def read_extent(file: IO[bytes], extent: Extent) -> bytes:
 def known_suffix(name: str) -> str:
     """The suffix of a name that tells what the member is, in lower case and with its dot; else empty."""
     suffix = posixpath.splitext(name)[1].lower()
-    return suffix if suffix in IMAGE_SUFFIXES or suffix in TEXT_SUFFIXES or suffix == JSON_SUFFIX else ""
+    # The one string for all members, of which a listing keeps many.
+    return _KNOWN.get(suffix, "")
 
 
 class _Kinds:

@@ -31,7 +31,7 @@ from collections.abc import Iterator
 from typing import IO
 
 from animate.data import TAR
-from animate.sources.tar_groups import Group, TarSample, cut
+from animate.sources.tar_groups import Group, TarSample, cut_name
 from animate.sources.tar_members import BrokenTar, Extent, located_members, read_extent, streamed_members
 
 __all__ = [
@@ -67,15 +67,15 @@ def scan(path: str) -> Iterator[TarSample[Extent]]:
     current, broken = None, None
     try:
         for member in located_members(path):
-            named = cut(member)
-            if current is None or current.key != named.key or named.suffix in current.members:
-                first = groups.setdefault(named.key, [])[:1]
-                current = next((group for group in first if group.takes(named)), None)
+            key, suffix = cut_name(member.name)
+            if current is None or current.key != key or suffix in current.members:
+                first = groups.setdefault(key, [])[:1]
+                current = next((group for group in first if group.takes(suffix, member)), None)
                 if current is None:
-                    current = Group(named.key)
-                    groups[named.key].append(current)
+                    current = Group(key)
+                    groups[key].append(current)
                     order.append(current)
-            current.add(named)
+            current.members[suffix] = member
     except BrokenTar as error:
         broken = error
     for group in order:
@@ -94,12 +94,12 @@ def stream(file: IO[bytes]) -> Iterator[TarSample[bytes]]:
     group, broken = None, None
     try:
         for member in streamed_members(file):
-            named = cut(member)
-            if group is None or group.key != named.key or named.suffix in group.members:
+            key, suffix = cut_name(member.name)
+            if group is None or group.key != key or suffix in group.members:
                 if group is not None:
                     yield from group.samples()
-                group = Group[bytes](named.key)
-            group.add(named)
+                group = Group[bytes](key)
+            group.members[suffix] = member
             yield from group.finished()
     except BrokenTar as error:
         broken = error

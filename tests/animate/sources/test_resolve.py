@@ -4,7 +4,7 @@ import pytest
 
 from animate.sources import SourceError
 from animate.sources.resolve import resolve_src
-from tests.support.corpora import write_images, write_rows
+from tests.support.corpora import JPEG, write_images, write_members, write_rows
 
 
 @pytest.mark.parametrize("table", ["urls.csv", "folder/urls.parquet"])
@@ -42,3 +42,11 @@ def test_a_folder_of_images_with_odd_names_is_recognised(tmp_path):
     (tmp_path / "links").mkdir()
     (tmp_path / "links/gone.jpg").symlink_to("/no/such/file")
     assert resolve_src(str(tmp_path / "links"))["name"] == "folder"
+
+
+def test_a_folder_of_tars_and_images_is_not_guessed_at(tmp_path):
+    write_images(tmp_path, "a.jpg")
+    write_members(tmp_path / "b.tar", [("0.jpg", JPEG)])
+    with pytest.raises(SourceError, match=r"tars and images, such as 'a\.jpg'"):
+        resolve_src(str(tmp_path))
+    assert resolve_src(str(tmp_path / "*.tar"))["name"] == "webdataset"
