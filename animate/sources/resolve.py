@@ -37,8 +37,8 @@ def _kind_of_folder(path: str) -> str:
         image = next((name for name in names if has_suffix(name, IMAGE_SUFFIXES)), None)
         if image is not None:
             raise SourceError(
-                f"--src {path!r}: holds tars and images, such as {image!r}; put the images in a folder of their "
-                f"own, or name the tars: --src {os.path.join(path, '*.tar')!r}"
+                f"--src {path!r}: holds tars and images, such as {image!r}; put the images in a folder of "
+                f"their own, or name the tars: --src {os.path.join(path, '*.tar')!r}"
             )
         return "webdataset"
     if table is not None or next(folder_images(path), None) is not None:
