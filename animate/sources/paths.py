@@ -84,17 +84,19 @@ def walk(folder: str | Path) -> Iterator[str]:
 def survey(folder: str | Path) -> Iterator[Entry]:
     """All files, those of a folder before those of the folders in it, in sorted order, without hidden ones.
 
-    Links are followed. A folder that is reached twice is walked under the first of its names alone, so that
-    circles end, and a file that is reached twice by links is marked from its second name on. With
-    photos/1.jpg and the links album -> photos, photos/up -> .. and z.jpg -> photos/1.jpg:
+    A link to what is in the folder anyway is marked, or not walked: that comes under its own name, beside its
+    own texts, and circles end. Links that lead out are followed; what two of them reach is marked from its
+    second name on. With photos/1.jpg, and the links a.jpg -> photos/1.jpg, photos/up -> .., and b.jpg and c.jpg
+    to /else/2.jpg:
 
-        z.jpg        given first, because files go before folders
-        album/1.jpg  `again`: it is z.jpg
-        photos/      not walked: it is album, and album/up is the root
+        a.jpg        `again`: it is photos/1.jpg
+        b.jpg        given: nothing else names it
+        c.jpg        `again`: it is b.jpg
+        photos/1.jpg given; photos/up is not walked
 
     Two hard links are two files. Names are compared, so no file is opened or even asked for, but links.
     """
-    root = str(folder)
+    root, top = str(folder), os.path.realpath(folder)
     prefix_of: dict[_Identity, str] = {}  # of each folder that was walked
     linked: set[tuple[_Identity, str]] = set()  # folder and name of files that came as the target of a link
     left = [""]
@@ -113,6 +115,10 @@ def survey(folder: str | Path) -> Iterator[Entry]:
         folders = []
         for entry in entries:
             name, link = prefix + entry.name, entry.is_symlink()
+            if link and _comes_anyway(os.path.realpath(entry.path), top):
+                if not entry.is_dir():
+                    yield Entry(name, again=True)
+                continue
             try:
                 mode = 0 if not link and entry.is_file() else entry.stat().st_mode
                 target = _target(entry.path) if link and stat.S_ISREG(mode) else (here, entry.name)
@@ -160,6 +166,14 @@ _SPECIAL = {stat.S_IFIFO: "a fifo", stat.S_IFSOCK: "a socket"}
 def _identity(path: str) -> _Identity:
     found = os.stat(path)
     return found.st_dev, found.st_ino
+
+
+def _comes_anyway(path: str, top: str) -> bool:
+    """Whether what is at a real path is met by a walk of the folder `top`: it exists, in it, and not hidden."""
+    if path != top and not path.startswith(os.path.join(top, "")):
+        return False
+    hidden = any(part.startswith(".") for part in path[len(top) :].split(os.sep))
+    return not hidden and os.path.exists(path)
 
 
 def _target(link: str) -> tuple[_Identity, str]:
