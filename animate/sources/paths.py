@@ -86,8 +86,7 @@ def survey(folder: str | Path) -> Iterator[Entry]:
 
     A link to what is in the folder anyway is marked, or not walked: that comes under its own name, beside its
     own texts, and circles end. Links that lead out are followed; what two of them reach is marked from its
-    second name on. With photos/1.jpg, and the links a.jpg -> photos/1.jpg, photos/up -> .., and b.jpg and c.jpg
-    to /else/2.jpg:
+    second name on. With photos/1.jpg, a.jpg -> photos/1.jpg, photos/up -> .., b.jpg and c.jpg -> /else/2.jpg:
 
         a.jpg        `again`: it is photos/1.jpg
         b.jpg        given: nothing else names it
@@ -169,7 +168,7 @@ def _identity(path: str) -> _Identity:
 
 
 def _comes_anyway(path: str, top: str) -> bool:
-    """Whether what is at a real path is met by a walk of the folder `top`: it exists, in it, and not hidden."""
+    """Whether a walk of the folder `top` meets what is at a real path: it is there, in it, and not hidden."""
     if path != top and not path.startswith(os.path.join(top, "")):
         return False
     hidden = any(part.startswith(".") for part in path[len(top) :].split(os.sep))
