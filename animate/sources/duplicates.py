@@ -10,6 +10,7 @@ import numpy as np
 from animate.codec import UndecodableImage, decode_still
 from animate.recipe import SourceRecipe
 from animate.sources.errors import SourceError
+from animate.sources.image_files import file_content
 from animate.sources.listing import IdentifyImage, Row
 from animate.sources.tars import read_extent
 
@@ -65,8 +66,8 @@ def _content(row: Row, root: str) -> bytes | None:
         return row.content
     try:
         if row.image is None:
-            return Path(root, row.file).read_bytes()
+            return file_content(Path(root, row.file))
         with open(os.path.join(root, row.file), "rb") as tar:
             return read_extent(tar, row.image)
-    except OSError:
+    except (OSError, ValueError):  # its worker says what is wrong with it
         return None

@@ -17,7 +17,7 @@ from animate.sources.duplicates import image_identity
 from animate.sources.errors import SourceError
 from animate.sources.image_files import TEXT_SUFFIXES, FolderImage, folder_image, folder_images, image_key
 from animate.sources.listing import Row, freeze_rows
-from animate.sources.paths import Entry, files_fingerprint, has_suffix, survey, walk
+from animate.sources.paths import TreeEntry, files_fingerprint, has_suffix, survey, walk
 from animate.sources.table import group_rows, table_row
 from animate.sources.table_files import TABLE_SUFFIXES, table_columns, table_rows
 
@@ -173,7 +173,7 @@ class _CaptionTable(NamedTuple):
 class _FindImage:
     """Finds the image that a table in `folder`, under `root`, means by a name; `files` are all images.
 
-    Links may give a file several names, of which only the first is in `files`.
+    Links may give a file several names, of which only one is in `files`.
     """
 
     def __init__(self, root: str, folder: str, files: list[str]):
@@ -227,7 +227,7 @@ def _base(file: str) -> str:
     return file.rpartition("/")[2]
 
 
-def _is_text_or_table(entry: Entry) -> bool:
+def _is_text_or_table(entry: TreeEntry) -> bool:
     """Whether an entry that is no image is part of the corpus."""
     if entry.problem or entry.again:
         return False

@@ -1,34 +1,24 @@
 """Which files are images: by a suffix that only images have, or else by their first bytes."""
 
 import os
+import stat
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 from animate.codec import image_format
 from animate.data import Fault
-from animate.sources.paths import Entry, has_suffix, survey
+from animate.sources.paths import TreeEntry, has_suffix, survey
 from animate.sources.table_files import TABLE_SUFFIXES
 
 #: Suffixes that make an image of whatever has them, best first: of two in one sample, the first is filmed.
 IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"),
-    *(
-        ".jpe",
-        ".jfif",
-        ".jif",
-        ".pjpeg",
-        ".pjp",
-        ".apng",
-        ".dib",
-        ".avif",
-        ".avifs",
-        ".heic",
-        ".heif",
-        ".hif",
-    ),
-    *(".jp2", ".j2k", ".jpf", ".jpx", ".jpm", ".j2c", ".jxl", ".jxr", ".ppm", ".pgm", ".pbm", ".pnm", ".pam"),
-    *(".psd", ".tga", ".ico", ".svg", ".exr", ".qoi", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2"),
-)
+    *(".jpe", ".jfif", ".jif", ".pjpeg", ".pjp", ".apng", ".dib", ".avif", ".avifs", ".heic", ".heif"),
+    *(".hif", ".jp2", ".j2k", ".jpf", ".jpx", ".jpm", ".j2c", ".jxl", ".jxr", ".ppm", ".pgm", ".pbm", ".pnm"),
+    *(".pam", ".psd", ".tga", ".ico", ".svg", ".exr", ".qoi", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf"),
+    ".rw2",
+)  # fmt: skip
 #: Suffixes of the text beside an image, in the order in which they are looked for.
 TEXT_SUFFIXES = (".txt", ".caption")
 #: So many of the first bytes tell an image.
@@ -50,7 +40,7 @@ def folder_images(root: str) -> Iterator[FolderImage]:
     return filter(None, (folder_image(root, entry) for entry in survey(root)))
 
 
-def folder_image(root: str, entry: Entry) -> FolderImage | None:
+def folder_image(root: str, entry: TreeEntry) -> FolderImage | None:
     """The image that an entry under `root` is; None if it is something else, or came before.
 
     A file whose name does not tell is opened.
@@ -81,6 +71,13 @@ def first_bytes(path: str) -> bytes:
     """The bytes of a file that tell what it is."""
     with open(path, "rb", buffering=0) as file:
         return file.read(FIRST_BYTES)
+
+
+def file_content(path: Path) -> bytes:
+    """The bytes of a file; `ValueError` for what is none: a fifo would be waited for, a device never ends."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ValueError("no file")
+    return path.read_bytes()
 
 
 def may_be_image(name: str) -> bool:

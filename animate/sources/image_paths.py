@@ -22,7 +22,7 @@ def written_file(text: str, root: str) -> str:
 
 
 def outside_fault(file: str, root: str) -> Fault | None:
-    """What is wrong with a file that is not below `root`. Links are followed by nobody here."""
+    """What is wrong with a file whose path leads out of `root`; a link below it may lead anywhere."""
     top = os.path.abspath(root)
     path = os.path.normpath(os.path.join(top, file))
     if path == top or path.startswith(os.path.join(top, "")):

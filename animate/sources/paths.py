@@ -64,7 +64,7 @@ def has_suffix(name: str, suffixes: Sequence[str]) -> bool:
     return name.lower().endswith(tuple(suffixes))
 
 
-class Entry(NamedTuple):
+class TreeEntry(NamedTuple):
     """A file under a folder; `name` is its path in it, with `/`.
 
     `problem` says why it cannot be opened, and is empty if it can. A folder that cannot be read is an entry
@@ -81,7 +81,7 @@ def walk(folder: str | Path) -> Iterator[str]:
     return (entry.name for entry in survey(folder) if not entry.problem and not entry.again)
 
 
-def survey(folder: str | Path) -> Iterator[Entry]:
+def survey(folder: str | Path) -> Iterator[TreeEntry]:
     """All files, those of a folder before those of the folders in it, in sorted order, without hidden ones.
 
     A link to what is in the folder anyway is marked, or not walked: that comes under its own name, beside its
@@ -108,7 +108,7 @@ def survey(folder: str | Path) -> Iterator[Entry]:
             with os.scandir(os.path.join(root, prefix)) as found:
                 entries = sorted((e for e in found if not e.name.startswith(".")), key=lambda e: e.name)
         except OSError as error:
-            yield Entry(prefix, f"a folder that cannot be read: {error.strerror}")
+            yield TreeEntry(prefix, f"a folder that cannot be read: {error.strerror}")
             continue
         prefix_of[here] = prefix
         folders = []
@@ -116,26 +116,26 @@ def survey(folder: str | Path) -> Iterator[Entry]:
             name, link = prefix + entry.name, entry.is_symlink()
             if link and _comes_anyway(os.path.realpath(entry.path), top):
                 if not entry.is_dir():
-                    yield Entry(name, again=True)
+                    yield TreeEntry(name, again=True)
                 continue
             try:
                 mode = 0 if not link and entry.is_file() else entry.stat().st_mode
                 target = _target(entry.path) if link and stat.S_ISREG(mode) else (here, entry.name)
             except OSError as error:
-                yield Entry(name, f"{_described(entry)}: {error.strerror}")
+                yield TreeEntry(name, f"{_described(entry)}: {error.strerror}")
                 continue
             if stat.S_ISDIR(mode):
                 folders.append(f"{name}/")
             elif mode and not stat.S_ISREG(mode):
-                yield Entry(name, f"{_SPECIAL.get(stat.S_IFMT(mode), 'a device')}, which is never opened")
+                yield TreeEntry(name, f"{_SPECIAL.get(stat.S_IFMT(mode), 'a device')}, which is never opened")
             elif not link:
-                yield Entry(name, again=target in linked)
+                yield TreeEntry(name, again=target in linked)
             else:
                 parent, base = target
                 # The files of a folder come before anything else does, so those of any other folder in
                 # `prefix_of` came already.
                 came = parent in prefix_of and (parent != here or base < entry.name) and base[0] != "."
-                yield Entry(name, again=came or target in linked)
+                yield TreeEntry(name, again=came or target in linked)
                 linked.add(target)
         left += reversed(folders)
 

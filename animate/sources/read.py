@@ -1,7 +1,6 @@
 """Rows of a listing as a worker reads them: from files of their own, or from cells of parquet files."""
 
 import os
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from animate.data import Fault, Part, Rejected, Sample
 from animate.recipe import SourceRecipe
 from animate.record import Columns
 from animate.sources.demo import DEMO_FOLDER
+from animate.sources.image_files import file_content
 from animate.sources.image_paths import outside_fault, written_file
 from animate.sources.listing import listed_rows
 from animate.sources.table import Table, table_root
@@ -28,7 +28,7 @@ def read_files(
             yield Rejected.of(row, row.fault)
             continue
         try:
-            image = row.content if row.content is not None else _content(Path(root, row.file))
+            image = row.content if row.content is not None else file_content(Path(root, row.file))
         except (OSError, ValueError) as error:
             yield Rejected.of(row, Fault("missing_file", f"{row.file!r}: {_reason(error)}"))
         else:
@@ -59,20 +59,13 @@ def _read_beside(path: str, root: str, source: SourceRecipe) -> bytes | Fault:
     file = written_file(path, root)
     fault = None if source.allow_outside else outside_fault(file, root)
     try:
-        return fault or _content(Path(root, file))
+        return fault or file_content(Path(root, file))
     except (OSError, ValueError) as error:
         return Fault("missing_file", f"{file!r}: {_reason(error)}")
 
 
 def _reason(error: OSError | ValueError) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
-
-
-def _content(path: Path) -> bytes:
-    """The bytes of a file; `ValueError` for what is none: a fifo would be waited for, a device never ends."""
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise ValueError("no file")
-    return path.read_bytes()
 
 
 def _files_root(source: SourceRecipe) -> str:

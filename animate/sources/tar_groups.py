@@ -6,14 +6,14 @@ from typing import Generic
 
 from animate.data import Fault
 from animate.sources.image_files import IMAGE_SUFFIXES, TEXT_SUFFIXES
-from animate.sources.tar_members import JSON_SUFFIX, Content, Kind, Member, Unread
+from animate.sources.tar_members import JSON_SUFFIX, Content, Member, MemberKind, Unread
 
 #: A group of more members than this is never one sample, so that a stream need not hold it.
 _MOST_MEMBERS = 100
 #: So many links are followed one after the other.
 _MOST_LINKS = 40
 #: The suffixes of each kind, best first.
-_BEST: Mapping[Kind, tuple[str, ...]] = {
+_BEST: Mapping[MemberKind, tuple[str, ...]] = {
     "image": IMAGE_SUFFIXES,
     "text": TEXT_SUFFIXES,
     "json": (JSON_SUFFIX,),
@@ -33,7 +33,7 @@ class TarSample(Generic[Content]):
     text: Content | None
     json: Content | None
     suffixes: tuple[str, ...]
-    unread: Mapping[Kind, str]
+    unread: Mapping[MemberKind, str]
 
     def fault(self, where: str = "") -> Fault | None:
         """What the sample lacks, None if that may be nothing; `where` ends the message."""
@@ -45,7 +45,7 @@ class TarSample(Generic[Content]):
         return None
 
 
-class Group(Generic[Content]):
+class MemberGroup(Generic[Content]):
     """Members whose names are the same up to the first dot, by what follows, no suffix twice.
 
     A listing keeps one for each sample of a tar, so there is little in it.
@@ -63,7 +63,7 @@ class Group(Generic[Content]):
         second = member.kind == "image" and member.stem == self.key and self.key in self._stems(images=True)
         return suffix not in self.members and not second
 
-    def follow_links(self, groups: "Mapping[str, list[Group[Content]]]") -> None:
+    def follow_links(self, groups: "Mapping[str, list[MemberGroup[Content]]]") -> None:
         """Gives each member that is a link the content of what it links to; `groups` are all of the tar."""
         for suffix, member in self.members.items():
             if isinstance(member.content, Unread) and member.content.target:
@@ -117,8 +117,8 @@ def _sample(key: str, members: list[Member[Content]]) -> TarSample[Content]:
     image = _best("image", own, members)
     # Text with more in its name counts only where nothing has less.
     text, json = (_best(kind, own or members) for kind in ("text", "json"))
-    chosen: dict[Kind, Member[Content] | None] = {"image": image, "text": text, "json": json}
-    unread: dict[Kind, str] = {
+    chosen: dict[MemberKind, Member[Content] | None] = {"image": image, "text": text, "json": json}
+    unread: dict[MemberKind, str] = {
         kind: member.content.what
         for kind, member in chosen.items()
         if member is not None and isinstance(member.content, Unread)
@@ -133,7 +133,7 @@ def _sample(key: str, members: list[Member[Content]]) -> TarSample[Content]:
     )
 
 
-def _best(kind: Kind, *choices: Iterable[Member[Content]]) -> Member[Content] | None:
+def _best(kind: MemberKind, *choices: Iterable[Member[Content]]) -> Member[Content] | None:
     """The best member of this kind among the first of `choices` that have one with bytes, or else any."""
     found = [sorted((m for m in members if m.kind == kind), key=_rank) for members in choices]
     best = [ranked[0] for ranked in found if ranked]
@@ -151,7 +151,7 @@ def _content(member: Member[Content] | None) -> Content | None:
     return None if member is None or isinstance(member.content, Unread) else member.content
 
 
-def _linked(link: Unread, groups: "Mapping[str, list[Group[Content]]]") -> Content | Unread:
+def _linked(link: Unread, groups: "Mapping[str, list[MemberGroup[Content]]]") -> Content | Unread:
     """What lies at the end of a link, over others; the link, with what is wrong, if that is nothing."""
     target = link.target
     for _ in range(_MOST_LINKS):

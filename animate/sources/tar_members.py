@@ -8,10 +8,10 @@ from typing import IO, Any, Generic, Literal, NamedTuple, TypeVar
 
 from animate.codec import image_format
 from animate.sources.image_files import FIRST_BYTES, IMAGE_SUFFIXES, TEXT_SUFFIXES, may_be_image
-from animate.sources.unpacking import unpacked
+from animate.sources.unpacking import open_unpacked
 
 #: What a member is for a sample.
-Kind = Literal["image", "text", "json"]
+MemberKind = Literal["image", "text", "json"]
 
 #: Suffix of the member with an object of captions and whatever else the sample carries.
 JSON_SUFFIX = ".json"
@@ -44,7 +44,7 @@ class Member(NamedTuple, Generic[Content]):
     """A member that can belong to a sample; `suffix` is its `known_suffix`."""
 
     name: str
-    kind: Kind
+    kind: MemberKind
     suffix: str
     content: Content | Unread
 
@@ -117,7 +117,7 @@ class _Kinds:
     def __init__(self) -> None:
         self._images_by_bytes: set[str] = set()
 
-    def of(self, header: tarfile.TarInfo, head: Callable[[], bytes]) -> Kind | None:
+    def of(self, header: tarfile.TarInfo, head: Callable[[], bytes]) -> MemberKind | None:
         """The kind of a member, None for what can belong to no sample; `head` gives its first bytes."""
         name = _plain(header.name)
         if header.isdir() or posixpath.basename(name).startswith("."):
@@ -134,14 +134,14 @@ class _Kinds:
         return kind
 
 
-def _named_kind(name: str) -> Kind | None:
+def _named_kind(name: str) -> MemberKind | None:
     suffix = known_suffix(name)
     if not suffix:
         return None
     return "image" if suffix in IMAGE_SUFFIXES else "text" if suffix in TEXT_SUFFIXES else "json"
 
 
-def _member(header: tarfile.TarInfo, kind: Kind, content: Content) -> Member[Content]:
+def _member(header: tarfile.TarInfo, kind: MemberKind, content: Content) -> Member[Content]:
     name = _plain(header.name)
     if header.isreg():
         return Member(name, kind, known_suffix(name), content)
@@ -209,7 +209,7 @@ def _opened(path: str | None, mode: Any, file: Any) -> tarfile.TarFile:
 
 def _unpack(file: IO[bytes]) -> Any:
     try:
-        return unpacked(file)
+        return open_unpacked(file)
     except OSError as error:
         raise BrokenTar(f"cannot be read: {error}") from None
 

@@ -31,7 +31,7 @@ from collections.abc import Iterator
 from typing import IO
 
 from animate.data import TAR
-from animate.sources.tar_groups import Group, TarSample, cut_name
+from animate.sources.tar_groups import MemberGroup, TarSample, cut_name
 from animate.sources.tar_members import BrokenTar, Extent, located_members, read_extent, streamed_members
 
 __all__ = [
@@ -62,8 +62,8 @@ def scan(path: str) -> Iterator[TarSample[Extent]]:
 
     Memory grows with the members of the tar. Raises `BrokenTar` after the last sample that is whole.
     """
-    groups: dict[str, list[Group[Extent]]] = {}
-    order: list[Group[Extent]] = []
+    groups: dict[str, list[MemberGroup[Extent]]] = {}
+    order: list[MemberGroup[Extent]] = []
     current, broken = None, None
     try:
         for member in located_members(path):
@@ -72,7 +72,7 @@ def scan(path: str) -> Iterator[TarSample[Extent]]:
                 first = groups.setdefault(key, [])[:1]
                 current = next((group for group in first if group.takes(suffix, member)), None)
                 if current is None:
-                    current = Group(key)
+                    current = MemberGroup(key)
                     groups[key].append(current)
                     order.append(current)
             current.members[suffix] = member
@@ -98,7 +98,7 @@ def stream(file: IO[bytes]) -> Iterator[TarSample[bytes]]:
             if group is None or group.key != key or suffix in group.members:
                 if group is not None:
                     yield from group.samples()
-                group = Group[bytes](key)
+                group = MemberGroup[bytes](key)
             group.members[suffix] = member
             yield from group.finished()
     except BrokenTar as error:

@@ -29,7 +29,7 @@ def is_packed(path: str) -> bool:
         return False
 
 
-def unpacked(file: IO[bytes]) -> "_Ahead | _Unpacked":
+def open_unpacked(file: IO[bytes]) -> "_Ahead | _Unpacked":
     """What the file holds if it is packed, or the file itself."""
     ahead = _Ahead(file)
     unpack = _packing(ahead.head)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 #: How the files are read: see `animate.sources.named.open`.
-Kind = Literal["urls", "sbu", "coco", "vg", "flickr", "table"]
+CorpusKind = Literal["urls", "sbu", "coco", "vg", "flickr", "table"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +24,7 @@ class Corpus:
     """
 
     title: str
-    kind: Kind
+    kind: CorpusKind
     files: Mapping[str, tuple[str, ...]]
     size: str
     page: str

@@ -136,7 +136,7 @@ def test_the_parquets_of_a_set_are_one_table(hostile):
     assert table["mixed"].to_pylist() == ["a", "1", None, "2.5", "True"] * 2
 
 
-@pytest.mark.filterwarnings("ignore")
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # of datasets
 @pytest.mark.parametrize("streaming", [False, True])
 def test_hugging_faces_loader_reads_the_set(hostile, tmp_path, streaming):
     datasets = pytest.importorskip("datasets")

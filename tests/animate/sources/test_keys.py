@@ -54,7 +54,9 @@ def test_different_texts_have_different_keys(one, other):
     assert one == other or safe_key(one) != safe_key(other)
 
 
-@pytest.mark.filterwarnings("ignore")  # webdataset leaves its file open
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # webdataset leaves a file open
 @pytest.mark.parametrize(
     "name",
     [

@@ -7,7 +7,7 @@ import pytest
 from animate.build import build_shards
 from animate.data import Rejected
 from animate.executor import HERE
-from animate.recipe import SourceRecipe, read_recipe
+from animate.recipe import FilterRecipe, SourceRecipe, read_recipe
 from animate.shards.place import Place
 from animate.shards.read import read_table
 from animate.shards.verify import verify
@@ -44,6 +44,8 @@ def test_a_table_with_one_is_built_whole(tmp_path, changes, status):
     path = write_table(tmp_path, **changes)
     rows = read(path, tmp_path)
     assert statuses(rows) == ["ok", status, "ok"]
+    once = read(path, tmp_path, filters=FilterRecipe(duplicates="sha256"))
+    assert statuses(once) == ["ok", *(["duplicate_image"] if status == "ok" else [status]), "duplicate_image"]
     settings = ["source.name=table", f"source.path={path}", "video.format=virtual"]
     report = build_shards(read_recipe(None, settings), tmp_path / "out", HERE)
     assert report.complete and report.inputs == 3 and report.clips == (3 if status == "ok" else 2)

@@ -124,9 +124,9 @@ def test_every_image_with_a_caption_of_its_own_is_a_clip_whatever_the_dots(tmp_p
 def test_many_members_of_one_name_are_not_held(tmp_path, monkeypatch):
     monkeypatch.setattr(tar_groups, "_MOST_MEMBERS", 4)
     held = []
-    finished = tar_groups.Group.finished
+    finished = tar_groups.MemberGroup.finished
     monkeypatch.setattr(
-        tar_groups.Group, "finished", lambda group: held.append(len(group.members)) or finished(group)
+        tar_groups.MemberGroup, "finished", lambda group: held.append(len(group.members)) or finished(group)
     )
     names = [f"frame.{i:03}{suffix}" for i in range(30) for suffix in (".jpg", ".txt")]
     pairs = read(f"file://{write_members(tmp_path / 'pairs.tar', members_of(*names))}", tmp_path)
