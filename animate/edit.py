@@ -15,7 +15,7 @@ from jaxtyping import Float64, Int64
 from animate.camera import Homographies, View, max_speed
 from animate.components import COMPONENTS, NAMES, SalientPoint
 from animate.recipe import EditRecipe, ShotRecipe, VideoRecipe
-from animate.shot import NOMINAL, Shot, draw_shot, fit_shot, shutter_offsets
+from animate.shot import Seen, Shot, draw_shot, fit_shot
 
 #: Speeds in frame widths a second: a shot that stays below the one is called slow, one above the other fast.
 _SLOW, _FAST = 0.12, 1.0
@@ -32,7 +32,8 @@ class Layer:
     """What one shot gives to a clip: frames `first`, `first` + 1, … of still number `still`.
 
     `homographies` map view to source in unit coordinates, one a frame. `exposures` are the homographies that
-    are averaged in each frame: several while the shutter is open, otherwise the frame's own alone. `weight`
+    are averaged in the frames, those of the first frame first, `exposures_per_frame` of each: several where
+    the view moves while the shutter is open, otherwise the frame's own alone. `weight`
     is the share of the shot in the light of each frame, `blur` the standard deviation of its blur in frame
     widths, `stops` its exposure.
     """
@@ -40,7 +41,8 @@ class Layer:
     still: int
     first: int
     homographies: Homographies
-    exposures: Float64[np.ndarray, "t s 3 3"]
+    exposures: Homographies
+    exposures_per_frame: Int64[np.ndarray, " t"]
     weight: Float64[np.ndarray, " t"]
     blur: Float64[np.ndarray, " t"]
     stops: Float64[np.ndarray, " t"]
@@ -56,37 +58,29 @@ class Transition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edit:
-    """The camera work of one clip: its `shots` in order, and `transitions`, one between each and the next.
-
-    The shutter is open for `shutter_degrees` of 360 of a frame's time, and `shutter_samples` moments of it
-    are averaged.
-    """
+    """The camera work of one clip: its `shots` in order, and `transitions`, one between each and the next."""
 
     shots: tuple[Shot, ...]
     transitions: tuple[Transition, ...]
-    shutter_degrees: float
-    shutter_samples: int
 
     def layers(self, views: Sequence[View], fps: int) -> tuple[Layer, ...]:
         """One layer a shot, given the view of each still. The weights of every frame of the clip add up to 1,
         or to less in a fade, which is black in the middle.
         """
-        offsets = shutter_offsets(self.shutter_degrees, self.shutter_samples)
-        seen = [shot.homographies(views[shot.still], fps, offsets) for shot in self.shots]
-        return self._layers(seen, fps)
+        return self._layers([shot.seen(views[shot.still], fps) for shot in self.shots], fps)
 
-    def _layers(self, seen: Sequence[Homographies], fps: int) -> tuple[Layer, ...]:
-        """One layer a shot, given what `Shot.homographies` says of each."""
+    def _layers(self, seen: Sequence[Seen], fps: int) -> tuple[Layer, ...]:
+        """One layer a shot, given what each sees."""
         layers = []
         for shot, views, weight in zip(self.shots, seen, self._weights(), strict=True):
-            time = shot.timeline(fps, NOMINAL)
-            frames, exposures = views[: shot.num_frames], views[shot.num_frames :]
+            time = shot.timeline(fps, shot.frames)
             layers.append(
                 Layer(
                     still=shot.still,
                     first=shot.first,
-                    homographies=frames,
-                    exposures=(exposures if len(exposures) else frames).reshape(shot.num_frames, -1, 3, 3),
+                    homographies=views.frames,
+                    exposures=views.exposures,
+                    exposures_per_frame=views.exposures_per_frame,
                     weight=weight,
                     blur=shot.blur(time),
                     stops=shot.stops(time),
@@ -128,6 +122,8 @@ class Edit:
                 "num_frames": shot.num_frames,
                 "amplitude": shot.amplitude,
                 "tighten": shot.tighten,
+                "shutter_degrees": shot.shutter_degrees,
+                "shutter_noise": shot.shutter_noise,
                 "components": {NAMES[type(c)]: dataclasses.asdict(c) for c in shot.components},
             }
             for shot in self.shots
@@ -135,8 +131,6 @@ class Edit:
         edit = {
             "shots": shots,
             "transitions": [dataclasses.asdict(transition) for transition in self.transitions],
-            "shutter_degrees": self.shutter_degrees,
-            "shutter_samples": self.shutter_samples,
         }
         return json.dumps(edit, separators=(",", ":"))
 
@@ -144,15 +138,15 @@ class Edit:
     def from_json(cls, text: str) -> "Edit":
         """The edit that `to_json` recorded, equal in every number."""
         edit = json.loads(text)
+        # Before each shot had a shutter of its own, one stood for all.
+        of_all = {"shutter_degrees": edit["shutter_degrees"]} if "shutter_degrees" in edit else {}
         shots = []
         for shot in edit["shots"]:
             components = tuple(COMPONENTS[name](**values) for name, values in shot["components"].items())
-            shots.append(Shot(**{**shot, "components": components}))
+            shots.append(Shot(**{**of_all, **shot, "components": components}))
         return cls(
             shots=tuple(shots),
             transitions=tuple(Transition(**transition) for transition in edit["transitions"]),
-            shutter_degrees=edit["shutter_degrees"],
-            shutter_samples=edit["shutter_samples"],
         )
 
 
@@ -173,16 +167,11 @@ def draw_edit(
     shots, seen = [], []
     for number, frames in enumerate(spans):
         still = number % len(views)
-        drawn = draw_shot(recipe.shots, still, frames, salient_points[still], rng)
-        shot, homographies = fit_shot(drawn, recipe, video, views[still])
+        drawn = draw_shot(recipe, still, frames, salient_points[still], rng)
+        shot, sees = fit_shot(drawn, recipe, video, views[still])
         shots.append(shot)
-        seen.append(homographies)
-    edit = Edit(
-        shots=tuple(shots),
-        transitions=tuple(transitions),
-        shutter_degrees=recipe.shutter_degrees,
-        shutter_samples=recipe.shutter_samples,
-    )
+        seen.append(sees)
+    edit = Edit(shots=tuple(shots), transitions=tuple(transitions))
     return edit, edit._layers(seen, video.fps)
 
 

@@ -6,6 +6,7 @@ work and decodes the stills, `animate.render` makes frames, `develop` encodes th
 """
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +23,7 @@ from animate.formats import WRITERS
 from animate.recipe import BuildRecipe, SourceRecipe, VideoRecipe
 from animate.record import SUCCESS, ClipRecord, read_record
 from animate.render import RenderJob, render_jobs
-from animate.render.prefilter import level_of
+from animate.render.prefilter import halvings_of
 from animate.saliency import salient_point
 from animate.shot import StillTooSmall
 
@@ -51,7 +52,7 @@ class Still:
     def salient_point(self, view: View) -> tuple[float, float]:
         """Where the eye goes first, from as many pixels as the view at rest needs: most likely those that
         rendering will ask for."""
-        halvings = level_of(view.source_pixels_per_frame_pixel).halvings
+        halvings = halvings_of(view.source_pixels_per_frame_pixel)
         return salient_point(self.pixels(min(halvings, _THUMBNAIL_HALVINGS)))
 
     def check(self) -> None:
@@ -151,13 +152,14 @@ def replay_source(record: ClipRecord) -> SourceRecipe:
 
 def _job(stills: Sequence[Still], layers: Sequence[Layer], video: VideoRecipe) -> RenderJob:
     """What to render: each still decoded as large as its closest view needs."""
-    pixels = []
+    pixels, reduced = [], []
     for number, still in enumerate(stills):
         exposures = [layer.exposures for layer in layers if layer.still == number]
         scales = [source_scale(homographies, still.view(video)).min() for homographies in exposures]
         finest = min(scales, default=1.0) / (2 if video.quality == "best" else 1)
-        pixels.append(still.pixels(min(level_of(float(finest)).halvings, _THUMBNAIL_HALVINGS)))
-    return RenderJob(stills=tuple(pixels), layers=tuple(layers))
+        pixels.append(still.pixels(min(halvings_of(float(finest)), _THUMBNAIL_HALVINGS)))
+        reduced.append(round(math.log2(still.size[0] / pixels[-1].shape[1])))
+    return RenderJob(stills=tuple(pixels), layers=tuple(layers), reduced=tuple(reduced))
 
 
 def _record(scene: Scene, recipe: BuildRecipe) -> ClipRecord:

@@ -123,15 +123,18 @@ class SourceRecipe:
 class ShotKind:
     """One line of a shot list: a shot with these `components`, whose parameters are drawn from these ranges.
 
-    A line is chosen with a chance in proportion to its `weight`.
+    A line is chosen with a chance in proportion to its `weight`. Its `shutter_degrees` replace those of the
+    recipe.
     """
 
     name: str
     weight: float = 1.0
+    shutter_degrees: float | None = None
     components: dict[str, dict[str, Any]]
 
     def __post_init__(self) -> None:
         _at_least("weight", self.weight, 0.0)
+        _check_shutter(self.shutter_degrees)
         if not self.components:
             raise ValueError(f"shot {self.name!r}: components: must name at least one")
         for name, given in self.components.items():
@@ -184,8 +187,8 @@ class ShotRecipe:
     Areas are shares of the widest view that the frame's shape can have of the still: no frame shows less than
     `min_view_area`, no shot less than `min_union_area` in all. `max_speed` is in per cent of the frame's
     width a second, `max_magnification` in frame pixels a source pixel. `shutter_degrees` above 0 blurs
-    motion: each frame averages `shutter_samples` poses over that share (of 360) of the frame's time, in
-    linear light.
+    motion: each frame averages what the camera sees in that share (of 360) of the frame's time, in linear
+    light, at one moment or more for every 1.5 pixels of its way.
     """
 
     preset: str = "default"
@@ -194,7 +197,6 @@ class ShotRecipe:
     max_speed: float = 600.0
     max_magnification: float = 4.0
     shutter_degrees: float = 0.0
-    shutter_samples: int = 8
     edit: EditRecipe = field(default_factory=EditRecipe)
     shots: tuple[ShotKind, ...] = ()
 
@@ -207,10 +209,7 @@ class ShotRecipe:
             raise ValueError(f"max_speed = {self.max_speed}: must be above 0")
         if not self.max_magnification > 0:
             raise ValueError(f"max_magnification = {self.max_magnification}: must be above 0")
-        if not 0 <= self.shutter_degrees <= 360:
-            raise ValueError(f"shutter_degrees = {self.shutter_degrees}: must be in 0..360")
-        if not 2 <= self.shutter_samples <= 64:
-            raise ValueError(f"shutter_samples = {self.shutter_samples}: must be in 2..64")
+        _check_shutter(self.shutter_degrees)
         if not sum(kind.weight for kind in self.shots) > 0:
             raise ValueError("shots: must list at least one shot with a weight above 0")
 
@@ -334,6 +333,11 @@ def _shot_lists() -> Path:
     package = Path(__file__).parent
     installed = package / "recipes" / "shots"
     return installed if installed.is_dir() else package.parent / "recipes" / "shots"
+
+
+def _check_shutter(degrees: float | None) -> None:
+    if degrees is not None and not 0 <= degrees <= 360:
+        raise ValueError(f"shutter_degrees = {degrees}: must be in 0..360")
 
 
 def _at_least(name: str, value: float, least: float) -> None:

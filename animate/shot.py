@@ -10,9 +10,10 @@ rejected, and a bound can only fail where even the widest view breaks it: `Still
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float64, Int64
 
 from animate.camera import (
     NUM_AXES,
@@ -41,6 +42,8 @@ from animate.components import (
 )
 from animate.components.timeline import Clock, Timeline
 from animate.recipe import ShotKind, ShotRecipe, VideoRecipe
+from animate.shutter import moments as open_moments
+from animate.shutter import moments_per_frame, probes
 
 #: Amplitudes tried when the drawn path does not fit, the largest first.
 _AMPLITUDES = np.linspace(1.0, 0.0, 17)
@@ -51,11 +54,11 @@ _STATIC_BELOW = 0.1
 #: Relative slack for a bound that is met exactly at rest: it allows for rounding and nothing else.
 _SLACK = 1e-6
 
+#: Factor by which a frame is narrowed when an exposure sticks out of the still.
+_NARROWER = 0.999
+
 #: Place of each component in the order in which they change time.
 _RETIMING_ORDER = {component: place for place, component in enumerate(RETIMES.values())}
-
-#: The offset of a frame whose shutter does not stay open: it shows its own moment alone.
-NOMINAL = np.zeros(1)
 
 
 class StillTooSmall(ValueError):
@@ -67,10 +70,11 @@ class Shot:
     """One continuous run of the camera over one still: its components and their fit to that still.
 
     `name` is that of its line in the shot list. It shows still number `still` in frames `first`, `first` + 1,
-    … of the clip, `num_frames` of them. `amplitude` and `tighten` are its fit, see above.
+    … of the clip, `num_frames` of them. `amplitude` and `tighten` are its fit, see above. The shutter is open
+    for `shutter_degrees` of 360 of a frame's time; `shutter_noise` seeds the moments that are averaged.
 
-    `offsets`, an argument of several methods, are the moments that the open shutter averages in each frame,
-    in frames from the frame's own moment (`shutter_offsets`).
+    `moments`, an argument of several methods, are places in time in frames from the shot's first: 0, 1, … are
+    the frames' own.
     """
 
     name: str
@@ -80,17 +84,36 @@ class Shot:
     num_frames: int
     amplitude: float = 1.0
     tighten: float = 1.0
+    shutter_degrees: float = 0.0
+    shutter_noise: int = 0
 
-    def homographies(self, view: View, fps: int, offsets: Float64[np.ndarray, " s"]) -> Homographies:
-        """The view of every frame and, unless `offsets` are `NOMINAL`, then of every offset in each frame."""
-        return source_from_view(self.amplitude * self.path(view, fps, offsets), self.tighten, view)
+    @property
+    def frames(self) -> Float64[np.ndarray, " t"]:
+        """The frames' own moments."""
+        return np.arange(self.num_frames, dtype=np.float64)
 
-    def path(self, view: View, fps: int, offsets: Float64[np.ndarray, " s"]) -> Poses:
-        """The poses of `homographies` at amplitude 1."""
-        frames = self.poses(self.timeline(fps, NOMINAL), view)
-        if offsets is NOMINAL:
-            return frames
-        return np.concatenate([frames, self.poses(self.timeline(fps, offsets), view)])
+    def seen(self, view: View, fps: int) -> "Seen":
+        """What the camera sees, by the shot's fit."""
+        frames = self._homographies(self.frames, view, fps)
+        if not self.shutter_degrees:
+            return Seen(frames, frames, np.ones(self.num_frames, int))
+        probed = self._homographies(self._probed(), view, fps).reshape(self.num_frames, -1, 3, 3)
+        counts = moments_per_frame(probed, view.frame_size)
+        moments = open_moments(counts, self.shutter_degrees, self.shutter_noise)
+        return Seen(frames, self._homographies(moments, view, fps), counts)
+
+    def bounded_path(self, view: View, fps: int) -> Poses:
+        """Poses at amplitude 1 that must keep the bounds: every frame's own and, after these, every probe of
+        the open shutter."""
+        moments = np.concatenate([self.frames, self._probed()]) if self.shutter_degrees else self.frames
+        return self.poses(self.timeline(fps, moments), view)
+
+    def _homographies(self, moments: Float64[np.ndarray, " n"], view: View, fps: int) -> Homographies:
+        poses = self.amplitude * self.poses(self.timeline(fps, moments), view)
+        return source_from_view(poses, self.tighten, view)
+
+    def _probed(self) -> Float64[np.ndarray, " n"]:
+        return (self.frames[:, None] + probes(self.shutter_degrees)).ravel()
 
     def poses(self, time: Timeline, view: View) -> Poses:
         """The pose at every moment of `time` at amplitude 1."""
@@ -115,12 +138,11 @@ class Shot:
             return "static"
         return " and ".join(word for word in (c.words() for c in self.components) if word) or "static"
 
-    def timeline(self, fps: int, offsets: Float64[np.ndarray, " s"]) -> Timeline:
-        """Every offset in each frame, frame by frame, as places on the shot's own timeline."""
+    def timeline(self, fps: int, moments: Float64[np.ndarray, " n"]) -> Timeline:
+        """Every one of `moments` as a place on the shot's own timeline."""
         frame = 1 / (self.num_frames - 1) if self.num_frames > 1 else 0.0
-        frames = np.arange(self.num_frames)[:, None] + offsets
         # A shot of one frame shows the middle of its move.
-        progress = np.clip(frames.ravel() * frame, 0.0, 1.0) if frame else np.full(frames.size, 0.5)
+        progress = np.clip(moments * frame, 0.0, 1.0) if frame else np.full(moments.size, 0.5)
         clock = Clock(progress=progress, frame=frame)
         retiming = select(self.components, RETIMES)
         for component in sorted(retiming, key=lambda component: _RETIMING_ORDER[type(component)]):
@@ -128,35 +150,44 @@ class Shot:
         return Timeline.of(clock, self.num_frames / fps)
 
 
-def shutter_offsets(degrees: float, samples: int) -> Float64[np.ndarray, " s"]:
-    """The moments that a shutter open for `degrees` of 360 averages, in frames, around the frame's own."""
-    if not degrees:
-        return NOMINAL
-    return ((np.arange(samples) + 0.5) / samples - 0.5) * (degrees / 360)
+class Seen(NamedTuple):
+    """The views of a shot: `frames` one a frame, `exposures` those that are averaged in the frames, those of
+    the first frame first, `exposures_per_frame` of each."""
+
+    frames: Homographies
+    exposures: Homographies
+    exposures_per_frame: Int64[np.ndarray, " t"]
 
 
 def draw_shot(
-    kinds: Sequence[ShotKind],
+    recipe: ShotRecipe,
     still: int,
     frames: range,
     salient_point: SalientPoint,
     rng: np.random.Generator,
 ) -> Shot:
-    """A shot of one of `kinds`, chosen by weight, over `frames` of the clip; not yet fitted to its still."""
-    kind = _draw_kind(kinds, rng)
+    """One of the recipe's shots, chosen by weight, over `frames` of the clip; not yet fitted to its still."""
+    kind = _draw_kind(recipe.shots, rng)
     components = tuple(
         _aimed(draw(COMPONENTS[name], given, rng), salient_point) for name, given in kind.components.items()
     )
+    degrees = recipe.shutter_degrees if kind.shutter_degrees is None else kind.shutter_degrees
     return Shot(
-        name=kind.name, components=components, still=still, first=frames.start, num_frames=len(frames)
+        name=kind.name,
+        components=components,
+        still=still,
+        first=frames.start,
+        num_frames=len(frames),
+        shutter_degrees=degrees,
+        shutter_noise=int(rng.random() * 2**32) if degrees else 0,
     )
 
 
-def fit_shot(shot: Shot, recipe: ShotRecipe, video: VideoRecipe, view: View) -> tuple[Shot, Homographies]:
+def fit_shot(shot: Shot, recipe: ShotRecipe, video: VideoRecipe, view: View) -> tuple[Shot, Seen]:
     """The shot with the largest amplitude at which every bound holds and, for that amplitude, the widest
-    frame; and its `homographies`. Raises `StillTooSmall` where no amplitude will do.
+    frame; and what it then sees. Raises `StillTooSmall` where no amplitude will do.
     """
-    poses = shot.path(view, video.fps, shutter_offsets(recipe.shutter_degrees, recipe.shutter_samples))
+    poses = shot.bounded_path(view, video.fps)
     # Most shots fit as they are drawn, so the other amplitudes are only computed when they are needed.
     for amplitudes in (_AMPLITUDES[:1], _AMPLITUDES[1:]):
         tighten, homographies = widest_fit(amplitudes[:, None, None] * poses, view)
@@ -169,12 +200,26 @@ def fit_shot(shot: Shot, recipe: ShotRecipe, video: VideoRecipe, view: View) -> 
                 fitted = dataclasses.replace(
                     shot, amplitude=float(amplitudes[best]), tighten=float(tighten[best])
                 )
-                return fitted, homographies[best]
+                if shot.shutter_degrees:
+                    return _kept_inside(fitted, video, view)
+                frames = homographies[best]
+                return fitted, Seen(frames, frames, np.ones(shot.num_frames, int))
     raise StillTooSmall(
         f"{view.still_size[0]}x{view.still_size[1]} filmed at {view.frame_size[0]}x{view.frame_size[1]} is "
         f"magnified {1 / view.source_pixels_per_frame_pixel:.2f} times; "
         f"shot.max_magnification = {recipe.max_magnification:g}"
     )
+
+
+def _kept_inside(shot: Shot, video: VideoRecipe, view: View) -> tuple[Shot, Seen]:
+    """A shot with an open shutter, narrowed by what its exposures stick out of the still between its probes,
+    if they do: a hand that shakes fast."""
+    while True:
+        seen = shot.seen(view, video.fps)
+        corners = view_corners(seen.exposures)
+        if corners.min() >= 0 and corners.max() <= 1:
+            return shot, seen
+        shot = dataclasses.replace(shot, tighten=shot.tighten * _NARROWER)
 
 
 def _draw_kind(kinds: Sequence[ShotKind], rng: np.random.Generator) -> ShotKind:

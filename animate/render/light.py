@@ -5,6 +5,7 @@ the light comes from each picture. The sRGB curve (IEC 61966-2-1) is applied by 
 light, and to within half a code value back.
 """
 
+import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
@@ -30,7 +31,7 @@ _TO_SRGB: UInt8[np.ndarray, "16384"] = np.rint(255 * _srgb(np.arange(_STEPS) / (
 
 def to_linear(frame: UInt8[np.ndarray, "*b"]) -> Float32[np.ndarray, "*b"]:
     """sRGB code values as linear light in 0..1."""
-    return np.take(TO_LINEAR, frame)
+    return cv2.LUT(frame, TO_LINEAR).reshape(frame.shape)
 
 
 def to_srgb(light: Float32[np.ndarray, "*b"]) -> UInt8[np.ndarray, "*b"]:

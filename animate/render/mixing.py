@@ -12,11 +12,16 @@ from animate.edit import Layer
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderJob:
     """What to render for one clip: `layers`, and the `stills` that they refer to by number, at any
-    resolution.
+    resolution. `reduced` says how many times each was halved when it was decoded; empty for none.
     """
 
     stills: tuple[Picture, ...]
     layers: tuple[Layer, ...]
+    reduced: tuple[int, ...] = ()
+
+    def halved(self, still: int) -> int:
+        """How many times still number `still` was halved when it was decoded."""
+        return self.reduced[still] if self.reduced else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +45,10 @@ def contributions(layers: Sequence[Layer], num_frames: int) -> list[list[Contrib
     for number, layer in enumerate(layers):
         light = np.stack([layer.weight, layer.blur, layer.stops], axis=1)
         repeated = np.zeros(len(light), bool)
-        repeated[1:] = (layer.exposures[1:] == layer.exposures[:-1]).all(axis=(1, 2, 3))
+        repeated[1:] = (layer.homographies[1:] == layer.homographies[:-1]).all(axis=(1, 2))
         repeated[1:] &= (light[1:] == light[:-1]).all(axis=1)
+        single = layer.exposures_per_frame == 1
+        repeated[1:] &= single[1:] & single[:-1]
         for i, (weight, blur, stops) in enumerate(light.tolist()):
             if weight > 0:
                 part = Contribution(
@@ -56,4 +63,4 @@ def is_plain(parts: Sequence[Contribution], layers: Sequence[Layer]) -> bool:
     if len(parts) != 1:
         return False
     [part] = parts
-    return part.weight == 1.0 and part.blur == 0.0 and layers[part.layer].exposures.shape[1] == 1
+    return part.weight == 1.0 and part.blur == 0.0 and layers[part.layer].exposures_per_frame[part.frame] == 1

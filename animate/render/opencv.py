@@ -9,11 +9,12 @@ from jaxtyping import Float32, Float64
 
 from animate.arrays import Frames, Picture
 from animate.camera import View, source_scale, view_corners
+from animate.edit import Layer
 from animate.recipe import VideoRecipe
 from animate.render.light import exposure_table, to_linear, to_srgb
 from animate.render.mixing import Contribution, RenderJob, contributions, is_plain
 from animate.render.pixels import source_pixel_from_frame_pixel
-from animate.render.prefilter import Level, gaussian_taps, level_of
+from animate.render.prefilter import NARROWEST, Kernel, Level, filters_of, gaussian_taps, halvings_of
 from animate.render.warp import Warp, prepare, sample
 
 
@@ -21,10 +22,12 @@ def render_job(job: RenderJob, video: VideoRecipe) -> Frames:
     """See `animate.render.render`."""
     layers = job.layers
     samplers = [
-        _Sampler(still, [layer.exposures for layer in layers if layer.still == number], video)
+        _Sampler(
+            still, job.halved(number), [layer.exposures for layer in layers if layer.still == number], video
+        )
         for number, still in enumerate(job.stills)
     ]
-    views = [samplers[layer.still].prepare_views(layer.exposures) for layer in layers]
+    views = [samplers[layer.still].prepare_views(layer) for layer in layers]
     frames = np.empty((video.num_frames, video.height, video.width, 3), np.uint8)
     all_parts = contributions(layers, video.num_frames)
     for number, (frame, parts) in enumerate(zip(frames, all_parts, strict=True)):
@@ -46,22 +49,39 @@ def render_job(job: RenderJob, video: VideoRecipe) -> Frames:
     return frames
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _LevelWarp:
-    """One view: the level to sample, and how the pixels of the frame lie on that level."""
+#: Left, top, right and bottom in pixels, the latter two excluded.
+_Box = tuple[int, int, int, int]
+
+
+@dataclass(slots=True, kw_only=True)
+class _Filtered:
+    """The part of a level that some views see: `box` of a halved still, blurred when it is first needed."""
 
     level: Level
+    box: _Box
+    picture: Picture | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _LevelWarp:
+    """One view: what it samples, how the pixels of the frame lie on that, and the kernel of the frame."""
+
+    filtered: _Filtered
     warp: Warp
+    finish: Kernel
 
 
 class _Sampler:
-    """One still, cropped to what its views see of it. Each of its levels is made when it is first needed."""
+    """One still, cropped to what its views see of it, and each halving of that, made when first needed."""
 
-    def __init__(self, still: Picture, seen: Sequence[Float64[np.ndarray, "t s 3 3"]], video: VideoRecipe):
+    def __init__(
+        self, still: Picture, reduced: int, seen: Sequence[Float64[np.ndarray, "n 3 3"]], video: VideoRecipe
+    ):
         self.frame_size = (video.width, video.height)
         self.supersampling = 2 if video.quality == "best" else 1
         self.size = (video.width * self.supersampling, video.height * self.supersampling)
         self.view = View(still_size=(still.shape[1], still.shape[0]), frame_size=self.size)
+        self.reduced = reduced
         left, top, right, bottom = self._box(seen)
         height, width = still.shape[:2]
         self.crop_from_still = np.array(
@@ -71,61 +91,89 @@ class _Sampler:
                 [0, 0, 1],
             ]
         )
-        self.levels: dict[Level, Picture] = {Level(halvings=0, sigma=0.0): still[top:bottom, left:right]}
+        self.halved = [still[top:bottom, left:right]]
 
-    def _box(self, seen: Sequence[Float64[np.ndarray, "t s 3 3"]]) -> tuple[int, int, int, int]:
-        """Left, top, right and bottom, in pixels of the still, of what the views `seen` and their filters
-        need.
+    def _box(self, seen: Sequence[Float64[np.ndarray, "n 3 3"]]) -> _Box:
+        """What the views `seen` and their filters need, in pixels of the still.
 
-        The box begins and ends on multiples of 8 pixels, so that halving it up to three times averages the
-        same groups of pixels as halving the whole still.
+        The box begins and ends on multiples of 8 pixels, or of more where the still is halved more than three
+        times, so that halving it averages the same groups of pixels as halving the whole still.
         """
         width, height = self.view.still_size
-        homographies = np.concatenate(
-            [exposures.reshape(-1, 3, 3) for exposures in seen] or [np.eye(3)[None]]
-        )
+        homographies = np.concatenate(seen or [np.eye(3)[None]])
         corners = view_corners(homographies).reshape(-1, 2) * (width, height)
-        margin = 4 * source_scale(homographies, self.view).max() + 2
-        left, top = (np.maximum(corners.min(axis=0) - margin, 0) // 8 * 8).astype(int)
-        right, bottom = (-(-(corners.max(axis=0) + margin) // 8) * 8).astype(int)
+        largest = source_scale(homographies, self.view).max()
+        unit = 2 ** max(3, halvings_of(float(largest)))
+        margin = 4 * largest + 2
+        left, top = (np.maximum(corners.min(axis=0) - margin, 0) // unit * unit).astype(int)
+        right, bottom = (-(-(corners.max(axis=0) + margin) // unit) * unit).astype(int)
         return int(left), int(top), min(int(right), width), min(int(bottom), height)
 
-    def prepare_views(self, exposures: Float64[np.ndarray, "t s 3 3"]) -> list[list[_LevelWarp]]:
+    def prepare_views(self, layer: Layer) -> list[list[_LevelWarp]]:
         """What to sample for each exposure of each frame."""
-        flat = exposures.reshape(-1, 3, 3)
-        levels = [level_of(scale) for scale in source_scale(flat, self.view).tolist()]
+        filters = filters_of(layer.exposures, self.view.still_size, self.size, self.reduced)
+        places: dict[Level, list[int]] = {}
+        for place, of_view in enumerate(filters):
+            places.setdefault(of_view.level, []).append(place)
         views: dict[int, _LevelWarp] = {}
-        for halvings in {level.halvings for level in levels}:
-            height, width = self._level(Level(halvings=halvings, sigma=0.0)).shape[:2]
-            places = [i for i, level in enumerate(levels) if level.halvings == halvings]
+        for level, of_level in places.items():
+            height, width = self._halved(level.halvings).shape[:2]
             matrices = source_pixel_from_frame_pixel(
-                self.crop_from_still @ flat[places], (width, height), self.size
+                self.crop_from_still @ layer.exposures[of_level], (width, height), self.size
             )
-            for i, warp in zip(places, prepare(matrices, self.size), strict=True):
-                views[i] = _LevelWarp(level=levels[i], warp=warp)
-        per_frame = exposures.shape[1]
-        return [[views[i * per_frame + j] for j in range(per_frame)] for i in range(len(exposures))]
+            box = self._part(matrices, level) if level.kernel else (0, 0, width, height)
+            matrices[:, :2] -= np.array([[[box[0]], [box[1]]]]) * matrices[:, 2:]
+            filtered = _Filtered(level=level, box=box)
+            for place, warp in zip(of_level, prepare(matrices, self.size), strict=True):
+                views[place] = _LevelWarp(filtered=filtered, warp=warp, finish=filters[place].finish)
+        ends = np.cumsum(layer.exposures_per_frame).tolist()
+        return [
+            [views[place] for place in range(start, end)]
+            for start, end in zip([0, *ends[:-1]], ends, strict=True)
+        ]
+
+    def _part(self, matrices: Float64[np.ndarray, "n 3 3"], level: Level) -> _Box:
+        """What views see of the still, halved as for `level`, and what their kernel needs around it."""
+        columns, rows = self.size
+        corners = np.array([[0, 0, 1], [columns, 0, 1], [columns, rows, 1], [0, rows, 1]], np.float64)
+        points = matrices @ corners.T
+        points = points[:, :2] / points[:, 2:]
+        margin = len(gaussian_taps(max(level.kernel.across, level.kernel.down))) // 2 + 2
+        left, top = (points.min(axis=(0, 2)) - margin).astype(int).tolist()
+        right, bottom = (points.max(axis=(0, 2)) + margin + 1).astype(int).tolist()
+        height, width = self._halved(level.halvings).shape[:2]
+        return max(0, left), max(0, top), min(right, width), min(bottom, height)
 
     def sample(self, view: _LevelWarp, frame: Picture) -> None:
         """Fills `frame` with the view."""
+        filtered = view.filtered
+        if filtered.picture is None:
+            left, top, right, bottom = filtered.box
+            part = self._halved(filtered.level.halvings)[top:bottom, left:right]
+            filtered.picture = _smooth(part, filtered.level.kernel)
         if self.supersampling == 1:
-            sample(self._level(view.level), view.warp, frame)
+            sample(filtered.picture, view.warp, frame)
+            _smooth(frame, view.finish, frame)
         else:
             large = np.empty((self.size[1], self.size[0], 3), np.uint8)
-            sample(self._level(view.level), view.warp, large)
+            sample(filtered.picture, view.warp, large)
+            _smooth(large, view.finish, large)
             cv2.resize(large, self.frame_size, dst=frame, interpolation=cv2.INTER_AREA)
 
-    def _level(self, level: Level) -> Picture:
-        if level not in self.levels:
-            if level.sigma:
-                base = self._level(Level(halvings=level.halvings, sigma=0.0))
-                taps = gaussian_taps(level.sigma)
-                self.levels[level] = cv2.sepFilter2D(base, -1, taps, taps, borderType=cv2.BORDER_REPLICATE)
-            else:
-                base = self._level(Level(halvings=level.halvings - 1, sigma=0.0))
-                half = (max(1, base.shape[1] // 2), max(1, base.shape[0] // 2))
-                self.levels[level] = cv2.resize(base, half, interpolation=cv2.INTER_AREA)
-        return self.levels[level]
+    def _halved(self, halvings: int) -> Picture:
+        while len(self.halved) <= halvings:
+            base = self.halved[-1]
+            half = (max(1, base.shape[1] // 2), max(1, base.shape[0] // 2))
+            self.halved.append(cv2.resize(base, half, interpolation=cv2.INTER_AREA))
+        return self.halved[halvings]
+
+
+def _smooth(picture: Picture, kernel: Kernel, into: Picture | None = None) -> Picture:
+    """`picture` through `kernel`; `into` may be the picture itself."""
+    if not kernel:
+        return picture
+    across, down = gaussian_taps(kernel.across), gaussian_taps(kernel.down)
+    return cv2.sepFilter2D(picture, -1, across, down, into, borderType=cv2.BORDER_REPLICATE)
 
 
 def _light(
@@ -133,13 +181,12 @@ def _light(
 ) -> Float32[np.ndarray, "h w 3"]:
     """What one shot adds to the linear light of a frame: the mean of its exposures, blurred and weighted."""
     sampled = np.empty((video.height, video.width, 3), np.uint8)
-    light: Float32[np.ndarray, "h w 3"] | None = None
+    light = np.zeros((video.height, video.width, 3), np.float32)
     for view in views:
         sampler.sample(view, sampled)
-        light = to_linear(sampled) if light is None else cv2.add(light, to_linear(sampled), dst=light)
-    assert light is not None  # a frame has at least one exposure
+        cv2.accumulate(to_linear(sampled), light)
     sigma = part.blur * video.width
-    if sigma > 0.1:
+    if sigma >= NARROWEST:
         taps = gaussian_taps(sigma)
         light = cv2.sepFilter2D(light, -1, taps, taps, borderType=cv2.BORDER_REPLICATE)
     light *= np.float32(part.weight * 2.0**part.stops / len(views))

@@ -5,7 +5,7 @@ It uses the same levels, the same light and the same rounding as `animate.render
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -15,12 +15,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from animate.arrays import Frames, Picture
-from animate.camera import View, source_scale
+from animate.edit import Layer
 from animate.recipe import VideoRecipe
 from animate.render.light import TO_LINEAR
 from animate.render.mixing import Contribution, RenderJob, contributions, is_plain
 from animate.render.pixels import source_pixel_from_frame_pixel
-from animate.render.prefilter import Level, gaussian_taps, level_of
+from animate.render.prefilter import NARROWEST, Kernel, Level, filters_of, gaussian_taps
 
 #: A picture on the device, in code values 0..255.
 DevicePicture = Float[Tensor, "1 3 h w"]
@@ -51,12 +51,14 @@ def render_jobs(jobs: Sequence[RenderJob], video: VideoRecipe, device: str) -> l
 class _Wanted:
     """Views of one level of a still: `picture` is the level, `homographies` are the views.
 
-    `places` says where each view belongs: the numbers of its job, layer, frame and exposure.
+    `finishes` are the kernels of their frames. `places` says where each view belongs: the numbers of its job,
+    layer, frame and exposure.
     """
 
     picture: DevicePicture
-    homographies: Float64[np.ndarray, "n 3 3"]
-    places: list[tuple[int, int, int, int]]
+    homographies: list[Float64[np.ndarray, "3 3"]] = field(default_factory=list)
+    finishes: list[Kernel] = field(default_factory=list)
+    places: list[tuple[int, int, int, int]] = field(default_factory=list)
 
 
 def _sample(
@@ -69,15 +71,18 @@ def _sample(
     for wanted in _wanted(jobs, size, device):
         by_size[tuple(wanted.picture.shape)].append(wanted)
     views = {
-        (n, k, i): torch.empty(layer.exposures.shape[1], 3, video.height, video.width, device=device)
+        (n, k, i): torch.empty(count, 3, video.height, video.width, device=device)
         for n, job in enumerate(jobs)
         for k, layer in enumerate(job.layers)
-        for i in range(len(layer.exposures))
+        for i, count in enumerate(layer.exposures_per_frame.tolist())
     }
     for group in by_size.values():
         for some in _chunks(group):
             pictures = torch.cat([w.picture.expand(len(w.places), -1, -1, -1) for w in some])
-            warped = _warp(pictures, np.concatenate([w.homographies for w in some]), size)
+            warped = _warp(pictures, np.stack([view for w in some for view in w.homographies]), size)
+            for number, kernel in enumerate(kernel for w in some for kernel in w.finishes):
+                if kernel:
+                    warped[number] = _gaussian(warped[number : number + 1], kernel)[0].round()
             if factor == 2:
                 warped = functional.avg_pool2d(warped, 2).round()
             places = [place for w in some for place in w.places]
@@ -89,15 +94,25 @@ def _sample(
 def _wanted(jobs: Sequence[RenderJob], size: tuple[int, int], device: torch.device) -> Iterator[_Wanted]:
     for n, job in enumerate(jobs):
         stills = [_DeviceStill(still, device) for still in job.stills]
-        places: dict[tuple[int, Level], list[tuple[int, int, int, int]]] = defaultdict(list)
+        wanted: dict[tuple[int, Level], _Wanted] = {}
         for k, layer in enumerate(job.layers):
             height, width = job.stills[layer.still].shape[:2]
-            scales = source_scale(layer.exposures, View(still_size=(width, height), frame_size=size))
-            for (i, j), scale in np.ndenumerate(scales):
-                places[layer.still, level_of(float(scale))].append((n, k, i, j))
-        for (still, level), those in places.items():
-            homographies = np.stack([job.layers[k].exposures[i, j] for _, k, i, j in those])
-            yield _Wanted(picture=stills[still].level(level), homographies=homographies, places=those)
+            filters = filters_of(layer.exposures, (width, height), size, job.halved(layer.still))
+            for (i, j), of_view, view in zip(_frames_of(layer), filters, layer.exposures, strict=True):
+                key = layer.still, of_view.level
+                if key not in wanted:
+                    wanted[key] = _Wanted(picture=stills[layer.still].level(of_view.level))
+                wanted[key].homographies.append(view)
+                wanted[key].finishes.append(of_view.finish)
+                wanted[key].places.append((n, k, i, j))
+        yield from wanted.values()
+
+
+def _frames_of(layer: Layer) -> Iterator[tuple[int, int]]:
+    """For each exposure of a layer, its frame and its number within that."""
+    for frame, count in enumerate(layer.exposures_per_frame.tolist()):
+        for number in range(count):
+            yield frame, number
 
 
 def _chunks(group: Sequence[_Wanted]) -> Iterator[list[_Wanted]]:
@@ -146,21 +161,23 @@ def _mix(
     for part, exposures in zip(parts, views, strict=True):
         seen = to_linear[exposures.long()].mean(0)
         sigma = part.blur * video.width
-        if sigma > 0.1:
-            seen = _gaussian(seen[None], sigma)[0]
+        if sigma >= NARROWEST:
+            seen = _gaussian(seen[None], Kernel(across=sigma, down=sigma))[0]
         light += seen * (part.weight * 2.0**part.stops)
     light = light.clamp(0, 1)
     srgb = torch.where(light <= 0.0031308, 12.92 * light, 1.055 * light.clamp_min(1e-9) ** (1 / 2.4) - 0.055)
     return (255 * srgb).round().to(torch.uint8)
 
 
-def _gaussian(image: DevicePicture, sigma: float) -> DevicePicture:
-    taps = torch.from_numpy(gaussian_taps(sigma)).to(image.device, image.dtype)
-    reach = len(taps) // 2
-    padded = functional.pad(image, (reach, reach, reach, reach), mode="replicate")
-    kernel = taps.expand(3, 1, 1, -1)
-    across = functional.conv2d(padded, kernel, groups=3)
-    return functional.conv2d(across, kernel.transpose(2, 3), groups=3)
+def _gaussian(image: DevicePicture, kernel: Kernel) -> DevicePicture:
+    for sigma, axis in ((kernel.across, 3), (kernel.down, 2)):
+        taps = torch.from_numpy(gaussian_taps(sigma)).to(image.device, image.dtype)
+        reach = len(taps) // 2
+        padding = (reach, reach, 0, 0) if axis == 3 else (0, 0, reach, reach)
+        weights = taps.expand(3, 1, 1, -1)
+        padded = functional.pad(image, padding, mode="replicate")
+        image = functional.conv2d(padded, weights if axis == 3 else weights.transpose(2, 3), groups=3)
+    return image
 
 
 def _area(source: int, target: int) -> Float[Tensor, "target source"]:
@@ -182,15 +199,15 @@ class _DeviceStill:
         if device.type == "cuda":  # copies from pinned memory run beside the kernels
             pinned = pinned.pin_memory()
         pixels = pinned.to(device, non_blocking=True).permute(2, 0, 1)[None].float()
-        self.levels: dict[Level, DevicePicture] = {Level(halvings=0, sigma=0.0): pixels}
+        self.levels: dict[Level, DevicePicture] = {Level(halvings=0): pixels}
 
     def level(self, level: Level) -> DevicePicture:
         if level not in self.levels:
-            if level.sigma:
-                base = self.level(Level(halvings=level.halvings, sigma=0.0))
-                self.levels[level] = _gaussian(base, level.sigma).round()
+            if level.kernel:
+                base = self.level(Level(halvings=level.halvings))
+                self.levels[level] = _gaussian(base, level.kernel).round()
             else:
-                base = self.level(Level(halvings=level.halvings - 1, sigma=0.0))
+                base = self.level(Level(halvings=level.halvings - 1))
                 down, across = (_area(side, max(1, side // 2)).to(base) for side in base.shape[2:])
                 self.levels[level] = (down @ base @ across.T).round()
         return self.levels[level]

@@ -17,7 +17,7 @@ import numpy as np
 from animate.camera import View, project
 from animate.components import COMPONENTS
 from animate.render.pixels import source_pixel_from_frame_pixel
-from animate.shot import NOMINAL, Shot
+from animate.shot import Shot
 from benchmarks import measure
 from benchmarks.corpus import mosaic
 from benchmarks.image_quality.supersampled import METHODS, SIZE, box_reference
@@ -78,7 +78,7 @@ def _path(move: str) -> np.ndarray:
     component = COMPONENTS[move](**values[move], ease="linear")
     # Narrowed so that there is room to truck.
     shot = Shot(name=move, components=(component,), still=0, first=0, num_frames=NUM_FRAMES, tighten=0.9)
-    return shot.homographies(View(still_size=(SIDE, SIDE), frame_size=(SIZE, SIZE)), 24, NOMINAL)
+    return shot.seen(View(still_size=(SIDE, SIDE), frame_size=(SIZE, SIZE)), 24).frames
 
 
 def _zoompan(still: np.ndarray, move: str) -> tuple[np.ndarray, np.ndarray]:

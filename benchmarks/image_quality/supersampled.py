@@ -72,7 +72,8 @@ def layer(homographies: np.ndarray) -> Layer:
     """A shot of these views with nothing to mix."""
     n = len(homographies)
     return Layer(
-        still=0, first=0, homographies=homographies, exposures=homographies[:, None],
+        still=0, first=0, homographies=homographies, exposures=homographies,
+        exposures_per_frame=np.ones(n, int),
         weight=np.ones(n), blur=np.zeros(n), stops=np.zeros(n),
     )  # fmt: skip
 

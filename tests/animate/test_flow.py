@@ -19,7 +19,7 @@ VIEW = View(still_size=(800, 600), frame_size=(224, 224))
 def filmed(still: np.ndarray, **components):
     parts = tuple(COMPONENTS[name](**values) for name, values in components.items())
     shot = Shot(name="", components=parts, still=0, first=0, num_frames=12, tighten=0.7)
-    edit = Edit(shots=(shot,), transitions=(), shutter_degrees=0.0, shutter_samples=2)
+    edit = Edit(shots=(shot,), transitions=())
     layers = edit.layers([VIEW], VIDEO.fps)
     record = {
         "num_frames": 12,

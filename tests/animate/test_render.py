@@ -29,7 +29,8 @@ def layer(homographies, weight=None, blur=None, stops=None) -> Layer:
         still=0,
         first=0,
         homographies=homographies,
-        exposures=homographies[:, None],
+        exposures=homographies,
+        exposures_per_frame=np.ones(n, int),
         weight=np.ones(n) if weight is None else weight,
         blur=np.zeros(n) if blur is None else blur,
         stops=np.zeros(n) if stops is None else stops,
@@ -113,7 +114,6 @@ def test_kornia_and_opencv_agree_on_edits_and_the_shutter():
         read_preset("default"),
         edit=EditRecipe(shots=(3, 3), transitions=("dissolve", "fade")),
         shutter_degrees=180.0,
-        shutter_samples=4,
     )
     for layers in drawn_layers(recipe, 3):
         difference = np.abs(
@@ -190,10 +190,18 @@ def test_the_shutter_smears_along_the_motion():
     widths = []
     for degrees in (0.0, 360.0):
         edit = Edit(
-            shots=(Shot(name="", components=(zoom, truck), still=0, first=0, num_frames=12, tighten=0.9),),
+            shots=(
+                Shot(
+                    name="",
+                    components=(zoom, truck),
+                    still=0,
+                    first=0,
+                    num_frames=12,
+                    tighten=0.9,
+                    shutter_degrees=degrees,
+                ),
+            ),
             transitions=(),
-            shutter_degrees=degrees,
-            shutter_samples=16,
         )
         frame = render([still], edit.layers([view], 4), VIDEO)[6]
         widths.append(int((frame[112, :, 0] > 10).sum()))
