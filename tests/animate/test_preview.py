@@ -9,7 +9,6 @@ from PIL import Image
 from animate.codec import decode_mp4, encode_gif, encode_mp4, encode_png
 from animate.preview import contact_sheet, preview, sheet_of_all, shot_list
 from animate.recipe import VideoRecipe
-from animate.saliency import salient_point
 from animate.strict_toml import RecipeError
 
 VIDEO = VideoRecipe(size=64, num_frames=8, fps=8)
@@ -57,15 +56,3 @@ def test_the_clip_is_written_as_people_view_it(still):
     png = np.asarray(Image.open(io.BytesIO(encode_png(frames[0]))))
     np.testing.assert_array_equal(png, frames[0])
     assert len(decode_mp4(encode_mp4(frames, fps=8, crf=20, preset="veryfast"))) == 8
-
-
-def test_the_odd_one_out_is_salient():
-    still = np.random.default_rng(0).integers(90, 150, (300, 400, 3)).astype(np.uint8)
-    still[190:215, 250:275] = (250, 30, 20)
-    x, y = salient_point(still)
-    assert abs(x - 262 / 400) < 0.1
-    assert abs(y - 202 / 300) < 0.1
-
-
-def test_nothing_is_salient_in_a_plain_wall():
-    assert salient_point(np.full((100, 100, 3), 77, np.uint8)) == (0.5, 0.5)
