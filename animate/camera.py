@@ -46,6 +46,10 @@ _HOMOGRAPHY_DECIMALS = 12
 #: How far inside the still a view stays, relative to its size: room for that rounding.
 _MARGIN = 1e-9
 
+#: A frame that fits only when it is narrower than this, in widths at rest, shows a point and does not fit. It
+#: keeps six digits of the rounded homographies.
+_NARROWEST = 1e-6
+
 #: Each row gives a number that is >= 0 for a homogeneous source point (x w, y w, w) inside the still: x w,
 #: (1 - x) w, y w, (1 - y) w, and w itself, which is positive in front of the camera.
 _INSIDE = np.array([[1, 0, 0], [-1, 0, 1], [0, 1, 0], [0, -1, 1], [0, 0, 1]], dtype=np.float64)
@@ -146,6 +150,7 @@ def widest_fit(
     reach = np.abs(edges[..., 0]) * across + np.abs(edges[..., 1]) * down
     widths = (edges[..., 2] / np.maximum(reach, 1e-300)).min(axis=-1) * np.exp(poses[..., ZOOM])
     tighten = np.minimum(widths.min(axis=-1) * (1 - _MARGIN), 1 - _MARGIN)
+    tighten = np.where(tighten < _NARROWEST, 0.0, tighten)
     with np.errstate(divide="ignore", invalid="ignore"):
         return tighten, _narrowed(rays, tighten[..., None] * np.exp(-poses[..., ZOOM]), view)
 

@@ -48,24 +48,25 @@ class CrashZoom:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DollyZoom:
-    """A dolly by `amount` of the distance, with a zoom that keeps the middle of the still at the same size.
+    """A dolly between `ratio` times the distance at rest and that distance itself ("in" comes nearer), with a
+    zoom that keeps the middle of the still at the same size.
 
     In front of a plane the two would cancel, and nothing would seem to move. So the camera stands `degrees`
-    to one `side`: the nearer it comes, the stronger the perspective.
+    to one `side`: the nearer it comes, the stronger the perspective. `ease` applies to the logarithms.
     """
 
-    amount: float = number(0.2, 0.4, at_least=0, at_most=0.8)
-    degrees: float = number(10, 20, at_least=0, at_most=60)
+    ratio: float = number(2, 4, at_least=1, at_most=10)
+    degrees: float = number(22, 36, at_least=0, at_most=60)
     direction: str = choice("in", "out")
     side: str = choice("left", "right")
     ease: str = choice(*EASES)
 
     def poses(self, time: Timeline, view: View) -> Poses:
         progress = EASES[self.ease](time.progress)
-        distance = 1 - self.amount * (progress if self.direction == "in" else 1 - progress)
+        zoom = np.log(self.ratio) * (1 - progress if self.direction == "in" else progress)
         angle = np.radians(self.degrees) * (1 if self.side == "right" else -1)
-        poses = orbit(np.full(len(progress), angle), distance, view)
-        poses[:, ZOOM] = np.log(distance / (1 - self.amount))
+        poses = orbit(np.full(len(progress), angle), np.exp(zoom), view)
+        poses[:, ZOOM] = zoom
         return poses
 
     def words(self) -> str:
@@ -92,7 +93,7 @@ class FocusPull:
 class ExposureDrift:
     """Exposure that begins as that of the still and becomes `stops` brighter or darker."""
 
-    stops: float = number(0.1, 0.4, at_least=0, at_most=4)
+    stops: float = number(0.2, 0.6, at_least=0, at_most=4)
     direction: str = choice("brighter", "darker")
     ease: str = choice(*EASES)
 

@@ -56,7 +56,7 @@ class Tilt:
 class Roll:
     """The camera turns about the axis of its lens by `degrees` in all."""
 
-    degrees: float = number(2, 8, at_least=0, at_most=90)
+    degrees: float = number(4, 12, at_least=0, at_most=90)
     direction: str = choice("clockwise", "counterclockwise")
     ease: str = choice(*EASES)
 
@@ -120,7 +120,7 @@ class Dolly:
 class Arc:
     """The camera moves `degrees` on a circle about the middle of the still, and keeps looking at it."""
 
-    degrees: float = number(6, 24, at_least=0, at_most=120)
+    degrees: float = number(25, 45, at_least=0, at_most=120)
     direction: str = choice("left", "right")
     ease: str = choice(*EASES)
 
@@ -169,8 +169,8 @@ class Handheld:
     the still. `noise` seeds the frequencies and phases.
     """
 
-    degrees: float = number(0.15, 0.6, at_least=0, at_most=10)
-    percent: float = number(0.2, 1.0, at_least=0, at_most=20)
+    degrees: float = number(0.4, 1.2, at_least=0, at_most=10)
+    percent: float = number(0.5, 2.0, at_least=0, at_most=20)
     hertz: float = number(1.2, 2.5, at_least=0.3, at_most=20)
     noise: int = seed()
 

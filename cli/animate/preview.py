@@ -2,50 +2,57 @@
 
 from importlib import resources
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-#: Filmed when no image is given.
-DEMO_IMAGE = "demo/raccoon.jpg"
+if TYPE_CHECKING:
+    from animate.arrays import Picture
+
+#: Photographs of the demo corpus: the first is filmed when no image is given, and all stand behind the images
+#: that are given where more are needed.
+DEMO_IMAGES = ("raccoon.jpg", "coffee.jpg", "rocket.jpg")
 
 
 def preview(
     image: Annotated[
-        Path | None, typer.Argument(help="A photograph; without one, a raccoon of the demo corpus.")
+        list[Path] | None,
+        typer.Argument(help="A photograph, or the photographs of a montage; without one, those of the demo."),
     ] = None,
     shot: Annotated[str, typer.Option(help="A preset or a component, by name.")] = "default",
     out: Annotated[
         Path, typer.Option(help="What to write: .mp4 or .gif, or a contact sheet as .png or .jpg.")
     ] = Path("preview.png"),
     everything: Annotated[
-        bool, typer.Option("--all", help="One sheet with every component and preset.")
+        bool,
+        typer.Option(
+            "--all",
+            help="One sheet with every component, preset and transition. "
+            "Where it needs more photographs, those of the demo follow yours.",
+        ),
     ] = False,
     size: Annotated[int, typer.Option(help="Side of the frames in pixels.")] = 224,
     frames: Annotated[int, typer.Option(help="Frames of the clip.")] = 48,
     fps: Annotated[int, typer.Option(help="Frames a second.")] = 16,
     seed: Annotated[int, typer.Option(help="Another seed is another take.")] = 0,
 ) -> None:
-    """Film one still and write the clip, or a contact sheet with the views drawn on the still."""
-    from animate.codec import UndecodableImage, decode_still, encode_gif, encode_jpeg, encode_mp4, encode_png
+    """Film a still, or several as a montage, and write the clip, or a contact sheet with the views drawn."""
+    from animate.codec import encode_gif, encode_jpeg, encode_mp4, encode_png
     from animate.preview import contact_sheet, preview, sheet_of_all, shot_list
-    from animate.recipe import SourceRecipe, VideoRecipe
+    from animate.recipe import VideoRecipe
 
     suffixes = (".png", ".jpg") if everything else (".mp4", ".gif", ".png", ".jpg")
     if out.suffix not in suffixes:
         raise typer.BadParameter(f"{out}: must end in {' or '.join(suffixes)}", param_hint="--out")
-    if image is not None and not image.is_file():
-        raise typer.BadParameter(f"{image}: no such file", param_hint="IMAGE")
     video = VideoRecipe(size=size, num_frames=frames, fps=fps)
-    photograph = image.read_bytes() if image else (resources.files("animate") / DEMO_IMAGE).read_bytes()
-    try:
-        still = decode_still(photograph, SourceRecipe())
-    except UndecodableImage as error:
-        raise typer.BadParameter(f"{image}: {error}", param_hint="IMAGE") from None
+    stills = [_given(path) for path in image or ()]
     if everything:
-        sheet, label = sheet_of_all(still, video, seed=seed), "every component and preset"
+        stills += [_demo(name) for name in DEMO_IMAGES]
+        sheet, label = sheet_of_all(stills, video, seed=seed), "every component, preset and transition"
     else:
-        take = preview(still, shot_list(shot), video, seed)
+        recipe = shot_list(shot)
+        stills = stills or [_demo(name) for name in DEMO_IMAGES[: recipe.edit.stills]]
+        take = preview(stills, recipe, video, seed)
         sheet, label = contact_sheet(take, shot), take.label
     if out.suffix == ".mp4":
         data = encode_mp4(take.frames, fps=fps, crf=video.crf, preset=video.preset)
@@ -57,3 +64,22 @@ def preview(
         data = encode_png(sheet)
     out.write_bytes(data)
     typer.echo(f"{out}: {label}")
+
+
+def _given(path: Path) -> "Picture":
+    from animate.codec import UndecodableImage, decode_still
+    from animate.recipe import SourceRecipe
+
+    if not path.is_file():
+        raise typer.BadParameter(f"{path}: no such file", param_hint="IMAGE")
+    try:
+        return decode_still(path.read_bytes(), SourceRecipe())
+    except UndecodableImage as error:
+        raise typer.BadParameter(f"{path}: {error}", param_hint="IMAGE") from None
+
+
+def _demo(name: str) -> "Picture":
+    from animate.codec import decode_still
+    from animate.recipe import SourceRecipe
+
+    return decode_still((resources.files("animate") / "demo" / name).read_bytes(), SourceRecipe())

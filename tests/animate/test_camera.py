@@ -128,6 +128,17 @@ def test_the_widest_fit_touches_an_edge_and_crosses_none(width, height, seed, si
         assert wider.min() < 0 or wider.max() > 1
 
 
+def test_a_camera_that_looks_at_the_very_edge_has_no_fit():
+    """On whatever side of it rounding puts the middle of the view: a frame of no width shows nothing."""
+    view = View(still_size=(64, 76), frame_size=(224, 224))
+    rise = 0.5 / view.widest[1]
+    turns = np.linspace(-0.4, 0.4, 200)
+    poses = np.zeros((200, 1, NUM_AXES))
+    poses[:, 0, PAN], poses[:, 0, PEDESTAL], poses[:, 0, DOLLY] = turns, rise, 1 - np.cos(turns)
+    fit, _ = widest_fit(poses, view)
+    assert (fit <= 0).all()
+
+
 def test_areas_of_known_views():
     half = source_from_view(np.zeros((1, 7)), 0.5, SQUARE_IN_PHOTO)
     assert view_areas(view_corners(half))[0] == pytest.approx(0.75 / 4)

@@ -6,10 +6,24 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from animate.camera import DOLLY, NUM_AXES, PAN, PEDESTAL, ROLL, TILT, TRUCK, ZOOM, View
+from animate.camera import (
+    DOLLY,
+    NUM_AXES,
+    PAN,
+    PEDESTAL,
+    ROLL,
+    TILT,
+    TRUCK,
+    ZOOM,
+    Homographies,
+    View,
+    view_corners,
+)
 from animate.components import AIMS, BLURS, COMPONENTS, EXPOSES, MOVES, RETIMES, select
 from animate.components.capabilities import Aims, Blurs, Component, Exposes, Moves, Retimes
 from animate.components.timeline import Clock, Timeline
+from animate.recipe import ShotKind, ShotRecipe, VideoRecipe
+from animate.shot import draw_shot, fit_shot
 
 TABLES: Mapping[type, Mapping[str, type]] = {
     Component: COMPONENTS,
@@ -75,14 +89,14 @@ POSES: Mapping[str, tuple[dict, dict[int, list[float]]]] = {
         {"ratio": 2, "direction": "in", "at": 0.25, "seconds": 2},
         {ZOOM: [5 / 32 * np.log(2), 27 / 32 * np.log(2), np.log(2)]},
     ),
-    # Distance 1 to 0.8, always 30 degrees to the right. The lens is longest where the camera is farthest.
+    # Distance 4 to 1, half way 2, always 30 degrees to the right. The lens is as many times as long.
     "dolly_zoom": (
-        {"amount": 0.2, "degrees": 30, "direction": "in", "side": "right", **LINEAR},
+        {"ratio": 4, "degrees": 30, "direction": "in", "side": "right", **LINEAR},
         {
-            TRUCK: [0.5 / (2 * HALF_FRAME), 0.45 / (2 * HALF_FRAME), 0.4 / (2 * HALF_FRAME)],
-            DOLLY: [1 - COSINE_30, 1 - 0.9 * COSINE_30, 1 - 0.8 * COSINE_30],
+            TRUCK: [4 * 0.5 / (2 * HALF_FRAME), 2 * 0.5 / (2 * HALF_FRAME), 0.5 / (2 * HALF_FRAME)],
+            DOLLY: [1 - 4 * COSINE_30, 1 - 2 * COSINE_30, 1 - COSINE_30],
             PAN: [-np.pi / 6, -np.pi / 6, -np.pi / 6],
-            ZOOM: [np.log(1 / 0.8), np.log(0.9 / 0.8), 0],
+            ZOOM: [np.log(4), np.log(2), 0],
         },
     ),
     # From the near end of wide (1) to the far end of close up (2.2).
@@ -214,3 +228,53 @@ def test_selecting_keeps_the_order_of_the_shot():
     assert select(shot, MOVES) == [shot[0], shot[2]]
     assert select(shot, RETIMES) == [shot[1]]
     assert select(shot, BLURS) == []
+
+
+#: What each move shows at least, in pixels of a frame of 224: the median over draws from its default ranges
+#: of how far a corner of the first frame is carried, in all and beyond what any shift, turn and zoom of the
+#: frame explains. That part is perspective.
+SEEN: Mapping[str, tuple[float, float]] = {
+    "pan": (40, 6),
+    "tilt": (30, 4),
+    "roll": (18, 0),
+    "truck": (40, 0),
+    "pedestal": (40, 0),
+    "dolly": (30, 0),
+    "arc": (40, 22),
+    "whip_pan": (100, 10),
+    "handheld": (15, 0),
+    "zoom": (40, 0),
+    "crash_zoom": (50, 0),
+    "dolly_zoom": (18, 12),
+    "shot_scale": (25, 0),
+    "interest": (25, 0),
+}
+
+
+@pytest.mark.parametrize("name", MOVES.keys() - {"static"})
+def test_a_move_drawn_from_its_default_ranges_can_be_seen_when_it_is_fitted(name):
+    shown = np.median([_carried(_fitted(name, seed)) for seed in range(200)], axis=0)
+    assert (shown >= SEEN[name]).all(), shown
+
+
+def _fitted(name: str, seed: int) -> Homographies:
+    """A shot of one component alone, kept within the bounds that a recipe has unless it gives its own."""
+    kind = ShotKind(name=name, components={name: {}})
+    video = VideoRecipe()
+    view = View(still_size=((500, 375), (375, 500))[seed % 2], frame_size=(video.width, video.height))
+    rng = np.random.default_rng(seed)
+    shot = draw_shot([kind], 0, range(video.num_frames), lambda: (0.35, 0.4), rng)
+    return fit_shot(shot, ShotRecipe(shots=(kind,)), video, view)[1]
+
+
+def _carried(homographies: Homographies) -> tuple[float, float]:
+    """How far a corner of the first view is carried at most, in all and beyond the best similarity."""
+    corners = np.array([0, 1, 1 + 1j, 1j])
+    to_first = np.linalg.inv(homographies) @ homographies[0]
+    moved = view_corners(to_first) @ (1, 1j)
+    away = moved - moved.mean(axis=1, keepdims=True)
+    centred = corners - corners.mean()
+    # The complex number that turns and scales the corners of a square into the moved ones, by least squares.
+    similar = away @ centred.conj() / np.vdot(centred, centred).real
+    excess = away - similar[:, None] * centred
+    return 224 * np.abs(moved - corners).max(), 224 * np.abs(excess).max()
