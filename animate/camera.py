@@ -58,6 +58,10 @@ _INSIDE = np.array([[1, 0, 0], [-1, 0, 1], [0, 1, 0], [0, -1, 1], [0, 0, 1]], dt
 _CORNERS = np.array([[0, 0, 1], [1, 0, 1], [1, 1, 1], [0, 1, 1]], dtype=np.float64)
 
 
+#: For each corner of a view, the next one.
+_NEXT_CORNER = np.array([1, 2, 3, 0])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
     """The shape of a still and of the frame that films it, both (width, height) in any common unit."""
@@ -189,22 +193,22 @@ def union_area(corners: Float64[np.ndarray, "*b t 4 2"], num_lines: int = 32) ->
         before   -inf  4   4      `reached` before this interval
         shown      3   0   2      right - max(left, before), or 0 where that is negative: 5 in all
     """
-    start, end = corners, np.roll(corners, -1, axis=-2)
-    rise = end[..., 1] - start[..., 1]
-    slope = (end[..., 0] - start[..., 0]) / np.where(np.abs(rise) < 1e-12, np.inf, rise)
-    lines = (np.arange(num_lines) + 0.5) / num_lines
-    lines = lines.reshape(num_lines, *([1] * (start.ndim - 1)))
-    low, high = np.minimum(start[..., 1], end[..., 1]), np.maximum(start[..., 1], end[..., 1])
-    crossed = (lines >= low) & (lines < high)
-    cut = start[..., 0] + (lines - start[..., 1]) * slope
-    left = np.where(crossed, cut, np.inf).min(axis=-1)
-    right = np.where(crossed, cut, -np.inf).max(axis=-1)
+    # The axes of what follows: the four edges of a view, whatever comes before t in `corners`, lines, t.
+    x, y = np.moveaxis(corners, (-2, -1), (1, 0))[..., None, :]
+    end_x, end_y = x[_NEXT_CORNER], y[_NEXT_CORNER]
+    rise = end_y - y
+    slope = (end_x - x) / np.where(np.abs(rise) < 1e-12, np.inf, rise)
+    lines = ((np.arange(num_lines) + 0.5) / num_lines)[:, None]
+    crossed = (lines >= y) != (lines >= end_y)
+    cut = (x - y * slope) + lines * slope
+    left = np.where(crossed, cut, np.inf).min(axis=0)
+    right = np.where(crossed, cut, -np.inf).max(axis=0)
     order = np.argsort(left, axis=-1)
     left, right = np.take_along_axis(left, order, -1), np.take_along_axis(right, order, -1)
     reached = np.maximum.accumulate(right, axis=-1)
-    before = np.concatenate([np.full_like(reached[..., :1], -np.inf), reached[..., :-1]], axis=-1)
-    shown = np.maximum(right - np.maximum(left, before), 0.0)
-    return np.where(np.isfinite(left), shown, 0.0).sum(axis=-1).mean(axis=0)
+    left[..., 1:] = np.maximum(left[..., 1:], reached[..., :-1])
+    # Where a line meets no view at the end of the order, left is infinite and nothing is shown.
+    return np.maximum(right - left, 0.0).sum(axis=-1).mean(axis=-1)
 
 
 def max_speed(homographies: Float64[np.ndarray, "*b t 3 3"], seconds: float) -> Float64[np.ndarray, "*b"]:

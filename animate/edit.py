@@ -8,12 +8,13 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64, Int64
 
 from animate.camera import Homographies, View, max_speed
-from animate.components import COMPONENTS, NAMES, SalientPoint
+from animate.components import COMPONENTS, NAMES, Component, SalientPoint
 from animate.recipe import EditRecipe, ShotRecipe, VideoRecipe
 from animate.shot import Seen, Shot, draw_shot, fit_shot
 
@@ -124,7 +125,7 @@ class Edit:
                 "tighten": shot.tighten,
                 "shutter_degrees": shot.shutter_degrees,
                 "shutter_noise": shot.shutter_noise,
-                "components": {NAMES[type(c)]: dataclasses.asdict(c) for c in shot.components},
+                "components": {NAMES[type(c)]: _parameters(c) for c in shot.components},
             }
             for shot in self.shots
         ]
@@ -148,6 +149,10 @@ class Edit:
             shots=tuple(shots),
             transitions=tuple(Transition(**transition) for transition in edit["transitions"]),
         )
+
+
+def _parameters(component: Component) -> dict[str, Any]:
+    return {name: getattr(component, name) for name in component.__dataclass_fields__}
 
 
 def draw_edit(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,8 +25,7 @@ class RenderJob:
         return self.reduced[still] if self.reduced else 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contribution:
+class Contribution(NamedTuple):
     """What one shot adds to one frame: entry `frame` of layer number `layer`, its weight, blur and stops.
 
     `repeated` says that it is the same as the entry before: the camera rests and the light does not change.

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -31,8 +32,8 @@ def render_job(job: RenderJob, video: VideoRecipe) -> Frames:
     frames = np.empty((video.num_frames, video.height, video.width, 3), np.uint8)
     all_parts = contributions(layers, video.num_frames)
     for number, (frame, parts) in enumerate(zip(frames, all_parts, strict=True)):
-        if parts and len(parts) == len(all_parts[number - 1]) and all(part.repeated for part in parts):
-            frame[:] = frames[number - 1]  # the camera rests
+        if _rests(parts, all_parts[number - 1]):
+            frame[:] = frames[number - 1]
         elif is_plain(parts, layers):
             [part] = parts
             samplers[layers[part.layer].still].sample(views[part.layer][part.frame][0], frame)
@@ -49,6 +50,13 @@ def render_job(job: RenderJob, video: VideoRecipe) -> Frames:
     return frames
 
 
+def _rests(parts: Sequence[Contribution], before: Sequence[Contribution]) -> bool:
+    """Whether a frame is the same as the one before: the camera rests, and the light does not change."""
+    if not parts or not parts[0].repeated:
+        return False
+    return len(parts) == len(before) and all(part.repeated for part in parts)
+
+
 #: Left, top, right and bottom in pixels, the latter two excluded.
 _Box = tuple[int, int, int, int]
 
@@ -62,8 +70,7 @@ class _Filtered:
     picture: Picture | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _LevelWarp:
+class _LevelWarp(NamedTuple):
     """One view: what it samples, how the pixels of the frame lie on that, and the kernel of the frame."""
 
     filtered: _Filtered

@@ -6,7 +6,7 @@ between, and sampled by `cv2.remap`, which takes two thirds of the time in all. 
 strong that this could be off by more than `TOLERANCE`, `cv2.warpPerspective` is used.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -24,8 +24,7 @@ TOLERANCE = 1 / 64
 _SAMPLING = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Warp:
+class Warp(NamedTuple):
     """A homography from frame pixels to source pixels, ready to sample through.
 
     `affine` says that `matrix` has no perspective. `grid` holds source x and y at every `STEP`-th pixel, from
@@ -67,7 +66,7 @@ def _interpolated(plane: Float32[np.ndarray, "rows columns"]) -> Float32[np.ndar
     return cv2.resize(plane, (columns * STEP, rows * STEP), interpolation=cv2.INTER_LINEAR)
 
 
-def _nodes(pixels: int) -> Float64[np.ndarray, " k"]:
+def _nodes(pixels: int) -> Float32[np.ndarray, " k"]:
     """Pixel coordinates of the grid along a side: the middle of each run of `STEP`, and one more at each end.
 
     For a side of 8 pixels and a step of 4:
@@ -78,16 +77,17 @@ def _nodes(pixels: int) -> Float64[np.ndarray, " k"]:
     `_interpolated` enlarges these four to 16 entries, of which entry k is pixel k - 4, so `sample` finds
     pixels 0..7 in entries 4..11. Because of the outer nodes, pixels 0, 1, 6 and 7 lie between two nodes too.
     """
-    return (np.arange(-(-pixels // STEP) + 2) - 1) * STEP + (STEP - 1) / 2
+    return np.arange(-1, -(-pixels // STEP) + 1, dtype=np.float32) * STEP + np.float32((STEP - 1) / 2)
 
 
 def _grids(
     matrices: Float64[np.ndarray, "n 3 3"], size: tuple[int, int]
 ) -> Float32[np.ndarray, "n 2 rows columns"]:
     across, down = _nodes(size[0]), _nodes(size[1])
+    matrices = matrices.astype(np.float32)
     along_rows = matrices[:, :, 1, None] * down + matrices[:, :, 2, None]
     points = matrices[:, :, 0, None, None] * across + along_rows[..., None]
-    return (points[:, :2] / points[:, 2:]).astype(np.float32)
+    return points[:, :2] / points[:, 2:]
 
 
 def _largest_error(
