@@ -127,7 +127,7 @@ class _Ours:
         self.overrides = (*_preset(preset), f'video.format="{form}"', "shards.clips_per_shard=100000")
 
     def __call__(self, photographs: Sequence[Path], tar: Path) -> None:
-        from animate.shard import build_shard
+        from animate.shard import Assignment, build_shard
         from animate.shards.plan import cut
         from animate.sources import open_source
 
@@ -135,8 +135,11 @@ class _Ours:
         out = tar.with_suffix("")
         plan_folder = out / "_animate"
         plan_folder.mkdir(parents=True, exist_ok=True)
-        for plan in cut(open_source(recipe.source).freeze(plan_folder, 100_000), 100_000):
-            build_shard(plan, recipe, str(out), str(plan_folder))
+        frozen = open_source(recipe.source).freeze(plan_folder, 100_000)
+        for shard in cut(frozen.parts, 100_000):
+            build_shard(
+                Assignment(shard=shard, recipe=recipe, out=str(out), frozen="", columns=frozen.columns)
+            )
 
 
 def _preset(name: str) -> tuple[str, ...]:

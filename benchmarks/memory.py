@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from animate.shard import build_shard
+from animate.shard import Assignment, build_shard
 from animate.shards.plan import cut
 from animate.sources import open_source
 from benchmarks import measure
@@ -121,16 +121,16 @@ def _virtual(photographs: Sequence[Path], folder: Path, rounds: int) -> dict:
     out = folder / "virtual"
     listing = out / "_animate"
     listing.mkdir(parents=True)
-    [plan] = cut(open_source(recipe.source).freeze(listing, len(files)), len(files))
+    frozen = open_source(recipe.source).freeze(listing, len(files))
+    [plan] = cut(frozen.parts, len(files))
+    assignment = Assignment(shard=plan, recipe=recipe, out=str(out), frozen="", columns=frozen.columns)
 
     def rate(seconds: float) -> float:
         return len(files) / seconds
 
     answers = measure.interleaved(
         {
-            "build_shard": lambda: rate(
-                measure.seconds_of(lambda: build_shard(plan, recipe, str(out), str(listing)))
-            ),
+            "build_shard": lambda: rate(measure.seconds_of(lambda: build_shard(assignment))),
             "copy loop": lambda: rate(
                 measure.seconds_of(lambda: floor.copy_loop(files, folder / "copy.tar"))
             ),

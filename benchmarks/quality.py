@@ -1,4 +1,4 @@
-"""Image quality: anti-aliasing, flicker, smoothness of motion, colour, and whether both renderers agree.
+"""Image quality: anti-aliasing, flicker, sharpness, smoothness, colour, and whether both renderers agree.
 
 What is measured stands at the top of each file of benchmarks/image_quality. PSNR is against 64 samples a
 frame pixel of pictures made of photographs at their own size, so that all detail is real; processor time
@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import cv2
 
 from benchmarks import measure
-from benchmarks.image_quality import agreement, antialiasing, smoothness
+from benchmarks.image_quality import agreement, antialiasing, smoothness, steadiness
 
 
 def main() -> None:
@@ -40,6 +40,8 @@ def main() -> None:
     )
     over_time = antialiasing.over_time(photographs, 1)
     _table("Error over time, slow zoom at 2.4 source px a frame px, code values", over_time)
+    sharpness = steadiness.steps(photographs, 2 if options.quick else 6)
+    _table("Sharpness beside supersampled frames in slow zooms: the largest step, and the range", sharpness)
     motion, missing = smoothness.recovered(photographs)
     _table("Recovered motion beside the planned path, px", motion)
     for name, why in missing.items():
@@ -51,6 +53,7 @@ def main() -> None:
 
     targets = [
         *antialiasing.targets(likeness),
+        *steadiness.targets(sharpness),
         *smoothness.targets(motion),
         *agreement.colour_targets(colour),
         *agreement.kornia_targets(kornia),
@@ -60,6 +63,7 @@ def main() -> None:
         "machine": measure.machine(),
         "anti_aliasing": [_plain(row) for row in likeness],
         "error_over_time": over_time,
+        "sharpness_in_zooms": sharpness,
         "smoothness": motion,
         "not_measured": missing,
         "colour": colour,

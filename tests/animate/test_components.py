@@ -263,8 +263,9 @@ def _fitted(name: str, seed: int) -> Homographies:
     video = VideoRecipe()
     view = View(still_size=((500, 375), (375, 500))[seed % 2], frame_size=(video.width, video.height))
     rng = np.random.default_rng(seed)
-    shot = draw_shot([kind], 0, range(video.num_frames), lambda: (0.35, 0.4), rng)
-    return fit_shot(shot, ShotRecipe(shots=(kind,)), video, view)[1]
+    recipe = ShotRecipe(shots=(kind,))
+    shot = draw_shot(recipe, 0, range(video.num_frames), lambda: (0.35, 0.4), rng)
+    return fit_shot(shot, recipe, video, view)[1].frames
 
 
 def _carried(homographies: Homographies) -> tuple[float, float]:
