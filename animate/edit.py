@@ -186,13 +186,13 @@ def draw_edit(
     return edit, edit._layers(seen, video.fps)
 
 
-def describe(edit: Edit, layers: Sequence[Layer], fps: int) -> str:
+def describe(edit: Edit, layers: Sequence[Layer], views: Sequence[View], fps: int) -> str:
     """The camera label of a clip: "slow push in and handheld, cut to pan left"."""
     label = ""
     joints = ["", *(f", {_JOINTS[transition.kind]} " for transition in edit.transitions)]
     for joint, shot, layer in zip(joints, edit.shots, layers, strict=True):
         words = shot.words()
-        speed = max_speed(layer.homographies, 1 / fps)
+        speed = max_speed(layer.homographies, 1 / fps, views[shot.still])
         pace = "slow " if speed < _SLOW else "fast " if speed > _FAST else ""
         label += joint + (words if words == "static" else pace + words)
     return label

@@ -185,7 +185,7 @@ def _record(scene: Scene, recipe: BuildRecipe) -> ClipRecord:
         num_frames=video.num_frames,
         fps=video.fps,
         duration=video.duration_seconds,
-        camera=describe(scene.edit, layers, video.fps),
+        camera=describe(scene.edit, layers, [still.view(video) for still in scene.stills], video.fps),
         homographies=homographies.reshape(-1, 9).tolist(),
         shot=scene.edit.to_json(),
         shot_starts=[int(np.argmax(shots == number)) for number in range(len(layers))],

@@ -65,7 +65,7 @@ def preview(still: Picture, recipe: ShotRecipe, video: VideoRecipe, seed: int = 
         frames=render([still], layers, video),
         layers=layers,
         edit=edit,
-        label=describe(edit, layers, video.fps),
+        label=describe(edit, layers, [view], video.fps),
     )
 
 

@@ -205,7 +205,7 @@ def _within_bounds(
     kept = areas.min(axis=-1) >= recipe.min_view_area
     kept &= max_magnification(homographies, view) <= recipe.max_magnification * (1 + _SLACK)
     frames = homographies[:, :num_frames]
-    kept &= max_speed(frames, 1 / video.fps) <= recipe.max_speed / 100
+    kept &= max_speed(frames, 1 / video.fps, view) <= recipe.max_speed / 100
     # One frame that shows enough is enough. The union takes far longer: compute it only where no frame does.
     wide = areas[:, :num_frames].max(axis=-1) >= recipe.min_union_area
     if (kept & ~wide).any():

@@ -157,7 +157,7 @@ def test_speed_is_frame_widths_a_second():
     poses = np.zeros((3, 7))
     poses[:, TRUCK] = [0.0, 0.05, 0.2]
     homographies = source_from_view(poses, 1.0, SQUARE_IN_PHOTO)
-    assert max_speed(homographies, 0.25) == pytest.approx(0.15 / 0.25)
+    assert max_speed(homographies, 0.25, SQUARE_IN_PHOTO) == pytest.approx(0.15 / 0.25)
 
 
 def test_magnification_and_scale_are_inverse_for_an_upright_view():

@@ -103,7 +103,7 @@ def test_every_bound_holds_for_every_shot(recipe, size, frame, seed):
         shown = view_corners(layer.homographies)
         largest = max(union_area(shown), view_areas(shown).max())
         assert largest / view.widest_area >= recipe.min_union_area - 1e-6
-        assert max_speed(layer.homographies, 1 / video.fps) <= recipe.max_speed / 100 + 1e-9
+        assert max_speed(layer.homographies, 1 / video.fps, view) <= recipe.max_speed / 100 + 1e-9
         assert max_magnification(exposed, view) <= recipe.max_magnification * (1 + 1e-5)
 
 
@@ -184,7 +184,7 @@ def test_a_take_is_drawn_from_its_own_name_alone():
 )
 def test_the_label_says_what_the_camera_does(components, label):
     edit = draw(only(**components))
-    assert describe(edit, edit.layers([PHOTO], 4), 4) == label
+    assert describe(edit, edit.layers([PHOTO], 4), [PHOTO], 4) == label
 
 
 def test_holding_stands_still_at_the_ends():
