@@ -61,12 +61,26 @@ class Ramp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speed:
-    """The clip plays the shot `factor` times as fast as in life: time lapse above 1, slow motion below."""
+    """The clip plays the shot `factor` times as fast as in life: time lapse above 1, slow motion below.
+
+    In life a move lasts as long as the clip, and the middle of the clip lies on the middle of the move. So
+    slow motion shows the middle `factor` of the move. Above 1 the move is over in 1 / `factor` of the clip;
+    before and after the camera rests, but its hand goes on shaking, `factor` times as fast. Of a shot that is
+    cropped to `length`, `length` times `factor` of the move is shown, as far as there is so much of it around
+    the middle of the crop.
+
+    A truck by 0.4 frame widths in a clip of 9 frames, in hundredths of a width:
+
+        frame          0    1    2    3    4    5    6    7    8
+        factor 1     -20  -15  -10   -5    0    5   10   15   20
+        factor 1/2   -10 -7.5   -5 -2.5    0  2.5    5  7.5   10      the middle half of the move
+        factor 2     -20  -20  -20  -10    0   10   20   20   20      over in the middle half of the clip
+    """
 
     factor: float = number(0.5, 2.0, at_least=0.1, at_most=10)
 
     def retime(self, clock: Clock) -> Clock:
-        return dataclasses.replace(clock, rate=clock.rate * self.factor)
+        return dataclasses.replace(clock, progress=0.5 + (clock.progress - 0.5) * self.factor)
 
     def words(self) -> str:
         return ""
