@@ -53,6 +53,9 @@ _INSIDE = np.array([[1, 0, 0], [-1, 0, 1], [0, 1, 0], [0, -1, 1], [0, 0, 1]], dt
 #: Corners of a view as homogeneous points, clockwise from the top left.
 _CORNERS = np.array([[0, 0, 1], [1, 0, 1], [1, 1, 1], [0, 1, 1]], dtype=np.float64)
 
+#: The corners twice, as columns.
+_TWO_CORNERS = np.concatenate([_CORNERS, _CORNERS]).T
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
@@ -205,19 +208,45 @@ def union_area(corners: Float64[np.ndarray, "*b t 4 2"], num_lines: int = 32) ->
 def max_speed(
     homographies: Float64[np.ndarray, "*b t 3 3"], seconds: float, view: View
 ) -> Float64[np.ndarray, "*b"]:
-    """The fastest motion between two successive frames, `seconds` apart, in frame widths a second."""
+    """The fastest motion between two successive frames, `seconds` apart, in frame widths a second.
+
+    Of what is seen at the corners of a frame, it is how far it lies from there in the next frame.
+    """
     if homographies.shape[-3] < 2:
         return np.zeros(homographies.shape[:-3])
-    return step_lengths(homographies, view).max(axis=-1) / seconds
+    seen = homographies[..., :-1, :, :] @ _CORNERS.T
+    squares = _squared_shifts(seen, homographies[..., 1:, :, :], _CORNERS.T, view)
+    return np.sqrt(squares.max(axis=(-1, -2))) / seconds
 
 
-def step_lengths(homographies: Float64[np.ndarray, "*b t 3 3"], view: View) -> Float64[np.ndarray, "*b t-1"]:
-    """How far what is seen at a corner goes from each frame to the next: the furthest of the four, in frame
-    widths, along the way (so a frame of 9:16 whose corners rise by its height has moved by 16/9)."""
-    corners = _CORNERS @ homographies[..., :-1, :, :].swapaxes(-1, -2)
-    moved = _dehomogenise(corners @ np.linalg.inv(homographies[..., 1:, :, :]).swapaxes(-1, -2))
-    way = (moved - _CORNERS[:, :2]) * (1.0, view.frame_size[1] / view.frame_size[0])
-    return np.sqrt(np.square(way).sum(axis=-1).max(axis=-1))
+def shifts(homographies: Float64[np.ndarray, "t 3 3"], view: View) -> Float64[np.ndarray, "2 t-1"]:
+    """How far, at most, what is seen at a corner lies from there in each later frame: what the first frame
+    saw there, and what the frame before did. In frame widths; infinite where it lies behind the camera."""
+    seen = homographies @ _CORNERS.T
+    points = np.empty((len(homographies) - 1, 3, 8))
+    points[:, :, :4] = seen[0]
+    points[:, :, 4:] = seen[:-1]
+    squares = _squared_shifts(points, homographies[1:], _TWO_CORNERS, view)
+    return np.sqrt(squares.reshape(-1, 2, 4).max(axis=2)).T
+
+
+def _squared_shifts(
+    seen: Float64[np.ndarray, "*b 3 n"],
+    homographies: Float64[np.ndarray, "*b 3 3"],
+    places: Float64[np.ndarray, "3 n"],
+    view: View,
+) -> Float64[np.ndarray, "*b n"]:
+    """How far homogeneous points of the source lie from `places` of each view, in frame widths, squared.
+
+    Along the way: a frame of 9:16 that rises by its height has moved by 16/9.
+    """
+    points = np.linalg.inv(homographies) @ seen
+    depth = points[..., 2:, :]
+    if depth.min() <= 0:
+        depth = np.where(depth > 0, depth, 1e-150)
+    away = points[..., :2, :] / depth - places[:2]
+    away *= away
+    return away[..., 0, :] + away[..., 1, :] * (view.frame_size[1] / view.frame_size[0]) ** 2
 
 
 def max_magnification(homographies: Float64[np.ndarray, "*b t 3 3"], view: View) -> Float64[np.ndarray, "*b"]:

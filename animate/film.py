@@ -17,8 +17,9 @@ from animate.arrays import Frames, Picture
 from animate.camera import View, source_scale, union_area, view_areas, view_corners
 from animate.codec import UndecodableImage, decode_still, still_size
 from animate.data import Clip, Fault, Rejected, Sample, Take, take_rng
-from animate.edit import Edit, Layer, describe, draw_edit
+from animate.edit import Edit, Layer, draw_edit
 from animate.formats import WRITERS
+from animate.label import describe
 from animate.recipe import BuildRecipe, SourceRecipe, VideoRecipe
 from animate.record import SUCCESS, ClipRecord, read_record
 from animate.render import RenderJob, render_jobs

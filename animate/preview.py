@@ -10,7 +10,8 @@ from animate.arrays import Frames, Picture
 from animate.camera import View, view_corners
 from animate.components import COMPONENTS, RETIMES
 from animate.data import Take, take_rng
-from animate.edit import Edit, Layer, describe, draw_edit
+from animate.edit import Edit, Layer, draw_edit
+from animate.label import describe
 from animate.recipe import ShotKind, ShotRecipe, VideoRecipe, preset_names, read_preset
 from animate.render import render
 from animate.saliency import salient_point

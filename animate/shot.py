@@ -45,11 +45,11 @@ from animate.recipe import ShotKind, ShotRecipe, VideoRecipe
 #: Amplitudes tried when the drawn path does not fit, the largest first.
 _AMPLITUDES = np.linspace(1.0, 0.0, 17)
 
-#: A shot with less than this amplitude of its path is called static.
-_STATIC_BELOW = 0.1
-
 #: Relative slack for a bound that is met exactly at rest: it allows for rounding and nothing else.
 _SLACK = 1e-6
+
+#: A frame is not narrowed to less than this: it would show a point, and have no inverse.
+_NARROWEST = 1e-3
 
 #: Place of each component in the order in which they change time.
 _RETIMING_ORDER = {component: place for place, component in enumerate(RETIMES.values())}
@@ -109,12 +109,6 @@ class Shot:
         drifts = [component.exposure(time) for component in select(self.components, EXPOSES)]
         return np.sum(drifts, axis=0) if drifts else np.zeros(len(time.progress))
 
-    def words(self) -> str:
-        """What the camera does, in plain English, without its pace."""
-        if self.amplitude < _STATIC_BELOW:
-            return "static"
-        return " and ".join(word for word in (c.words() for c in self.components) if word) or "static"
-
     def timeline(self, fps: int, offsets: Float64[np.ndarray, " s"]) -> Timeline:
         """Every offset in each frame, frame by frame, as places on the shot's own timeline."""
         frame = 1 / (self.num_frames - 1) if self.num_frames > 1 else 0.0
@@ -160,7 +154,7 @@ def fit_shot(shot: Shot, recipe: ShotRecipe, video: VideoRecipe, view: View) -> 
     # Most shots fit as they are drawn, so the other amplitudes are only computed when they are needed.
     for amplitudes in (_AMPLITUDES[:1], _AMPLITUDES[1:]):
         tighten, homographies = widest_fit(amplitudes[:, None, None] * poses, view)
-        inside = tighten > 0
+        inside = tighten > _NARROWEST
         if inside.any():
             tighten, homographies, amplitudes = tighten[inside], homographies[inside], amplitudes[inside]
             kept = _within_bounds(homographies, shot.num_frames, recipe, video, view)

@@ -25,7 +25,7 @@ LAYERS = (
     ("recipe", "saliency", "flow", "doctor"),
     ("codec", "shot"),
     ("sources", "formats", "edit"),
-    ("render",),
+    ("label", "render"),
     ("film", "preview"),
     ("shards",),
     ("shard", "load", "fetch"),

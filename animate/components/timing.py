@@ -1,12 +1,17 @@
 """Time: which part of the shot's own timeline the clip shows, and at what pace."""
 
 import dataclasses
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
+from animate.components.claims import Claim
 from animate.components.parameters import number, seed
 from animate.components.timeline import Clock
+
+#: A ramp is seen where the faster half of a shot goes 1.5 times as far as the slower: its natural logarithm.
+RAMP = math.log(1.5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +31,8 @@ class Jitter:
         late = (random[frames] * 2 - 1) * self.amount * clock.frame
         return dataclasses.replace(clock, progress=np.clip(clock.progress + late, 0.0, 1.0))
 
-    def words(self) -> str:
-        return ""
+    def claims(self) -> tuple[Claim, ...]:
+        return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +46,8 @@ class Hold:
         progress = np.clip((clock.progress - self.first) / (1 - self.first - self.last), 0.0, 1.0)
         return dataclasses.replace(clock, progress=progress)
 
-    def words(self) -> str:
-        return ""
+    def claims(self) -> tuple[Claim, ...]:
+        return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +60,10 @@ class Ramp:
         progress = clock.progress + self.change * clock.progress * (1 - clock.progress)
         return dataclasses.replace(clock, progress=progress)
 
-    def words(self) -> str:
-        return "speed ramp" if abs(self.change) > 0.5 else ""
+    def claims(self) -> tuple[Claim, ...]:
+        if abs(self.change) <= 0.5:
+            return ()
+        return (Claim(words="speed ramp", needs=(("slowing", math.copysign(RAMP, self.change)),)),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,8 +89,8 @@ class Speed:
     def retime(self, clock: Clock) -> Clock:
         return dataclasses.replace(clock, progress=0.5 + (clock.progress - 0.5) * self.factor)
 
-    def words(self) -> str:
-        return ""
+    def claims(self) -> tuple[Claim, ...]:
+        return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,5 +106,5 @@ class TemporalCrop:
             clock, progress=start + self.length * clock.progress, window=clock.window * self.length
         )
 
-    def words(self) -> str:
-        return ""
+    def claims(self) -> tuple[Claim, ...]:
+        return ()

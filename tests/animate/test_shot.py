@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from animate.camera import View, max_magnification, max_speed, union_area, view_areas, view_corners
 from animate.components import COMPONENTS
 from animate.data import Take, take_rng
-from animate.edit import Edit, Layer, Transition, describe, draw_edit
+from animate.edit import Edit, Layer, Transition, draw_edit
+from animate.label import describe
 from animate.recipe import (
     EditRecipe,
     ShotKind,
@@ -207,6 +208,15 @@ def test_slow_motion_shakes_more_slowly():
     shakes = [shot.poses(shot.timeline(4, np.zeros(1)), PHOTO) for shot in shots]
     slow, fast = (np.abs(np.diff(poses[:, 0])).mean() for poses in shakes)
     assert slow < fast
+
+
+def test_a_view_is_never_narrowed_to_a_point():
+    """The middle of the last frame is to lie on the edge of the still, where nothing is left of a view."""
+    recipe = dataclasses.replace(
+        only(interest={"point": "random", "y": 0.0}), min_view_area=0.0, min_union_area=0.0
+    )
+    for seed in range(20):
+        assert draw(recipe, VideoRecipe(num_frames=2), seed=seed).shots[0].tighten >= 1e-3
 
 
 def test_a_still_under_the_magnification_limit_is_refused():
