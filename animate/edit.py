@@ -180,6 +180,11 @@ def draw_edit(
     return edit, edit._layers(seen, video.fps)
 
 
+def shot_amplitudes(text: str) -> list[float]:
+    """The amplitude of each shot of an edit that `Edit.to_json` recorded."""
+    return [shot["amplitude"] for shot in json.loads(text)["shots"]]
+
+
 def _draw_spans(
     edit: EditRecipe, video: VideoRecipe, num_stills: int, rng: np.random.Generator
 ) -> tuple[list[Transition], list[range]]:

@@ -12,7 +12,8 @@ from animate.components import COMPONENTS, RETIMES
 from animate.data import Take, take_rng
 from animate.edit import Edit, Layer, draw_edit
 from animate.label import describe
-from animate.recipe import ShotKind, ShotRecipe, VideoRecipe, preset_names, read_preset
+from animate.leeway import check_shots
+from animate.recipe import ShotKind, ShotRecipe, SourceRecipe, VideoRecipe, preset_names, read_preset
 from animate.render import render
 from animate.saliency import salient_point
 from animate.strict_toml import RecipeError
@@ -55,9 +56,12 @@ def shot_list(name: str) -> ShotRecipe:
 
 
 def preview(still: Picture, recipe: ShotRecipe, video: VideoRecipe, seed: int = 0) -> Preview:
-    """A clip of `still`. Raises `RecipeError` for a montage, which needs several stills."""
+    """A clip of `still`. Raises `RecipeError` for a montage, which needs several stills, and for bounds that
+    contradict the shots."""
     if recipe.edit.stills > 1:
         raise RecipeError(f"shot.edit.stills = {recipe.edit.stills}: a preview has one still, not a montage")
+    limits = SourceRecipe()
+    check_shots(recipe, video, limits.max_pixels, limits.max_aspect)
     view = View(still_size=(still.shape[1], still.shape[0]), frame_size=(video.width, video.height))
     rng = take_rng(seed, "preview", Take(source_key=recipe.preset, index=0))
     edit, layers = draw_edit(recipe, video, [view], rng, [lambda: salient_point(still)])

@@ -45,6 +45,9 @@ from animate.recipe import ShotKind, ShotRecipe, VideoRecipe
 #: Amplitudes tried when the drawn path does not fit, the largest first.
 _AMPLITUDES = np.linspace(1.0, 0.0, 17)
 
+#: A shot with less than this amplitude is held back: little is left of what was drawn.
+HELD_BACK = 0.3
+
 #: Relative slack for a bound that is met exactly at rest: it allows for rounding and nothing else.
 _SLACK = 1e-6
 

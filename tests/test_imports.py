@@ -24,7 +24,7 @@ LAYERS = (
     ("data", "components", "executor"),
     ("recipe", "saliency", "flow", "doctor"),
     ("codec", "shot"),
-    ("sources", "formats", "edit"),
+    ("sources", "formats", "edit", "leeway"),
     ("label", "render"),
     ("film", "preview"),
     ("shards",),
