@@ -53,6 +53,9 @@ _INSIDE = np.array([[1, 0, 0], [-1, 0, 1], [0, 1, 0], [0, -1, 1], [0, 0, 1]], dt
 #: Corners of a view as homogeneous points, clockwise from the top left.
 _CORNERS = np.array([[0, 0, 1], [1, 0, 1], [1, 1, 1], [0, 1, 1]], dtype=np.float64)
 
+#: Depth that a point behind the camera is given, over that of the view: it is far out of the picture.
+_NEAREST = 1e-9
+
 #: The corners twice, as columns.
 _TWO_CORNERS = np.concatenate([_CORNERS, _CORNERS]).T
 
@@ -221,7 +224,7 @@ def max_speed(
 
 def shifts(homographies: Float64[np.ndarray, "t 3 3"], view: View) -> Float64[np.ndarray, "2 t-1"]:
     """How far, at most, what is seen at a corner lies from there in each later frame: what the first frame
-    saw there, and what the frame before did. In frame widths; infinite where it lies behind the camera."""
+    saw there, and what the frame before did. In frame widths; enormous where it lies behind the camera."""
     seen = homographies @ _CORNERS.T
     points = np.empty((len(homographies) - 1, 3, 8))
     points[:, :, :4] = seen[0]
@@ -238,13 +241,11 @@ def _squared_shifts(
 ) -> Float64[np.ndarray, "*b n"]:
     """How far homogeneous points of the source lie from `places` of each view, in frame widths, squared.
 
-    Along the way: a frame of 9:16 that rises by its height has moved by 16/9.
+    Along the way: a frame of 9:16 that rises by its height has moved by 16/9. What lies behind the camera is
+    as far away as what lies at `_NEAREST`.
     """
     points = np.linalg.inv(homographies) @ seen
-    depth = points[..., 2:, :]
-    if depth.min() <= 0:
-        depth = np.where(depth > 0, depth, 1e-150)
-    away = points[..., :2, :] / depth - places[:2]
+    away = points[..., :2, :] / np.maximum(points[..., 2:, :], _NEAREST) - places[:2]
     away *= away
     return away[..., 0, :] + away[..., 1, :] * (view.frame_size[1] / view.frame_size[0]) ** 2
 

@@ -50,6 +50,9 @@ _PLAIN: tuple[tuple[Measure, float, float, str, str], ...] = (
 #: Of the two ways of a drift, the lesser is said if it has this share of the greater.
 _ASIDE = 0.1
 
+#: A shot moves on the whole if its last frame has gone this share of the furthest way that any has gone.
+_NET = 0.5
+
 #: Two rows of two.
 _Matrix = tuple[tuple[float, float], tuple[float, float]]
 
@@ -62,7 +65,8 @@ class Motion:
     """What is seen in a shot, from its first frame to its last unless it says otherwise.
 
     `furthest` is how far, at most, what is seen at a corner of the first frame lies from there in any other,
-    and `speed` the fastest motion of a corner between two successive frames, in frame widths a second.
+    `net` is the same for the last frame alone, and `speed` the fastest motion of a corner between two
+    successive frames, in frame widths a second.
 
     Of the middle of the view: `right` and `up` are how far it goes over the still, in frame widths (of the
     first and the last frame on average) and along the sides of the frame, and `drift_speed` is the fastest
@@ -85,6 +89,7 @@ class Motion:
     """
 
     furthest: float
+    net: float
     speed: float
     right: float
     up: float
@@ -135,10 +140,11 @@ def measure(layer: Layer, view: View, fps: int) -> Motion:
     right, sunk = way[-1].tolist()
     onward = way * (-1.0 if right < 0 else 1.0, -1.0 if sunk < 0 else 1.0)
     shake = (np.maximum.accumulate(onward, axis=0) - onward).max()
-    furthest = drift_speed = zoom_speed = speed = slowing = 0.0
+    furthest = net = drift_speed = zoom_speed = speed = slowing = 0.0
     if num_frames > 1:
         from_first, steps = shifts(homographies, view).tolist()
-        furthest, speed, slowing = max(from_first), max(steps) * fps, _slowing(steps)
+        furthest, net = max(from_first), from_first[-1]
+        speed, slowing = max(steps) * fps, _slowing(steps)
         strides = way[1:] - way[:-1]
         drift_speed = math.sqrt((strides * strides).sum(axis=1).max()) * fps
         # The area that the still's pixels at the middle have in the view, up to a factor.
@@ -149,6 +155,7 @@ def measure(layer: Layer, view: View, fps: int) -> Motion:
     size = 1 / math.sqrt(abs(determinant * frame_width))
     return Motion(
         furthest=furthest,
+        net=net,
         speed=speed,
         right=right,
         up=-sunk,
@@ -228,19 +235,21 @@ def unclaimed(claims: Sequence[Claim], motion: Motion) -> list[str]:
         value = getattr(motion, measured)
         size = abs(value)
         word = more if value > 0 else less
-        if size / least > most and not _aside(measured, motion):
+        if measured != "shake" and size / least > most and not _aside(measured, motion):
             most, foremost = size / least, word
         if measured not in told and size >= max(least, by_hand * shake) and not _aside(measured, motion):
             words.append(word)
-    return _joined(words) if words or claims else [foremost]
+    if words or claims:
+        return _joined(words)
+    return [foremost if motion.net > _NET * motion.furthest else "back and forth"]
 
 
 def _joined(words: list[str]) -> list[str]:
-    """ "drift left" and "drift up" as "drift left and up"."""
+    """Ways of one kind in one phrase: "drift left" and "drift up" as "drift left and up"."""
     joined: list[str] = []
     for word in words:
         verb, _, way = word.partition(" ")
-        if joined and joined[-1].startswith(verb + " "):
+        if way in ("up", "down") and joined and joined[-1] in (f"{verb} left", f"{verb} right"):
             joined[-1] += f" and {way}"
         else:
             joined.append(word)

@@ -180,7 +180,7 @@ def check_moves(moves: str, seen: Seen) -> None:
         context = (moves, word, right, down, growth, turn)
         verb, _, way = word.rpartition(" ")
         # A plain word that stands alone for want of a clearer one is true, if of little.
-        alone = len(rest.split(" and ")) == 1 and verb in ("drift", "move", "turn")
+        alone = (rest == word and verb in ("drift", "move", "turn")) or rest == "back and forth"
         least = 1e-4 if alone else 0.018
         if verb in ("pan", "truck", "tilt", "pedestal", "drift", "whip pan"):
             gone = {"left": -right, "right": right, "up": -down, "down": down}[way]
@@ -206,8 +206,9 @@ def check_moves(moves: str, seen: Seen) -> None:
             assert abs(np.log(growth)) < 0.11, context
         elif word == "handheld":
             assert seen.comes_back > 0.0045, context
-        elif word == "back and forth" or word in ("back", "forth"):
-            assert seen.comes_back > 0, context
+        elif word in ("back", "forth"):
+            returns = seen.furthest > 1.5 * seen.moved(0, len(seen.homographies) - 1)
+            assert seen.comes_back > 0.018 or (alone and returns), context
         elif word in ("towards the subject", "away from the subject"):
             nearer = (seen.distance(0) - seen.distance(-1)) / seen.frame_width
             assert nearer * (1 if word.startswith("towards") else -1) > 0.015, context

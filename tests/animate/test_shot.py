@@ -86,7 +86,10 @@ def recipes(draw):
 
 @settings(max_examples=300)
 @given(
-    recipe=recipes(), size=sizes, frame=st.sampled_from([(224, 224), (320, 180)]), seed=st.integers(0, 2**32)
+    recipe=recipes(),
+    size=sizes,
+    frame=st.sampled_from([(224, 224), (320, 180), (180, 320)]),
+    seed=st.integers(0, 2**32),
 )
 def test_every_bound_holds_for_every_shot(recipe, size, frame, seed):
     video = VideoRecipe(size=frame)
