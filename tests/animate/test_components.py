@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from animate.camera import DOLLY, NUM_AXES, PAN, PEDESTAL, ROLL, TILT, TRUCK, ZOOM, View
-from animate.components import AIMS, BLURS, COMPONENTS, EXPOSES, MOVES, RETIMES, select
+from animate.components import AIMS, BLURS, COMPONENTS, EXPOSES, MOVES, RETIMES, check, draw, select
 from animate.components.capabilities import Aims, Blurs, Component, Exposes, Moves, Retimes
 from animate.components.timeline import Clock, Timeline
 
@@ -166,6 +166,17 @@ def test_interest_is_aimed_at_its_point(point, place):
     interest = AIMS["interest"](point=point, direction="to", x=0.3, y=0.4, **LINEAR)
     aimed = interest.aim(lambda: (0.9, 0.1))
     assert (aimed.x, aimed.y) == place
+
+
+def test_the_last_scale_is_the_same_only_where_a_recipe_says_so():
+    """Where it is, the lens does not zoom, whatever is drawn for the two ends."""
+    scale = COMPONENTS["shot_scale"]
+    drawn = [draw(scale, {}, np.random.default_rng(seed)) for seed in range(200)]
+    assert {component.last for component in drawn} == {"wide", "medium", "close_up"}
+    check(scale, {"last": "same"})
+    for seed in range(20):
+        same = select([draw(scale, {"last": "same"}, np.random.default_rng(seed))], MOVES)[0]
+        assert np.ptp(same.poses(TIME, VIEW), axis=0).max() == 0
 
 
 def test_a_hand_shakes_as_much_as_it_says():
