@@ -17,6 +17,7 @@ from pathlib import Path
 from animate import executor
 from animate.data import SHARD_SUFFIXES, ShardPlan, ShardRecord
 from animate.executor import AUTOMATIC, Workforce
+from animate.leeway import check_leeway
 from animate.recipe import BuildRecipe
 from animate.record import Columns
 from animate.render import check_device
@@ -79,7 +80,9 @@ class BuildReport:
     """What a build came to.
 
     Counts and `size_bytes` cover the whole shard set; `clips_made`, `shards_made` and `seconds` this run
-    alone. `inputs` = `clips` + the sum of `rejected` (status to count).
+    alone. `inputs` = `clips` + the sum of `rejected` (status to count). Of the `shots` in the clips,
+    `shots_held_back` show little of what was drawn (`ShardRecord`); shards of before these were counted are
+    left out of both.
     """
 
     out: str
@@ -93,6 +96,8 @@ class BuildReport:
     size_bytes: int
     seconds: float
     failures: tuple[ShardFailure, ...]
+    shots: int = 0
+    shots_held_back: int = 0
 
     @property
     def complete(self) -> bool:
@@ -120,9 +125,10 @@ def build_shards(
     depend on any of the settings after `out`. With `retry_failed`, a finished set gets further shards from
     the addresses that gave no image; one that is not finished is finished first.
 
-    Raises `BuildRefused` if `out` holds something else, `SourceError` if the corpus cannot be read,
-    `NoDevice` or `NoGpu` if the device is not there.
+    Raises `BuildRefused` if `out` holds something else, `RecipeError` if the recipe contradicts itself,
+    `SourceError` if the corpus cannot be read, `NoDevice` or `NoGpu` if the device is not there.
     """
+    check_leeway(recipe)
     recipe = _found_from_anywhere(recipe)
     source = open_source(recipe.source)
     rows_per_shard = samples_per_shard(recipe)
@@ -182,6 +188,8 @@ def run_build(
         size_bytes=counts["bytes"],
         seconds=time.monotonic() - started,
         failures=tuple(build.failures),
+        shots=sum(record.shots for record in build.records.values()),
+        shots_held_back=sum(record.shots_held_back for record in build.records.values()),
     )
 
 

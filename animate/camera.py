@@ -57,6 +57,12 @@ _INSIDE = np.array([[1, 0, 0], [-1, 0, 1], [0, 1, 0], [0, -1, 1], [0, 0, 1]], dt
 #: Corners of a view as homogeneous points, clockwise from the top left.
 _CORNERS = np.array([[0, 0, 1], [1, 0, 1], [1, 1, 1], [0, 1, 1]], dtype=np.float64)
 
+#: Depth that a point behind the camera is given, over that of the view: it is far out of the picture.
+_NEAREST = 1e-9
+
+#: The corners twice, as columns.
+_TWO_CORNERS = np.concatenate([_CORNERS, _CORNERS]).T
+
 
 #: For each corner of a view, the next one.
 _NEXT_CORNER = np.array([1, 2, 3, 0])
@@ -211,25 +217,90 @@ def union_area(corners: Float64[np.ndarray, "*b t 4 2"], num_lines: int = 32) ->
     return np.maximum(right - left, 0.0).sum(axis=-1).mean(axis=-1)
 
 
-def max_speed(homographies: Float64[np.ndarray, "*b t 3 3"], seconds: float) -> Float64[np.ndarray, "*b"]:
+def max_speed(
+    homographies: Float64[np.ndarray, "*b t 3 3"], seconds: float, view: View
+) -> Float64[np.ndarray, "*b"]:
     """The fastest motion between two successive frames, `seconds` apart, in frame widths a second.
 
-    It is measured at the corners of the view, where it is largest.
+    Of what is seen at the corners of a frame, it is how far it lies from there in the next frame.
     """
     if homographies.shape[-3] < 2:
         return np.zeros(homographies.shape[:-3])
-    corners = _CORNERS @ homographies[..., :-1, :, :].swapaxes(-1, -2)
-    moved = _dehomogenise(corners @ np.linalg.inv(homographies[..., 1:, :, :]).swapaxes(-1, -2))
-    distance = np.linalg.norm(moved - _CORNERS[:, :2], axis=-1)
-    return distance.max(axis=(-1, -2)) / seconds
+    seen = homographies[..., :-1, :, :] @ _CORNERS.T
+    squares = _squared_shifts(seen, homographies[..., 1:, :, :], _CORNERS.T, view)
+    return np.sqrt(squares.max(axis=(-1, -2))) / seconds
+
+
+def shifts(homographies: Float64[np.ndarray, "t 3 3"], view: View) -> Float64[np.ndarray, "2 t-1"]:
+    """How far, at most, what is seen at a corner lies from there in each later frame: what the first frame
+    saw there, and what the frame before did. In frame widths; enormous where it lies behind the camera."""
+    seen = homographies @ _CORNERS.T
+    points = np.empty((len(homographies) - 1, 3, 8))
+    points[:, :, :4] = seen[0]
+    points[:, :, 4:] = seen[:-1]
+    squares = _squared_shifts(points, homographies[1:], _TWO_CORNERS, view)
+    return np.sqrt(squares.reshape(-1, 2, 4).max(axis=2)).T
+
+
+def _squared_shifts(
+    seen: Float64[np.ndarray, "*b 3 n"],
+    homographies: Float64[np.ndarray, "*b 3 3"],
+    places: Float64[np.ndarray, "3 n"],
+    view: View,
+) -> Float64[np.ndarray, "*b n"]:
+    """How far homogeneous points of the source lie from `places` of each view, in frame widths, squared.
+
+    Along the way: a frame of 9:16 that rises by its height has moved by 16/9. What lies behind the camera is
+    as far away as what lies at `_NEAREST`.
+    """
+    points = np.linalg.inv(homographies) @ seen
+    away = points[..., :2, :] / np.maximum(points[..., 2:, :], _NEAREST) - places[:2]
+    away *= away
+    return away[..., 0, :] + away[..., 1, :] * (view.frame_size[1] / view.frame_size[0]) ** 2
 
 
 def max_magnification(homographies: Float64[np.ndarray, "*b t 3 3"], view: View) -> Float64[np.ndarray, "*b"]:
-    """The most frame pixels along one side that a source pixel is spread over, anywhere in the path."""
-    still, frame = view.still_size, view.frame_size
-    depths = (homographies[..., 2:, :] @ _CORNERS.T).max(axis=(-1, -2))
-    source_area = _determinant(homographies) / depths**3 * (still[0] * still[1]) / (frame[0] * frame[1])
-    return 1 / np.sqrt(np.maximum(source_area, 1e-300).min(axis=-1))
+    """The most frame pixels that a source pixel is spread over, in its longest direction, anywhere in the
+    path: a bound on the larger singular value of the Jacobian of frame pixels from source pixels.
+
+    Where its maximum lies. With the depth w of `source_from_view` and view and source turned so that their
+    first axes run along the horizon, that Jacobian is s M, s the distance from the horizon (w up to a
+    factor) and M = [[k, m t], [0, m s]] at a point (t, s) of the view. Its norm |M| is convex, and even in s,
+    so it grows with s, and so does s |M|: the maximum lies on the border of the view. Along a side w is
+    linear and |M| at most the straight line between its values at the two corners. The product of the two
+    lines is the bound; it is largest at a corner, where it is exact, unless one of them rises while the other
+    falls nearly as fast:
+
+        corners     w 1.0 and 1.2, |M| 2.0 and 1.0: w |M| is 2.0 and 1.2, the bound of the side 2.0
+                    w 1.0 and 3.0, |M| 2.0 and 1.0: w |M| is 2.0 and 3.0, the bound of the side
+                    (1 + 2 p) (2 - p) at p = 3/4, 3.125
+    """
+    (still_width, still_height), (width, height) = view.still_size, view.frame_size
+    scale = np.array(
+        [[still_width / width, still_width / height], [still_height / width, still_height / height]]
+    )
+    corners = homographies @ _CORNERS.T
+    depth = corners[..., 2, :]
+    place = corners[..., :2, :] / depth[..., None, :]
+    # Source pixels from frame pixels at each corner, its four entries times the depth.
+    a, b = (
+        scale[0, j] * (homographies[..., 0, j, None] - homographies[..., 2, j, None] * place[..., 0, :])
+        for j in (0, 1)
+    )
+    c, d = (
+        scale[1, j] * (homographies[..., 1, j, None] - homographies[..., 2, j, None] * place[..., 1, :])
+        for j in (0, 1)
+    )
+    squares, determinant = a * a + b * b + c * c + d * d, np.abs(a * d - b * c)
+    # The larger singular value of the inverse is that of the matrix itself, over the determinant.
+    larger = np.sqrt((squares + np.sqrt(np.maximum(squares**2 - 4 * determinant**2, 0.0))) / 2)
+    norm = larger / np.maximum(determinant, 1e-300)
+    rise, fall = np.roll(depth, -1, axis=-1) - depth, np.roll(norm, -1, axis=-1) - norm
+    with np.errstate(divide="ignore", invalid="ignore"):
+        top = np.nan_to_num(-(depth / rise + norm / fall) / 2, nan=0.0, posinf=0.0, neginf=0.0)
+    top = np.where(rise * fall < 0, np.clip(top, 0.0, 1.0), 0.0)
+    bound = np.maximum(depth * norm, (depth + rise * top) * (norm + fall * top))
+    return bound.max(axis=(-1, -2))
 
 
 def source_scale(homographies: Float64[np.ndarray, "*b 3 3"], view: View) -> Float64[np.ndarray, "*b"]:

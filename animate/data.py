@@ -205,6 +205,8 @@ class ShardRecord:
     """What one finished shard holds; the content of its `_stats.json`.
 
     `inputs` = `clips` + the sum of `rejected` (status to count), by construction. `sha256` is the tar's.
+    `shots` counts the shots of its clips, and `shots_held_back` those of which bounds or still left little
+    (`animate.shot.HELD_BACK`); both are 0 where an earlier release did not count.
     """
 
     name: str
@@ -213,6 +215,8 @@ class ShardRecord:
     rejected: Mapping[str, int]
     bytes: int
     sha256: str
+    shots: int = 0
+    shots_held_back: int = 0
 
 
 def take_rng(seed: int, corpus: str, take: Take) -> np.random.Generator:

@@ -6,23 +6,17 @@ again, and `Edit.layers` gives the homographies that are rendered.
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from animate.camera import Homographies, View, max_speed
+from animate.camera import Homographies, View
 from animate.components import COMPONENTS, NAMES, Component, SalientPoint
 from animate.recipe import EditRecipe, ShotRecipe, VideoRecipe
 from animate.shot import Seen, Shot, draw_shot, fit_shot
-
-#: Speeds in frame widths a second: a shot that stays below the one is called slow, one above the other fast.
-_SLOW, _FAST = 0.12, 1.0
-
-#: How a transition reads in a camera label.
-_JOINTS: Mapping[str, str] = {"cut": "cut to", "dissolve": "dissolve to", "fade": "fade to"}
 
 #: Frames that a clip must have for each of its shots, so that there is something to see beside transitions.
 _FRAMES_A_SHOT = 4
@@ -180,16 +174,9 @@ def draw_edit(
     return edit, edit._layers(seen, video.fps)
 
 
-def describe(edit: Edit, layers: Sequence[Layer], fps: int) -> str:
-    """The camera label of a clip: "slow push in and handheld, cut to pan left"."""
-    label = ""
-    joints = ["", *(f", {_JOINTS[transition.kind]} " for transition in edit.transitions)]
-    for joint, shot, layer in zip(joints, edit.shots, layers, strict=True):
-        words = shot.words()
-        speed = max_speed(layer.homographies, 1 / fps)
-        pace = "slow " if speed < _SLOW else "fast " if speed > _FAST else ""
-        label += joint + (words if words == "static" else pace + words)
-    return label
+def shot_amplitudes(text: str) -> list[float]:
+    """The amplitude of each shot of an edit that `Edit.to_json` recorded."""
+    return [shot["amplitude"] for shot in json.loads(text)["shots"]]
 
 
 def _draw_spans(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from animate.build import samples_per_shard
 from animate.data import DOWNLOAD_STATUSES, Clip, Part, Rejected, Sample
+from animate.leeway import check_leeway
 from animate.recipe import BuildRecipe, Format
 from animate.record import Columns, flat_json
 from animate.shard import film_groups
@@ -67,7 +68,11 @@ class Estimate:
 
 
 def estimate(recipe: BuildRecipe) -> Estimate:
-    """Reads the corpus' list and films `PROBES` of its samples in every format, into memory."""
+    """Reads the corpus' list and films `PROBES` of its samples in every format, into memory.
+
+    Raises `RecipeError` if the recipe contradicts itself.
+    """
+    check_leeway(recipe)
     source = open_source(recipe.source)
     rows_a_shard = samples_per_shard(recipe)
     with tempfile.TemporaryDirectory() as folder:

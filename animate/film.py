@@ -18,8 +18,9 @@ from animate.arrays import Frames, Picture
 from animate.camera import View, source_scale, union_area, view_areas, view_corners
 from animate.codec import UndecodableImage, decode_still, still_size
 from animate.data import Clip, Fault, Rejected, Sample, Take, take_rng
-from animate.edit import Edit, Layer, describe, draw_edit
+from animate.edit import Edit, Layer, draw_edit
 from animate.formats import WRITERS
+from animate.label import describe
 from animate.recipe import BuildRecipe, SourceRecipe, VideoRecipe
 from animate.record import SUCCESS, ClipRecord, read_record
 from animate.render import RenderJob, render_jobs
@@ -187,7 +188,7 @@ def _record(scene: Scene, recipe: BuildRecipe) -> ClipRecord:
         num_frames=video.num_frames,
         fps=video.fps,
         duration=video.duration_seconds,
-        camera=describe(scene.edit, layers, video.fps),
+        camera=describe(scene.edit, layers, [still.view(video) for still in scene.stills], video.fps),
         homographies=homographies.reshape(-1, 9).tolist(),
         shot=scene.edit.to_json(),
         shot_starts=[int(np.argmax(shots == number)) for number in range(len(layers))],

@@ -12,8 +12,18 @@ from animate.arrays import Frames, Picture
 from animate.camera import View, view_corners
 from animate.components import COMPONENTS, RETIMES
 from animate.data import Take, take_rng
-from animate.edit import Edit, Layer, describe, draw_edit
-from animate.recipe import EditRecipe, ShotKind, ShotRecipe, VideoRecipe, preset_names, read_preset
+from animate.edit import Edit, Layer, draw_edit
+from animate.label import describe
+from animate.leeway import check_shots
+from animate.recipe import (
+    EditRecipe,
+    ShotKind,
+    ShotRecipe,
+    SourceRecipe,
+    VideoRecipe,
+    preset_names,
+    read_preset,
+)
 from animate.render import render
 from animate.saliency import salient_point
 from animate.strict_toml import RecipeError
@@ -82,12 +92,16 @@ def demonstrations(num_frames: int, video: VideoRecipe) -> dict[str, tuple[ShotR
 
 
 def preview(stills: Sequence[Picture], recipe: ShotRecipe, video: VideoRecipe, seed: int = 0) -> Preview:
-    """A clip of one still or of a montage's; `RecipeError` for another number than the recipe films."""
+    """A clip of one still or of a montage's. `RecipeError` for another number of stills than the recipe
+    films, and for bounds that contradict its shots.
+    """
     if len(stills) != recipe.edit.stills:
         raise RecipeError(
             f"shot {recipe.preset!r}: a clip of it shows {recipe.edit.stills} "
             f"image{'s' if recipe.edit.stills > 1 else ''}, {len(stills)} given"
         )
+    limits = SourceRecipe()
+    check_shots(recipe, video, limits.max_pixels, limits.max_aspect)
     size = (video.width, video.height)
     views = [View(still_size=(still.shape[1], still.shape[0]), frame_size=size) for still in stills]
     rng = take_rng(seed, "preview", Take(source_key=recipe.preset, index=0))
@@ -98,7 +112,7 @@ def preview(stills: Sequence[Picture], recipe: ShotRecipe, video: VideoRecipe, s
         frames=render(stills, layers, video),
         layers=layers,
         edit=edit,
-        label=describe(edit, layers, video.fps),
+        label=describe(edit, layers, views, video.fps),
     )
 
 

@@ -186,9 +186,9 @@ class ShotRecipe:
     `preset` names a shot list of recipes/shots; keys that the recipe gives itself replace those of the list.
     Areas are shares of the widest view that the frame's shape can have of the still: no frame shows less than
     `min_view_area`, no shot less than `min_union_area` in all. `max_speed` is in per cent of the frame's
-    width a second, `max_magnification` in frame pixels a source pixel. `shutter_degrees` above 0 blurs
-    motion: each frame averages what the camera sees in that share (of 360) of the frame's time, in linear
-    light, at one moment or more for every 1.5 pixels of its way.
+    width a second, up and down too, `max_magnification` in frame pixels a source pixel, in its longest
+    direction. `shutter_degrees` above 0 blurs motion: each frame averages what the camera sees in that share
+    (of 360) of the frame's time, in linear light, at one moment or more for every 1.5 pixels of its way.
     """
 
     preset: str = "default"

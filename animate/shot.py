@@ -48,14 +48,17 @@ from animate.shutter import moments_per_frame, probes
 #: Amplitudes tried when the drawn path does not fit, the largest first.
 _AMPLITUDES = np.linspace(1.0, 0.0, 17)
 
-#: A shot with less than this amplitude of its path is called static.
-_STATIC_BELOW = 0.1
+#: A shot with less than this amplitude is held back: little is left of what was drawn.
+HELD_BACK = 0.3
 
 #: Relative slack for a bound that is met exactly at rest: it allows for rounding and nothing else.
 _SLACK = 1e-6
 
 #: Factor by which a frame is narrowed when an exposure sticks out of the still.
 _NARROWER = 0.999
+
+#: A frame is not narrowed to less than this: it would show a point, and have no inverse.
+_NARROWEST = 1e-3
 
 #: Place of each component in the order in which they change time.
 _RETIMING_ORDER = {component: place for place, component in enumerate(RETIMES.values())}
@@ -132,12 +135,6 @@ class Shot:
         drifts = [component.exposure(time) for component in select(self.components, EXPOSES)]
         return np.sum(drifts, axis=0) if drifts else np.zeros(len(time.progress))
 
-    def words(self) -> str:
-        """What the camera does, in plain English, without its pace."""
-        if self.amplitude < _STATIC_BELOW:
-            return "static"
-        return " and ".join(word for word in (c.words() for c in self.components) if word) or "static"
-
     def timeline(self, fps: int, moments: Float64[np.ndarray, " n"]) -> Timeline:
         """Every one of `moments` as a place on the shot's own timeline."""
         frame = 1 / (self.num_frames - 1) if self.num_frames > 1 else 0.0
@@ -191,7 +188,7 @@ def fit_shot(shot: Shot, recipe: ShotRecipe, video: VideoRecipe, view: View) -> 
     # Most shots fit as they are drawn, so the other amplitudes are only computed when they are needed.
     for amplitudes in (_AMPLITUDES[:1], _AMPLITUDES[1:]):
         tighten, homographies = widest_fit(amplitudes[:, None, None] * poses, view)
-        inside = tighten > 0
+        inside = tighten > _NARROWEST
         if inside.any():
             tighten, homographies, amplitudes = tighten[inside], homographies[inside], amplitudes[inside]
             kept = _within_bounds(homographies, shot.num_frames, recipe, video, view)
@@ -250,7 +247,7 @@ def _within_bounds(
     kept = areas.min(axis=-1) >= recipe.min_view_area
     kept &= max_magnification(homographies, view) <= recipe.max_magnification * (1 + _SLACK)
     frames = homographies[:, :num_frames]
-    kept &= max_speed(frames, 1 / video.fps) <= recipe.max_speed / 100
+    kept &= max_speed(frames, 1 / video.fps, view) <= recipe.max_speed / 100
     # One frame that shows enough is enough. The union takes far longer: compute it only where no frame does.
     wide = areas[:, :num_frames].max(axis=-1) >= recipe.min_union_area
     if (kept & ~wide).any():

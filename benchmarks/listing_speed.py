@@ -63,7 +63,7 @@ def measure(name: str, path: str) -> None:
     read, read_cpu = time.perf_counter() - start, time.process_time() - used
     with tempfile.TemporaryDirectory() as folder:
         start, used = time.perf_counter(), time.process_time()
-        (part,) = source.freeze(Path(folder), 1000)
+        (part,) = source.freeze(Path(folder), 1000).parts
         planned, planned_cpu = time.perf_counter() - start, time.process_time() - used
         assert part.rows == count
         size = os.path.getsize(Path(folder) / part.path)

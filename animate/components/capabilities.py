@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 from animate.camera import Poses, View
+from animate.components.claims import Claim
 from animate.components.timeline import Array, Clock, Timeline
 
 #: Finds the most striking point of a still, (x, y) in unit coordinates. It is called only where it is needed.
@@ -16,12 +17,12 @@ SalientPoint = Callable[[], tuple[float, float]]
 
 
 class Component(Protocol):
-    """What every component can do: say its part of the camera label."""
+    """What every component can do: claim its part of the camera label."""
 
     __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
 
-    def words(self) -> str:
-        """Its part of the camera label, such as "pan left"; empty where it has nothing to say."""
+    def claims(self) -> tuple[Claim, ...]:
+        """Its words of the camera label, such as "pan left", and what must be seen for them to be true."""
         ...
 
 

@@ -1,6 +1,7 @@
 """Framing: how much of the still the first and the last frame show, and what they look at."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
@@ -9,6 +10,7 @@ import numpy as np
 
 from animate.camera import PEDESTAL, TRUCK, ZOOM, Poses, View
 from animate.components.capabilities import SalientPoint
+from animate.components.claims import CLOSER, Claim
 from animate.components.motion import along
 from animate.components.parameters import choice, number
 from animate.components.timeline import EASES, Timeline
@@ -23,27 +25,41 @@ SCALES: Mapping[str, tuple[float, float]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShotScale:
-    """The scales of the `first` and the `last` frame.
+    """The scales of the `first` and the `last` frame; `last` = "same" is that of the first.
 
     `first_within` and `last_within` place the focal length in the range of the scale, from 0 to 1.
     """
 
     first: str = choice(*SCALES)
-    last: str = choice(*SCALES)
+    last: str = choice(*SCALES, also=("same",))
     first_within: float = number(0, 1, at_least=0, at_most=1)
     last_within: float = number(0, 1, at_least=0, at_most=1)
     ease: str = choice(*EASES)
 
     def poses(self, time: Timeline, view: View) -> Poses:
         # With the same scale at both ends the lens does not zoom, so the two draws must not differ.
-        last_within = self.first_within if self.first == self.last else self.last_within
+        last_within = self.first_within if self.first == self._last else self.last_within
         start = _log_zoom(self.first, self.first_within)
-        end = _log_zoom(self.last, last_within)
+        end = _log_zoom(self._last, last_within)
         return along(ZOOM, start + (end - start) * EASES[self.ease](time.progress))
 
-    def words(self) -> str:
-        names = [scale.replace("_", " ") for scale in (self.first, self.last)]
-        return f"{names[0]} shot" if names[0] == names[1] else f"{names[0]} to {names[1]}"
+    def claims(self) -> tuple[Claim, ...]:
+        first, last = self.first, self._last
+        if first == last:
+            return (Claim(words=f"{_spoken(first)} shot", framing=(first, last)),)
+        closer = SCALES[last] > SCALES[first]
+        return (
+            Claim(
+                words=f"{_spoken(first)} to {_spoken(last)}",
+                needs=(("closer", CLOSER if closer else -CLOSER),),
+                otherwise="zoom in" if closer else "zoom out",
+                framing=(first, last),
+            ),
+        )
+
+    @property
+    def _last(self) -> str:
+        return self.first if self.last == "same" else self.last
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,10 +89,27 @@ class Interest:
         across, down = view.widest
         return along(TRUCK, share * (self.x - 0.5) / across) - along(PEDESTAL, share * (self.y - 0.5) / down)
 
-    def words(self) -> str:
-        if self.point == "centre":
-            return ""
-        return "towards the subject" if self.direction == "to" else "away from the subject"
+    def claims(self) -> tuple[Claim, ...]:
+        if self.point != "saliency":
+            return ()
+        words, approach = (
+            ("towards the subject", 1) if self.direction == "to" else ("away from the subject", -1)
+        )
+        return (Claim(words=words, point=(self.x, self.y), approach=approach),)
+
+
+def scale_of(magnification: float) -> str:
+    """The shot scale of a view that is so many times as close as the widest: the borders lie between the
+    ranges of `SCALES`, at their geometric means."""
+    names = list(SCALES)
+    for name, wider in zip(reversed(names[1:]), reversed(names[:-1]), strict=True):
+        if magnification >= math.sqrt(SCALES[wider][1] * SCALES[name][0]):
+            return name
+    return names[0]
+
+
+def _spoken(scale: str) -> str:
+    return scale.replace("_", " ")
 
 
 def _log_zoom(scale: str, within: float) -> float:

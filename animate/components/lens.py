@@ -1,10 +1,13 @@
 """The lens: focal length, focus and exposure over time."""
 
+import dataclasses
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from animate.camera import ZOOM, Poses, View
+from animate.components.claims import CLOSER, QUICK_ZOOM, SWING, Claim
 from animate.components.motion import along, orbit
 from animate.components.parameters import choice, number
 from animate.components.timeline import EASES, Array, Timeline, burst
@@ -25,8 +28,8 @@ class Zoom:
         progress = EASES[self.ease](time.progress)
         return along(ZOOM, np.log(self.ratio) * (progress if self.direction == "in" else 1 - progress))
 
-    def words(self) -> str:
-        return f"zoom {self.direction}"
+    def claims(self) -> tuple[Claim, ...]:
+        return (zoomed(self.direction, self.ratio),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +45,10 @@ class CrashZoom:
         progress = burst(time, self.at, self.seconds)
         return along(ZOOM, np.log(self.ratio) * (progress if self.direction == "in" else 1 - progress))
 
-    def words(self) -> str:
-        return f"crash zoom {self.direction}"
+    def claims(self) -> tuple[Claim, ...]:
+        zoom = zoomed(self.direction, self.ratio)
+        quick = (("zoom_speed", QUICK_ZOOM),)
+        return (dataclasses.replace(zoom, words=f"crash {zoom.words}", quick=quick, otherwise=zoom.words),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +74,14 @@ class DollyZoom:
         poses[:, ZOOM] = zoom
         return poses
 
-    def words(self) -> str:
-        return f"dolly zoom {self.direction}"
+    def claims(self) -> tuple[Claim, ...]:
+        # The nearer the camera, the steeper the perspective, while what is in the middle keeps its size.
+        least = SWING if self.direction == "in" else -SWING
+        return (
+            Claim(
+                words=f"dolly zoom {self.direction}", needs=(("steeper", least),), at_most=(("closer", 0.1),)
+            ),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +96,8 @@ class FocusPull:
         progress = EASES[self.ease](time.progress)
         return self.percent / 100 * (1 - progress if self.direction == "in" else progress)
 
-    def words(self) -> str:
-        return "focus pull" if self.direction == "in" else "focus pull out"
+    def claims(self) -> tuple[Claim, ...]:
+        return ()  # the label measures the blur itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,5 +112,11 @@ class ExposureDrift:
         sign = 1 if self.direction == "brighter" else -1
         return sign * self.stops * EASES[self.ease](time.progress)
 
-    def words(self) -> str:
-        return ""
+    def claims(self) -> tuple[Claim, ...]:
+        return ()  # the label measures the exposure itself
+
+
+def zoomed(direction: str, ratio: float) -> Claim:
+    """The claim of a lens that zooms in or out by `ratio`."""
+    least = CLOSER if direction == "in" else -CLOSER
+    return Claim(words=f"zoom {direction}", needs=(("closer", least),), size=math.log(ratio))

@@ -1,10 +1,24 @@
 """Camera motion: where the operator carries and turns the camera."""
 
+import dataclasses
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from animate.camera import DOLLY, NUM_AXES, PAN, PEDESTAL, ROLL, TILT, TRUCK, Poses, View
+from animate.camera import (
+    DOLLY,
+    FIELD_OF_VIEW_DEGREES,
+    NUM_AXES,
+    PAN,
+    PEDESTAL,
+    ROLL,
+    TILT,
+    TRUCK,
+    Poses,
+    View,
+)
+from animate.components.claims import CLOSER, DRIFT, LEAN, QUICK_DRIFT, SHAKE, SWING, TURN, Claim, Measure
 from animate.components.parameters import choice, number, seed
 from animate.components.timeline import EASES, Array, Timeline, burst
 
@@ -16,8 +30,8 @@ class Static:
     def poses(self, time: Timeline, view: View) -> Poses:
         return np.zeros((len(time.progress), NUM_AXES))
 
-    def words(self) -> str:
-        return "static"
+    def claims(self) -> tuple[Claim, ...]:
+        return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +46,8 @@ class Pan:
         sign = 1 if self.direction == "right" else -1
         return along(PAN, np.radians(self.degrees) * sign * centred(time, self.ease))
 
-    def words(self) -> str:
-        return f"pan {self.direction}"
+    def claims(self) -> tuple[Claim, ...]:
+        return (turned("pan", self.direction, self.degrees),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +62,8 @@ class Tilt:
         sign = 1 if self.direction == "up" else -1
         return along(TILT, np.radians(self.degrees) * sign * centred(time, self.ease))
 
-    def words(self) -> str:
-        return f"tilt {self.direction}"
+    def claims(self) -> tuple[Claim, ...]:
+        return (turned("tilt", self.direction, self.degrees),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +78,9 @@ class Roll:
         sign = 1 if self.direction == "clockwise" else -1
         return along(ROLL, np.radians(self.degrees) * sign * centred(time, self.ease))
 
-    def words(self) -> str:
-        return f"roll {self.direction}"
+    def claims(self) -> tuple[Claim, ...]:
+        least = TURN if self.direction == "clockwise" else -TURN
+        return (Claim(words=f"roll {self.direction}", needs=(("clockwise", least),), size=self.degrees),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +95,9 @@ class Truck:
         sign = 1 if self.direction == "right" else -1
         return along(TRUCK, self.amount * sign * centred(time, self.ease))
 
-    def words(self) -> str:
-        return f"truck {self.direction}"
+    def claims(self) -> tuple[Claim, ...]:
+        least = DRIFT if self.direction == "right" else -DRIFT
+        return (Claim(words=f"truck {self.direction}", needs=(("right", least),), size=self.amount),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +112,9 @@ class Pedestal:
         sign = 1 if self.direction == "up" else -1
         return along(PEDESTAL, self.amount * sign * centred(time, self.ease))
 
-    def words(self) -> str:
-        return f"pedestal {self.direction}"
+    def claims(self) -> tuple[Claim, ...]:
+        least = DRIFT if self.direction == "up" else -DRIFT
+        return (Claim(words=f"pedestal {self.direction}", needs=(("up", least),), size=self.amount),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,8 +129,9 @@ class Dolly:
         progress = EASES[self.ease](time.progress)
         return along(DOLLY, self.amount * (progress if self.direction == "in" else 1 - progress))
 
-    def words(self) -> str:
-        return "push in" if self.direction == "in" else "pull out"
+    def claims(self) -> tuple[Claim, ...]:
+        words, least = ("push in", CLOSER) if self.direction == "in" else ("pull out", -CLOSER)
+        return (Claim(words=words, needs=(("closer", least),), size=-math.log(1 - self.amount)),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,8 +146,10 @@ class Arc:
         sign = 1 if self.direction == "right" else -1
         return orbit(np.radians(self.degrees) * sign * centred(time, self.ease), 1.0, view)
 
-    def words(self) -> str:
-        return f"arc {self.direction}"
+    def claims(self) -> tuple[Claim, ...]:
+        # Who walks to the right looks back to the left.
+        least = -SWING if self.direction == "right" else SWING
+        return (Claim(words=f"arc {self.direction}", needs=(("swing_right", least),)),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,8 +165,10 @@ class WhipPan:
         sign = 1 if self.direction == "right" else -1
         return along(PAN, np.radians(self.degrees) * sign * (burst(time, self.at, self.seconds) - 0.5))
 
-    def words(self) -> str:
-        return f"whip pan {self.direction}"
+    def claims(self) -> tuple[Claim, ...]:
+        pan = turned("pan", self.direction, self.degrees)
+        quick = (("drift_speed", QUICK_DRIFT),)
+        return (dataclasses.replace(pan, words=f"whip {pan.words}", quick=quick, otherwise=pan.words),)
 
 
 #: Number of sines that make up the noise of one axis of a hand-held camera.
@@ -187,8 +209,23 @@ class Handheld:
         poses[:, 3:6] *= self.percent / 100
         return poses
 
-    def words(self) -> str:
-        return "handheld"
+    def claims(self) -> tuple[Claim, ...]:
+        # Of noise, about four standard deviations are seen in a few seconds.
+        size = 4 * max(self.degrees / FIELD_OF_VIEW_DEGREES, self.percent / 100)
+        return (Claim(words="handheld", needs=(("shake", SHAKE),), size=size),)
+
+
+def turned(verb: str, direction: str, degrees: float) -> Claim:
+    """The claim of a camera that turns by `degrees` right, left, up or down: the middle goes there, and the
+    picture leans that way. 50 degrees are a frame width or height at rest."""
+    sign = 1 if direction in ("right", "up") else -1
+    drift: Measure = "right" if direction in ("right", "left") else "up"
+    swing: Measure = "swing_right" if drift == "right" else "swing_up"
+    return Claim(
+        words=f"{verb} {direction}",
+        needs=((drift, sign * DRIFT), (swing, sign * LEAN)),
+        size=degrees / FIELD_OF_VIEW_DEGREES,
+    )
 
 
 def along(axis: int, values: Array) -> Poses:

@@ -21,9 +21,9 @@ def number(low: float, high: float, *, at_least: float, at_most: float) -> Any:
     return dataclasses.field(metadata={"range": (low, high), "limits": (at_least, at_most)})
 
 
-def choice(*options: str) -> Any:
-    """One of `options`, each with the same chance, or one of those that the recipe gives."""
-    return dataclasses.field(metadata={"options": options})
+def choice(*options: str, also: tuple[str, ...] = ()) -> Any:
+    """One of `options`, each with the same chance, or one of those that the recipe gives, `also` of these."""
+    return dataclasses.field(metadata={"options": options, "also": also})
 
 
 def seed() -> Any:
@@ -39,7 +39,7 @@ def check(component: type[Component], given: Mapping[str, Any]) -> None:
         if name not in drawable:
             raise ValueError(f"unknown parameter {name!r}; known ones: {', '.join(drawable) or 'none'}")
         if "options" in known[name]:
-            _check_choice(name, value, known[name]["options"])
+            _check_choice(name, value, known[name]["options"] + known[name]["also"])
         else:
             _check_range(name, value, known[name]["limits"])
 

@@ -15,14 +15,14 @@ Array = Float64[np.ndarray, " t"]
 class Clock:
     """What the components that change time hand from one to the next.
 
-    `progress` is the place of each moment on the shot's timeline: before any change 0 at the first frame and
-    1 at the last. `frame` is the step in progress from one frame to the next. `rate` is how many times as
-    fast as in life the shot plays, `window` the share of the shot's timeline that the clip shows.
+    `progress` is the place of each moment on the shot's timeline, 0 where its moves begin and 1 where they
+    end: before any change 0 at the first frame and 1 at the last. It may go beyond, where the shot's moves
+    have not begun or are over. `frame` is the step in progress from one frame to the next before any change.
+    `window` is the share of the shot that the clip would show at the pace of life.
     """
 
     progress: Array
     frame: float
-    rate: float = 1.0
     window: float = 1.0
 
 
@@ -30,8 +30,8 @@ class Clock:
 class Timeline:
     """Where each moment lies on the shot's own timeline.
 
-    `progress` is in 0..1, `seconds` is the same in seconds of the shot, and the shot lasts `duration`
-    seconds.
+    `progress` is in 0..1 and says how far the shot's moves are. `seconds` are those of life since the moves
+    began, which last `duration` seconds: where progress rests at 0 or 1, seconds go on.
     """
 
     progress: Array
@@ -42,11 +42,13 @@ class Timeline:
     def of(cls, clock: Clock, clip_seconds: float) -> "Timeline":
         """The timeline that a clip of `clip_seconds` shows by `clock`.
 
-        A clip of 3 s at twice the pace of life (rate 2) films 6 s. If that is half of the shot (window 0.5),
-        the shot lasts 12 s.
+        The moves of a clip of 3 s last 3 s in life. If it shows half of them (window 0.5), they last 6 s. At
+        twice the pace of life its progress goes from -0.5 to 1.5: the clip films 6 s of life, from 1.5 s
+        before the moves begin to 1.5 s after they have ended.
         """
-        duration = clip_seconds * clock.rate / clock.window
-        return cls(progress=clock.progress, seconds=clock.progress * duration, duration=duration)
+        duration = clip_seconds / clock.window
+        progress = np.clip(clock.progress, 0.0, 1.0)
+        return cls(progress=progress, seconds=clock.progress * duration, duration=duration)
 
 
 #: How a move spreads over the shot: progress in 0..1 to the share of the move that is done.

@@ -13,7 +13,7 @@ from jaxtyping import UInt64
 
 from animate.codec import declared_frames, decode_jpeg, decode_still
 from animate.data import PARQUET, SHARD_SUFFIXES, STATS, TAR, ShardPlan, ShardRecord
-from animate.edit import Edit
+from animate.edit import Edit, shot_amplitudes
 from animate.film import replay_source
 from animate.formats import media_suffixes, stored_frames
 from animate.recipe import BuildRecipe, VideoRecipe
@@ -31,6 +31,7 @@ from animate.shards.place import Place
 from animate.shards.plan import counts_fault
 from animate.shards.read import read_marker, read_table
 from animate.shards.ustar import read_samples
+from animate.shot import HELD_BACK
 from animate.strict_toml import from_table
 
 #: What a missing value of a column is in JSON.
@@ -80,6 +81,8 @@ class _Shard:
     damages: list[Damage] = field(default_factory=list)
     #: By key, in the order of the tar: each clip's values that have a column, None without such.
     clips: dict[str, dict[str, Any] | None] = field(default_factory=dict)
+    #: Of every shot of every clip.
+    amplitudes: list[float] = field(default_factory=list)
 
     def check(self) -> ShardCheck:
         missing = {self.plan.name + suffix for suffix in SHARD_SUFFIXES} - self.place.names()
@@ -136,6 +139,13 @@ class _Shard:
                 )
             if len(self.clips) != record.clips:
                 self.fault(f"{len(self.clips)} clips in the tar, {record.clips} in its marker")
+            held_back = sum(amplitude < HELD_BACK for amplitude in self.amplitudes)
+            counted = (record.shots, record.shots_held_back)
+            if record.shots and counted != (len(self.amplitudes), held_back):  # 0: of an earlier release
+                self.fault(
+                    f"{len(self.amplitudes)} shots in the tar, {held_back} of them held back, and "
+                    f"{counted[0]} and {counted[1]} in its marker"
+                )
 
     def _clip_faults(self, key: str, members: Mapping[str, bytes]) -> Iterator[str]:
         video = self.recipe.video
@@ -162,6 +172,7 @@ class _Shard:
         }
         yield from self._json_faults(key, record, caption)
         try:
+            self.amplitudes += shot_amplitudes(record.shot)
             yield from _media_faults(members, record, video)
         except (ValueError, KeyError, TypeError) as error:  # damaged bytes, or a record that lacks something
             yield f"does not decode: {error!r}"

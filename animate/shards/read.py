@@ -1,5 +1,6 @@
 """Finished shards read again: their tars, tables and markers, and all that a row stands for."""
 
+import dataclasses
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -74,7 +75,11 @@ def read_marker(place: Place, name: str) -> ShardRecord | None:
         table = place.read_json(name + STATS)
         if table is None:
             return None
-        return ShardRecord(**{field: table[field] for field in ShardRecord.__dataclass_fields__})
+        fields = dataclasses.fields(ShardRecord)
+        known = {
+            field.name for field in fields if field.default is dataclasses.MISSING or field.name in table
+        }
+        return ShardRecord(**{name: table[name] for name in known})
     except (KeyError, TypeError) as error:
         raise ValueError(f"no marker: {error!r}") from None
 

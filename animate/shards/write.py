@@ -23,9 +23,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from animate.data import PARQUET, STATS, TAR, Clip, Rejected, ShardRecord, Take
+from animate.edit import shot_amplitudes
 from animate.record import KEYS, SUCCESS, Columns, flat_json, parquet_columns
 from animate.shards import ustar
 from animate.shards.place import ATTEMPTS, Place
+from animate.shot import HELD_BACK
 
 #: Told after each input how many clips and how many rejections a shard has so far.
 OnRow = Callable[[int, int], None]
@@ -45,6 +47,8 @@ class ShardWriter:
         self._rows: list[dict[str, Any]] = []
         self._rejected: Counter[str] = Counter()
         self._clips = 0
+        self._shots = 0
+        self._shots_held_back = 0
         self._bytes = 0
         self._sha256 = hashlib.sha256()
 
@@ -82,6 +86,9 @@ class ShardWriter:
         pieces = (ustar.member(f"{record.key}.{suffix}", members[suffix]) for suffix in sorted(members))
         self._write(b"".join(itertools.chain.from_iterable(pieces)))
         self._clips += 1
+        amplitudes = shot_amplitudes(record.shot)
+        self._shots += len(amplitudes)
+        self._shots_held_back += sum(amplitude < HELD_BACK for amplitude in amplitudes)
         self._add_row({**given, **record.table()})
 
     def reject(self, take: Take, rejected: Rejected) -> None:
@@ -118,6 +125,8 @@ class ShardWriter:
             rejected=dict(sorted(self._rejected.items())),
             bytes=self._bytes,
             sha256=self._sha256.hexdigest(),
+            shots=self._shots,
+            shots_held_back=self._shots_held_back,
         )
         with open(self._folder / (self._name + STATS), "w", encoding="utf-8") as file:
             file.write(json.dumps(_stats(record), indent=1) + "\n")
@@ -152,6 +161,8 @@ def _stats(record: ShardRecord) -> dict[str, Any]:
         "rejected": record.rejected,
         "bytes": record.bytes,
         "sha256": record.sha256,
+        "shots": record.shots,
+        "shots_held_back": record.shots_held_back,
         "count": record.inputs,
         "successes": record.clips,
         "failed_to_download": record.rejected.get("missing_file", 0),

@@ -24,10 +24,12 @@ def fetch(
     """Download the images of a list into img2dataset's tars; run again to go on after any interruption."""
     from animate.fetch import FAILED
     from animate.fetch import fetch as run_fetch
+    from animate.leeway import check_leeway
     from animate.recipe import read_recipe
 
     private = ["source.fetch.allow_private=true"] if allow_private else []
     wanted = read_recipe(recipe or None, [*source_overrides(src, urls, root), *private, *(set_ or [])])
+    check_leeway(wanted)
     report = run_fetch(
         wanted.source,
         out,

@@ -48,6 +48,13 @@ def print_report(report: "BuildReport") -> None:
     }
     for name, value in rows.items():
         print(f"{name:<9} {value}")
+    if report.shots_held_back * 2 > report.shots:
+        from animate.shot import HELD_BACK
+
+        print(
+            f"{report.shots_held_back:,} of {report.shots:,} shots had to be scaled below {HELD_BACK:g} of "
+            "what was drawn to keep the bounds of [shot] on these stills."
+        )
     for failure in report.failures:
         print(f"shard {failure.name} failed {failure.attempts} times: {failure.message}", file=sys.stderr)
     if report.failures:

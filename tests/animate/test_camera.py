@@ -168,7 +168,7 @@ def test_speed_is_frame_widths_a_second():
     poses = np.zeros((3, 7))
     poses[:, TRUCK] = [0.0, 0.05, 0.2]
     homographies = source_from_view(poses, 1.0, SQUARE_IN_PHOTO)
-    assert max_speed(homographies, 0.25) == pytest.approx(0.15 / 0.25)
+    assert max_speed(homographies, 0.25, SQUARE_IN_PHOTO) == pytest.approx(0.15 / 0.25)
 
 
 def test_magnification_and_scale_are_inverse_for_an_upright_view():
@@ -176,3 +176,10 @@ def test_magnification_and_scale_are_inverse_for_an_upright_view():
     homographies = source_from_view(pose(ZOOM, np.log(4.0)), 1.0, view)
     assert max_magnification(homographies, view) == pytest.approx(2.0)
     assert source_scale(homographies, view)[0] == pytest.approx(0.5)
+
+
+def test_what_is_behind_the_camera_has_moved_without_measure():
+    """From 50 degrees to the left to 50 to the right: what the first sees is behind the second."""
+    poses = np.zeros((2, 7))
+    poses[:, PAN] = np.radians([-50, 50])
+    assert max_speed(source_from_view(poses, 0.5, SQUARE_IN_PHOTO), 1.0, SQUARE_IN_PHOTO) > 1e6

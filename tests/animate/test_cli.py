@@ -139,6 +139,17 @@ def changed(**fields) -> BuildReport:
     return BuildReport(**{**{name: getattr(REPORT, name) for name in names}, **fields})
 
 
+def test_the_summary_says_when_most_shots_were_held_back(monkeypatch, capsys, built):
+    built["report"] = changed(shots=2000, shots_held_back=1000)
+    assert "scaled below" not in run(monkeypatch, capsys, "build", "--out", "x")[1]
+    built["report"] = changed(shots=2000, shots_held_back=1001)
+    lines = run(monkeypatch, capsys, "build", "--out", "x")[1].splitlines()
+    assert lines[-1] == (
+        "1,001 of 2,000 shots had to be scaled below 0.3 of what was drawn to keep the bounds of [shot] on "
+        "these stills."
+    )
+
+
 def test_a_build_with_nothing_to_do_says_so(monkeypatch, capsys, built):
     built["report"] = changed(shards_made=0, clips_made=0)
     code, out, _ = run(monkeypatch, capsys, "build", "--out", "x")

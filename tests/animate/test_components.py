@@ -19,7 +19,7 @@ from animate.camera import (
     View,
     view_corners,
 )
-from animate.components import AIMS, BLURS, COMPONENTS, EXPOSES, MOVES, RETIMES, select
+from animate.components import AIMS, BLURS, COMPONENTS, EXPOSES, MOVES, RETIMES, check, draw, select
 from animate.components.capabilities import Aims, Blurs, Component, Exposes, Moves, Retimes
 from animate.components.timeline import Clock, Timeline
 from animate.recipe import ShotKind, ShotRecipe, VideoRecipe
@@ -121,17 +121,18 @@ EXPOSURE: Mapping[str, tuple[dict, list[float]]] = {
     "exposure_drift": ({"stops": 0.4, "direction": "darker", **LINEAR}, [0, -0.2, -0.4]),
 }
 
-#: Progress on the shot's timeline at progress 0, 1/2 and 1 of the clip; rate; window.
-RETIMED: Mapping[str, tuple[dict, list[float], float, float]] = {
+#: Progress on the shot's timeline at progress 0, 1/2 and 1 of the clip; window.
+RETIMED: Mapping[str, tuple[dict, list[float], float]] = {
     # A clock that keeps time. What others do is random: see the test of their delay.
-    "jitter": ({"amount": 0, "noise": 1}, [0, 0.5, 1], 1, 1),
+    "jitter": ({"amount": 0, "noise": 1}, [0, 0.5, 1], 1),
     # The move takes the last 0.6 of the clip, of which 0.1 has passed in the middle.
-    "hold": ({"first": 0.4, "last": 0}, [0, 1 / 6, 1], 1, 1),
+    "hold": ({"first": 0.4, "last": 0}, [0, 1 / 6, 1], 1),
     # The first half runs at 1.2 times the mean pace: 1.4 falling to 1.
-    "ramp": ({"change": 0.4}, [0, 0.6, 1], 1, 1),
-    "speed": ({"factor": 2}, [0, 0.5, 1], 2, 1),
+    "ramp": ({"change": 0.4}, [0, 0.6, 1], 1),
+    # A move of half the clip, around its middle.
+    "speed": ({"factor": 2}, [-0.5, 0.5, 1.5], 1),
     # The middle half.
-    "temporal_crop": ({"length": 0.5, "position": 0.5}, [0.25, 0.5, 0.75], 1, 0.5),
+    "temporal_crop": ({"length": 0.5, "position": 0.5}, [0.25, 0.5, 0.75], 0.5),
 }
 
 
@@ -166,10 +167,10 @@ def test_a_component_exposes_as_it_says(name):
 
 @pytest.mark.parametrize("name", RETIMES)
 def test_a_component_retimes_as_it_says(name):
-    parameters, progress, rate, window = RETIMED[name]
+    parameters, progress, window = RETIMED[name]
     clock = RETIMES[name](**parameters).retime(CLOCK)
     np.testing.assert_allclose(clock.progress, progress, atol=1e-12)
-    assert (clock.frame, clock.rate, clock.window) == (CLOCK.frame, rate, window)
+    assert (clock.frame, clock.window) == (CLOCK.frame, window)
 
 
 @pytest.mark.parametrize(
@@ -179,6 +180,17 @@ def test_interest_is_aimed_at_its_point(point, place):
     interest = AIMS["interest"](point=point, direction="to", x=0.3, y=0.4, **LINEAR)
     aimed = interest.aim(lambda: (0.9, 0.1))
     assert (aimed.x, aimed.y) == place
+
+
+def test_the_last_scale_is_the_same_only_where_a_recipe_says_so():
+    """Where it is, the lens does not zoom, whatever is drawn for the two ends."""
+    scale = COMPONENTS["shot_scale"]
+    drawn = [draw(scale, {}, np.random.default_rng(seed)) for seed in range(200)]
+    assert {component.last for component in drawn} == {"wide", "medium", "close_up"}
+    check(scale, {"last": "same"})
+    for seed in range(20):
+        same = select([draw(scale, {"last": "same"}, np.random.default_rng(seed))], MOVES)[0]
+        assert np.ptp(same.poses(TIME, VIEW), axis=0).max() == 0
 
 
 def test_a_hand_shakes_as_much_as_it_says():

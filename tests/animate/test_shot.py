@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from animate.camera import View, max_magnification, max_speed, union_area, view_areas, view_corners
 from animate.components import COMPONENTS
 from animate.data import Take, take_rng
-from animate.edit import Edit, Layer, Transition, describe, draw_edit
+from animate.edit import Edit, Layer, Transition, draw_edit
+from animate.label import describe
 from animate.recipe import (
     EditRecipe,
     ShotKind,
@@ -85,7 +86,10 @@ def recipes(draw):
 
 @settings(max_examples=300)
 @given(
-    recipe=recipes(), size=sizes, frame=st.sampled_from([(224, 224), (320, 180)]), seed=st.integers(0, 2**32)
+    recipe=recipes(),
+    size=sizes,
+    frame=st.sampled_from([(224, 224), (320, 180), (180, 320)]),
+    seed=st.integers(0, 2**32),
 )
 def test_every_bound_holds_for_every_shot(recipe, size, frame, seed):
     video = VideoRecipe(size=frame)
@@ -103,7 +107,7 @@ def test_every_bound_holds_for_every_shot(recipe, size, frame, seed):
         shown = view_corners(layer.homographies)
         largest = max(union_area(shown), view_areas(shown).max())
         assert largest / view.widest_area >= recipe.min_union_area - 1e-6
-        assert max_speed(layer.homographies, 1 / video.fps) <= recipe.max_speed / 100 + 1e-9
+        assert max_speed(layer.homographies, 1 / video.fps, view) <= recipe.max_speed / 100 + 1e-9
         assert max_magnification(exposed, view) <= recipe.max_magnification * (1 + 1e-5)
 
 
@@ -179,7 +183,7 @@ def test_a_take_is_drawn_from_its_own_name_alone():
 )
 def test_the_label_says_what_the_camera_does(components, label):
     edit = draw(only(**components))
-    assert describe(edit, edit.layers([PHOTO], 4), 4) == label
+    assert describe(edit, edit.layers([PHOTO], 4), [PHOTO], 4) == label
 
 
 def test_holding_stands_still_at_the_ends():
@@ -202,6 +206,15 @@ def test_slow_motion_shakes_more_slowly():
     shakes = [shot.poses(shot.timeline(4, shot.frames), PHOTO) for shot in shots]
     slow, fast = (np.abs(np.diff(poses[:, 0])).mean() for poses in shakes)
     assert slow < fast
+
+
+def test_a_view_is_never_narrowed_to_a_point():
+    """The middle of the last frame is to lie on the edge of the still, where nothing is left of a view."""
+    recipe = dataclasses.replace(
+        only(interest={"point": "random", "y": 0.0}), min_view_area=0.0, min_union_area=0.0
+    )
+    for seed in range(20):
+        assert draw(recipe, VideoRecipe(num_frames=2), seed=seed).shots[0].tighten >= 1e-3
 
 
 def test_a_still_under_the_magnification_limit_is_refused():

@@ -16,6 +16,7 @@ import pytest
 from animate.build import build_shards
 from animate.codec import decode_mp4, encode_jpeg, encode_mp4
 from animate.executor import HERE
+from animate.materialize import materialize
 from animate.shards import ustar
 from animate.shards.place import BuildRefused
 from animate.shards.verify import Damage, repair, verify
@@ -202,6 +203,11 @@ SET_DAMAGE: dict[str, tuple[Callable[[Path], object], str, str]] = {
         "00001",
         "that of 00000",
     ),
+    "marker miscounts shots": (
+        lambda f: change_json(f / "00001_stats.json", shots=99),
+        "00001",
+        "and 99 and",
+    ),
     "marker of another tar": (
         lambda f: change_json(f / "00001_stats.json", sha256="0"),
         "00001",
@@ -255,6 +261,24 @@ def test_repair_leaves_a_sound_set_alone(sets, tmp_path):
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     assert repair(str(folder)) == []
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+def test_a_set_of_a_release_that_did_not_count_shots_is_sound(sets, tmp_path):
+    """It is verified, gone on with and materialized as any other; what it does not say counts as 0."""
+    folder = copied(sets, "virtual", tmp_path)
+    counts = ("shots", "shots_held_back")
+    for path in folder.glob("*_stats.json"):
+        table = json.loads(path.read_text())
+        path.write_text(json.dumps({name: table[name] for name in table if name not in counts}))
+    manifest = folder / "_animate" / "manifest.json"
+    table = json.loads(manifest.read_text())
+    table["shards"] = [{name: row[name] for name in row if name not in counts} for row in table["shards"]]
+    manifest.write_text(json.dumps(table))
+    assert verify(str(folder)) == []
+    report = build_shards(recipe_of("virtual"), folder, workforce=HERE)
+    assert (report.complete, report.shards_made, report.shots) == (True, 0, 0)
+    report = materialize(folder, tmp_path / "frames", HERE, format="frames")
+    assert report.shots >= report.clips == 12
 
 
 def test_rejected_inputs_are_no_fault(tmp_path):

@@ -44,7 +44,7 @@ def clip(key: str = "000000001", index: int = 0, *, carried: dict | None = None,
             "duration": 3.0,
             "camera": "slow push in",
             "homographies": [[1.0] * 9] * 12,
-            "shot": "{}",
+            "shot": '{"shots":[{"amplitude":1.0},{"amplitude":0.25}]}',
             "shot_starts": [0],
             "view_areas": [0.5] * 12,
             "view_area_min": 0.5,
@@ -98,6 +98,28 @@ def test_a_shard_is_three_files_and_every_input_is_counted(tmp_path):
     assert (made.inputs, made.clips, made.rejected) == (5, 2, {"empty_file": 2, "truncated": 1})
     assert (made.bytes, made.sha256) == (len(tar), hashlib.sha256(tar).hexdigest())
     assert made == read_marker(Place.at(tmp_path), "00007")
+
+
+def test_shots_are_counted_and_those_that_were_held_back(tmp_path):
+    """Each clip has two shots, one of them at a quarter of what was drawn."""
+    with ShardWriter(tmp_path, "00007", CARRIED) as writer:
+        writer.add(clip("a"))
+        writer.add(clip("b", shot='{"shots":[{"amplitude":0.3}]}'))
+        record = writer.finish()
+    assert (record.shots, record.shots_held_back) == (3, 1)
+    assert read_marker(Place.at(tmp_path), "00007") == record
+
+
+def test_a_marker_of_a_release_that_did_not_count_shots_is_read(tmp_path):
+    with ShardWriter(tmp_path, "00007", CARRIED) as writer:
+        writer.add(clip("a"))
+        record = writer.finish()
+    path = tmp_path / "00007_stats.json"
+    table = json.loads(path.read_text())
+    del table["shots"], table["shots_held_back"]
+    path.write_text(json.dumps(table))
+    read = read_marker(Place.at(tmp_path), "00007")
+    assert read == dataclasses.replace(record, shots=0, shots_held_back=0)
 
 
 def test_stats_speak_to_readers_of_img2dataset_too(tmp_path):
