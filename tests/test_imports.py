@@ -22,7 +22,7 @@ LAYERS = (
     ("errors", "arrays"),
     ("record", "text", "seen", "threads", "strict_toml", "camera"),
     ("data", "components", "executor"),
-    ("recipe", "saliency", "flow", "doctor"),
+    ("recipe", "saliency", "flow", "doctor", "shutter"),
     ("codec", "shot"),
     ("sources", "formats", "edit", "leeway"),
     ("label", "render"),

@@ -77,7 +77,7 @@ def test_nothing_is_built_estimated_or_previewed_of_it(tmp_path):
     zoom = ShotKind(name="zoom", components={"zoom": {"ratio": [3, 4]}})
     with pytest.raises(RecipeError, match="min_view_area"):
         preview(
-            np.zeros((100, 100, 3), np.uint8),
+            [np.zeros((100, 100, 3), np.uint8)],
             ShotRecipe(min_view_area=0.9, shots=(zoom,)),
             VideoRecipe(size=64, num_frames=4),
         )
