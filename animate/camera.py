@@ -282,24 +282,26 @@ def max_magnification(homographies: Float64[np.ndarray, "*b t 3 3"], view: View)
     corners = homographies @ _CORNERS.T
     depth = corners[..., 2, :]
     place = corners[..., :2, :] / depth[..., None, :]
-    # Source pixels from frame pixels at each corner, its four entries times the depth.
-    a, b = (
-        scale[0, j] * (homographies[..., 0, j, None] - homographies[..., 2, j, None] * place[..., 0, :])
-        for j in (0, 1)
+    # Source pixels from frame pixels at each corner (the last axis), times the depth.
+    jacobian = homographies[..., :2, :2, None] - homographies[..., 2, None, :2, None] * place[..., None, :]
+    jacobian *= scale[:, :, None]
+    determinant = np.abs(
+        jacobian[..., 0, 0, :] * jacobian[..., 1, 1, :] - jacobian[..., 0, 1, :] * jacobian[..., 1, 0, :]
     )
-    c, d = (
-        scale[1, j] * (homographies[..., 1, j, None] - homographies[..., 2, j, None] * place[..., 1, :])
-        for j in (0, 1)
-    )
-    squares, determinant = a * a + b * b + c * c + d * d, np.abs(a * d - b * c)
+    jacobian *= jacobian
+    squares = jacobian.sum(axis=(-3, -2))
     # The larger singular value of the inverse is that of the matrix itself, over the determinant.
     larger = np.sqrt((squares + np.sqrt(np.maximum(squares**2 - 4 * determinant**2, 0.0))) / 2)
     norm = larger / np.maximum(determinant, 1e-300)
-    rise, fall = np.roll(depth, -1, axis=-1) - depth, np.roll(norm, -1, axis=-1) - norm
-    with np.errstate(divide="ignore", invalid="ignore"):
-        top = np.nan_to_num(-(depth / rise + norm / fall) / 2, nan=0.0, posinf=0.0, neginf=0.0)
-    top = np.where(rise * fall < 0, np.clip(top, 0.0, 1.0), 0.0)
-    bound = np.maximum(depth * norm, (depth + rise * top) * (norm + fall * top))
+    at_corners = depth * norm
+    following = [1, 2, 3, 0]
+    rise, fall = depth[..., following] - depth, norm[..., following] - norm
+    against = rise * fall < 0
+    if not against.any():
+        return at_corners.max(axis=(-1, -2))
+    safe_rise, safe_fall = np.where(against, rise, 1.0), np.where(against, fall, 1.0)
+    top = np.where(against, np.clip(-(depth / safe_rise + norm / safe_fall) / 2, 0.0, 1.0), 0.0)
+    bound = np.maximum(at_corners, (depth + rise * top) * (norm + fall * top))
     return bound.max(axis=(-1, -2))
 
 

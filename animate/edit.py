@@ -68,7 +68,6 @@ class Edit:
         """One layer a shot, given what each sees."""
         layers = []
         for shot, views, weight in zip(self.shots, seen, self._weights(), strict=True):
-            time = shot.timeline(fps, shot.frames)
             layers.append(
                 Layer(
                     still=shot.still,
@@ -77,8 +76,8 @@ class Edit:
                     exposures=views.exposures,
                     exposures_per_frame=views.exposures_per_frame,
                     weight=weight,
-                    blur=shot.blur(time),
-                    stops=shot.stops(time),
+                    blur=shot.blur(fps),
+                    stops=shot.stops(fps),
                 )
             )
         return tuple(layers)
@@ -119,6 +118,7 @@ class Edit:
                 "tighten": shot.tighten,
                 "shutter_degrees": shot.shutter_degrees,
                 "shutter_noise": shot.shutter_noise,
+                "shutter_moments": list(shot.shutter_moments),
                 "components": {NAMES[type(c)]: _parameters(c) for c in shot.components},
             }
             for shot in self.shots
@@ -133,12 +133,11 @@ class Edit:
     def from_json(cls, text: str) -> "Edit":
         """The edit that `to_json` recorded, equal in every number."""
         edit = json.loads(text)
-        # Before each shot had a shutter of its own, one stood for all.
-        of_all = {"shutter_degrees": edit["shutter_degrees"]} if "shutter_degrees" in edit else {}
         shots = []
         for shot in edit["shots"]:
             components = tuple(COMPONENTS[name](**values) for name, values in shot["components"].items())
-            shots.append(Shot(**{**of_all, **shot, "components": components}))
+            moments = tuple(shot.get("shutter_moments", ()))
+            shots.append(Shot(**{**shot, "components": components, "shutter_moments": moments}))
         return cls(
             shots=tuple(shots),
             transitions=tuple(Transition(**transition) for transition in edit["transitions"]),

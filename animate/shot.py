@@ -54,9 +54,6 @@ HELD_BACK = 0.3
 #: Relative slack for a bound that is met exactly at rest: it allows for rounding and nothing else.
 _SLACK = 1e-6
 
-#: Factor by which a frame is narrowed when an exposure sticks out of the still.
-_NARROWER = 0.999
-
 #: A frame is not narrowed to less than this: it would show a point, and have no inverse.
 _NARROWEST = 1e-3
 
@@ -74,7 +71,8 @@ class Shot:
 
     `name` is that of its line in the shot list. It shows still number `still` in frames `first`, `first` + 1,
     … of the clip, `num_frames` of them. `amplitude` and `tighten` are its fit, see above. The shutter is open
-    for `shutter_degrees` of 360 of a frame's time; `shutter_noise` seeds the moments that are averaged.
+    for `shutter_degrees` of 360 of a frame's time; `shutter_moments` says how many moments are averaged in
+    each frame, and `shutter_noise` seeds them.
 
     `moments`, an argument of several methods, are places in time in frames from the shot's first: 0, 1, … are
     the frames' own.
@@ -89,34 +87,36 @@ class Shot:
     tighten: float = 1.0
     shutter_degrees: float = 0.0
     shutter_noise: int = 0
+    shutter_moments: tuple[int, ...] = ()
 
     @property
     def frames(self) -> Float64[np.ndarray, " t"]:
         """The frames' own moments."""
         return np.arange(self.num_frames, dtype=np.float64)
 
-    def seen(self, view: View, fps: int) -> "Seen":
-        """What the camera sees, by the shot's fit."""
-        frames = self._homographies(self.frames, view, fps)
-        if not self.shutter_degrees:
-            return Seen(frames, frames, np.ones(self.num_frames, int))
-        probed = self._homographies(self._probed(), view, fps).reshape(self.num_frames, -1, 3, 3)
-        counts = moments_per_frame(probed, view.frame_size)
-        moments = open_moments(counts, self.shutter_degrees, self.shutter_noise)
-        return Seen(frames, self._homographies(moments, view, fps), counts)
-
-    def bounded_path(self, view: View, fps: int) -> Poses:
-        """Poses at amplitude 1 that must keep the bounds: every frame's own and, after these, every probe of
-        the open shutter."""
-        moments = np.concatenate([self.frames, self._probed()]) if self.shutter_degrees else self.frames
+    def path(self, view: View, fps: int) -> Poses:
+        """The poses at amplitude 1 of every frame and, after these, of every moment of the open shutter."""
+        moments = self.frames
+        if self.shutter_moments:
+            opened = open_moments(np.array(self.shutter_moments), self.shutter_degrees, self.shutter_noise)
+            moments = np.concatenate([moments, opened])
         return self.poses(self.timeline(fps, moments), view)
 
-    def _homographies(self, moments: Float64[np.ndarray, " n"], view: View, fps: int) -> Homographies:
-        poses = self.amplitude * self.poses(self.timeline(fps, moments), view)
-        return source_from_view(poses, self.tighten, view)
+    def probed_path(self, view: View, fps: int) -> Poses:
+        """The poses at amplitude 1 of every frame and, after these, of `NUM_PROBES` moments in each."""
+        probed = (self.frames[:, None] + probes(self.shutter_degrees)).ravel()
+        return self.poses(self.timeline(fps, np.concatenate([self.frames, probed])), view)
 
-    def _probed(self) -> Float64[np.ndarray, " n"]:
-        return (self.frames[:, None] + probes(self.shutter_degrees)).ravel()
+    def seen(self, view: View, fps: int) -> "Seen":
+        """What the camera sees, by the shot's fit."""
+        return self.sees(source_from_view(self.amplitude * self.path(view, fps), self.tighten, view))
+
+    def sees(self, homographies: Homographies) -> "Seen":
+        """The views of `path` as those of the frames and of their exposures."""
+        frames, exposures = homographies[: self.num_frames], homographies[self.num_frames :]
+        if not self.shutter_moments:
+            return Seen(frames, frames, np.ones(self.num_frames, int))
+        return Seen(frames, exposures, np.array(self.shutter_moments))
 
     def poses(self, time: Timeline, view: View) -> Poses:
         """The pose at every moment of `time` at amplitude 1."""
@@ -125,15 +125,21 @@ class Shot:
             poses += component.poses(time, view)
         return poses
 
-    def blur(self, time: Timeline) -> Float64[np.ndarray, " n"]:
-        """Standard deviation of the blur, in frame widths, at every moment of `time`."""
-        radii = [component.blur(time) for component in select(self.components, BLURS)]
-        return np.sqrt(np.sum(np.square(radii), axis=0)) if radii else np.zeros(len(time.progress))
+    def blur(self, fps: int) -> Float64[np.ndarray, " t"]:
+        """Standard deviation of the blur in frame widths, at every frame."""
+        pulls = select(self.components, BLURS)
+        if not pulls:
+            return np.zeros(self.num_frames)
+        time = self.timeline(fps, self.frames)
+        return np.sqrt(np.sum([np.square(component.blur(time)) for component in pulls], axis=0))
 
-    def stops(self, time: Timeline) -> Float64[np.ndarray, " n"]:
-        """Exposure in stops at every moment of `time`."""
-        drifts = [component.exposure(time) for component in select(self.components, EXPOSES)]
-        return np.sum(drifts, axis=0) if drifts else np.zeros(len(time.progress))
+    def stops(self, fps: int) -> Float64[np.ndarray, " t"]:
+        """Exposure in stops at every frame."""
+        drifts = select(self.components, EXPOSES)
+        if not drifts:
+            return np.zeros(self.num_frames)
+        time = self.timeline(fps, self.frames)
+        return np.sum([component.exposure(time) for component in drifts], axis=0)
 
     def timeline(self, fps: int, moments: Float64[np.ndarray, " n"]) -> Timeline:
         """Every one of `moments` as a place on the shot's own timeline."""
@@ -184,39 +190,51 @@ def fit_shot(shot: Shot, recipe: ShotRecipe, video: VideoRecipe, view: View) -> 
     """The shot with the largest amplitude at which every bound holds and, for that amplitude, the widest
     frame; and what it then sees. Raises `StillTooSmall` where no amplitude will do.
     """
-    poses = shot.bounded_path(view, video.fps)
+    amplitudes = _AMPLITUDES
+    if shot.shutter_degrees:
+        # How many moments a frame needs depends on the fit, which is then made once more, with all of them.
+        probed = _fit(shot.probed_path(view, video.fps), amplitudes, shot.num_frames, recipe, video, view)
+        by_frame = probed.homographies[shot.num_frames :].reshape(shot.num_frames, -1, 3, 3)
+        counts = moments_per_frame(by_frame, view.frame_size)
+        shot = dataclasses.replace(shot, shutter_moments=tuple(counts.tolist()))
+        amplitudes = amplitudes[amplitudes <= probed.amplitude]
+    fit = _fit(shot.path(view, video.fps), amplitudes, shot.num_frames, recipe, video, view)
+    fitted = dataclasses.replace(shot, amplitude=fit.amplitude, tighten=fit.tighten)
+    return fitted, fitted.sees(fit.homographies)
+
+
+class _Fit(NamedTuple):
+    """Of the amplitudes tried, the first that keeps every bound, and the views of its path."""
+
+    amplitude: float
+    tighten: float
+    homographies: Homographies
+
+
+def _fit(
+    poses: Poses,
+    amplitudes: Float64[np.ndarray, " a"],
+    num_frames: int,
+    recipe: ShotRecipe,
+    video: VideoRecipe,
+    view: View,
+) -> _Fit:
+    """`poses` are a path at amplitude 1, those of the `num_frames` frames first."""
     # Most shots fit as they are drawn, so the other amplitudes are only computed when they are needed.
-    for amplitudes in (_AMPLITUDES[:1], _AMPLITUDES[1:]):
-        tighten, homographies = widest_fit(amplitudes[:, None, None] * poses, view)
+    for tried in (amplitudes[:1], amplitudes[1:]):
+        tighten, homographies = widest_fit(tried[:, None, None] * poses, view)
         inside = tighten > _NARROWEST
         if inside.any():
-            tighten, homographies, amplitudes = tighten[inside], homographies[inside], amplitudes[inside]
-            kept = _within_bounds(homographies, shot.num_frames, recipe, video, view)
+            tighten, homographies, tried = tighten[inside], homographies[inside], tried[inside]
+            kept = _within_bounds(homographies, num_frames, recipe, video, view)
             if kept.any():
                 best = int(np.argmax(kept))
-                fitted = dataclasses.replace(
-                    shot, amplitude=float(amplitudes[best]), tighten=float(tighten[best])
-                )
-                if shot.shutter_degrees:
-                    return _kept_inside(fitted, video, view)
-                frames = homographies[best]
-                return fitted, Seen(frames, frames, np.ones(shot.num_frames, int))
+                return _Fit(float(tried[best]), float(tighten[best]), homographies[best])
     raise StillTooSmall(
         f"{view.still_size[0]}x{view.still_size[1]} filmed at {view.frame_size[0]}x{view.frame_size[1]} is "
         f"magnified {1 / view.source_pixels_per_frame_pixel:.2f} times; "
         f"shot.max_magnification = {recipe.max_magnification:g}"
     )
-
-
-def _kept_inside(shot: Shot, video: VideoRecipe, view: View) -> tuple[Shot, Seen]:
-    """A shot with an open shutter, narrowed by what its exposures stick out of the still between its probes,
-    if they do: a hand that shakes fast."""
-    while True:
-        seen = shot.seen(view, video.fps)
-        corners = view_corners(seen.exposures)
-        if corners.min() >= 0 and corners.max() <= 1:
-            return shot, seen
-        shot = dataclasses.replace(shot, tighten=shot.tighten * _NARROWER)
 
 
 def _draw_kind(kinds: Sequence[ShotKind], rng: np.random.Generator) -> ShotKind:

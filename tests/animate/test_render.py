@@ -199,6 +199,7 @@ def test_the_shutter_smears_along_the_motion():
                     num_frames=12,
                     tighten=0.9,
                     shutter_degrees=degrees,
+                    shutter_moments=(16,) * 12 if degrees else (),
                 ),
             ),
             transitions=(),

@@ -94,8 +94,7 @@ def test_the_pace_shows_in_every_component(name):
     seen = []
     for factor in (0.2, 1, 5):
         one = shot(component, made("speed", factor=factor))
-        time = timeline(one)
-        seen.append(np.concatenate([path(one).ravel(), one.blur(time), one.stops(time)]))
+        seen.append(np.concatenate([path(one).ravel(), one.blur(FPS), one.stops(FPS)]))
     alike = [np.array_equal(a, b) for a, b in itertools.combinations(seen, 2)]
     assert all(alike) if name == "static" else not any(alike)
 
@@ -119,7 +118,6 @@ def test_no_component_of_a_preset_does_nothing(preset):
                 looks = []
                 for components in (drawn, rest):
                     one = shot(*components, num_frames=12)
-                    time = timeline(one)
-                    looks.append((path(one), one.blur(time), one.stops(time)))
+                    looks.append((path(one), one.blur(FPS), one.stops(FPS)))
                 differs |= any(np.abs(a - b).max() > 1e-9 for a, b in zip(*looks, strict=True))
             assert differs, f"{preset}: {kind.name}: {name} does nothing"
