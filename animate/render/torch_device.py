@@ -195,9 +195,9 @@ class _DeviceStill:
     """One still on the device. Each of its levels is made when it is first asked for."""
 
     def __init__(self, still: Picture, device: torch.device):
-        pinned = torch.from_numpy(still)
-        if device.type == "cuda":  # copies from pinned memory run beside the kernels
-            pinned = pinned.pin_memory()
+        # Copies from pinned memory run beside the kernels.
+        pinned = torch.empty(still.shape, dtype=torch.uint8, pin_memory=device.type == "cuda")
+        np.copyto(pinned.numpy(), still)
         pixels = pinned.to(device, non_blocking=True).permute(2, 0, 1)[None].float()
         self.levels: dict[Level, DevicePicture] = {Level(halvings=0): pixels}
 
