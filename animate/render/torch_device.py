@@ -3,6 +3,7 @@
 It uses the same levels, the same light and the same rounding as `animate.render.opencv`.
 """
 
+import functools
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from animate.arrays import Frames, Picture
-from animate.edit import Layer
 from animate.recipe import VideoRecipe
 from animate.render.light import TO_LINEAR
 from animate.render.mixing import Contribution, RenderJob, contributions, is_plain
@@ -32,87 +32,99 @@ _BYTES_A_CALL = 1 << 30
 def render_jobs(jobs: Sequence[RenderJob], video: VideoRecipe, device: str) -> list[Frames]:
     """See `animate.render.render`."""
     on = torch.device(device)
-    parts = [contributions(job.layers, video.num_frames) for job in jobs]
-    views = _sample(jobs, video, on)
-    clips = [
-        torch.stack(
-            [
-                _mix(seen, [views[n, part.layer, part.frame] for part in seen], job, video, on)
-                for seen in parts[n]
-            ]
-        )
-        for n, job in enumerate(jobs)
-    ]
-    frames = torch.stack(clips).permute(0, 1, 3, 4, 2).contiguous()
-    return list(frames.cpu().numpy())
+    places = _places(jobs)
+    views = _sample(jobs, places, video, on)
+    frames = torch.empty(
+        len(jobs) * video.num_frames, 3, video.height, video.width, dtype=torch.uint8, device=on
+    )
+    plain_frames, plain_views = [], []
+    for n, (job, of_job) in enumerate(zip(jobs, places, strict=True)):
+        for i, seen in enumerate(contributions(job.layers, video.num_frames), n * video.num_frames):
+            ranges = [of_job[part.layer][part.frame] for part in seen]
+            if is_plain(seen, job.layers) and not seen[0].stops:
+                plain_frames.append(i)
+                plain_views.append(ranges[0].start)
+            else:
+                frames[i] = _mix(seen, [views[r.start : r.stop] for r in ranges], video, on)
+    frames[plain_frames] = views[plain_views].to(torch.uint8)
+    shape = (len(jobs), video.num_frames, video.height, video.width, 3)
+    # Into pinned memory the device copies by itself, several times as fast.
+    host = torch.empty(shape, dtype=torch.uint8, pin_memory=on.type == "cuda")
+    host.copy_(frames.permute(0, 2, 3, 1).reshape(shape))
+    return list(host.numpy())
+
+
+#: For each job, layer and frame, where its exposures stand among those of all jobs.
+_Places = list[list[list[range]]]
+
+
+def _places(jobs: Sequence[RenderJob]) -> _Places:
+    places, end = [], 0
+    for job in jobs:
+        of_job = []
+        for layer in job.layers:
+            ends = (np.cumsum(layer.exposures_per_frame) + end).tolist()
+            of_job.append([range(*both) for both in zip([end, *ends[:-1]], ends, strict=True)])
+            end = ends[-1]
+        places.append(of_job)
+    return places
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Wanted:
     """Views of one level of a still: `picture` is the level, `homographies` are the views.
 
-    `finishes` are the kernels of their frames. `places` says where each view belongs: the numbers of its job,
-    layer, frame and exposure.
+    `finishes` are the kernels of their frames, `places` where they stand among the exposures of all jobs.
     """
 
     picture: DevicePicture
     homographies: list[Float64[np.ndarray, "3 3"]] = field(default_factory=list)
     finishes: list[Kernel] = field(default_factory=list)
-    places: list[tuple[int, int, int, int]] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
 
 
 def _sample(
-    jobs: Sequence[RenderJob], video: VideoRecipe, device: torch.device
-) -> dict[tuple[int, int, int], Float[Tensor, "s 3 h w"]]:
-    """For each (job, layer, frame), the view of each of its exposures, in whole code values 0..255."""
+    jobs: Sequence[RenderJob], places: _Places, video: VideoRecipe, device: torch.device
+) -> Float[Tensor, "n 3 h w"]:
+    """The views of all exposures, in whole code values 0..255."""
     factor = 2 if video.quality == "best" else 1
     size = (video.width * factor, video.height * factor)
     by_size: dict[tuple[int, ...], list[_Wanted]] = defaultdict(list)
-    for wanted in _wanted(jobs, size, device):
+    for wanted in _wanted(jobs, places, size, device):
         by_size[tuple(wanted.picture.shape)].append(wanted)
-    views = {
-        (n, k, i): torch.empty(count, 3, video.height, video.width, device=device)
-        for n, job in enumerate(jobs)
-        for k, layer in enumerate(job.layers)
-        for i, count in enumerate(layer.exposures_per_frame.tolist())
-    }
+    number = places[-1][-1][-1].stop
+    views = torch.empty(number, 3, video.height, video.width, device=device)
     for group in by_size.values():
         for some in _chunks(group):
             pictures = torch.cat([w.picture.expand(len(w.places), -1, -1, -1) for w in some])
             warped = _warp(pictures, np.stack([view for w in some for view in w.homographies]), size)
-            for number, kernel in enumerate(kernel for w in some for kernel in w.finishes):
+            for i, kernel in enumerate(kernel for w in some for kernel in w.finishes):
                 if kernel:
-                    warped[number] = _gaussian(warped[number : number + 1], kernel)[0].round()
+                    warped[i] = _gaussian(warped[i : i + 1], kernel)[0].round()
             if factor == 2:
                 warped = functional.avg_pool2d(warped, 2).round()
-            places = [place for w in some for place in w.places]
-            for (n, k, i, j), view in zip(places, warped, strict=True):
-                views[n, k, i][j] = view
+            views[[place for w in some for place in w.places]] = warped
     return views
 
 
-def _wanted(jobs: Sequence[RenderJob], size: tuple[int, int], device: torch.device) -> Iterator[_Wanted]:
-    for n, job in enumerate(jobs):
+def _wanted(
+    jobs: Sequence[RenderJob], places: _Places, size: tuple[int, int], device: torch.device
+) -> Iterator[_Wanted]:
+    for job, of_job in zip(jobs, places, strict=True):
         stills = [_DeviceStill(still, device) for still in job.stills]
         wanted: dict[tuple[int, Level], _Wanted] = {}
-        for k, layer in enumerate(job.layers):
+        for layer, of_layer in zip(job.layers, of_job, strict=True):
             height, width = job.stills[layer.still].shape[:2]
             filters = filters_of(layer.exposures, (width, height), size, job.halved(layer.still))
-            for (i, j), of_view, view in zip(_frames_of(layer), filters, layer.exposures, strict=True):
+            first = of_layer[0].start
+            for i, (of_view, view) in enumerate(zip(filters, layer.exposures, strict=True), first):
                 key = layer.still, of_view.level
                 if key not in wanted:
                     wanted[key] = _Wanted(picture=stills[layer.still].level(of_view.level))
                 wanted[key].homographies.append(view)
                 wanted[key].finishes.append(of_view.finish)
-                wanted[key].places.append((n, k, i, j))
+                wanted[key].places.append(i)
         yield from wanted.values()
-
-
-def _frames_of(layer: Layer) -> Iterator[tuple[int, int]]:
-    """For each exposure of a layer, its frame and its number within that."""
-    for frame, count in enumerate(layer.exposures_per_frame.tolist()):
-        for number in range(count):
-            yield frame, number
 
 
 def _chunks(group: Sequence[_Wanted]) -> Iterator[list[_Wanted]]:
@@ -148,16 +160,13 @@ def _warp(
 
 def _mix(
     parts: Sequence[Contribution],
-    views: Sequence[Tensor],
-    job: RenderJob,
+    views: Sequence[Float[Tensor, "s 3 h w"]],
     video: VideoRecipe,
     device: torch.device,
 ) -> UInt8[Tensor, "3 h w"]:
     """One frame from the views of the shots seen in it."""
-    if is_plain(parts, job.layers) and not parts[0].stops:
-        return views[0][0].to(torch.uint8)
     light = torch.zeros(3, video.height, video.width, device=device)
-    to_linear = torch.from_numpy(TO_LINEAR).to(device)
+    to_linear = _to_linear(device)
     for part, exposures in zip(parts, views, strict=True):
         seen = to_linear[exposures.long()].mean(0)
         sigma = part.blur * video.width
@@ -169,9 +178,19 @@ def _mix(
     return (255 * srgb).round().to(torch.uint8)
 
 
+@functools.cache
+def _to_linear(device: torch.device) -> Float[Tensor, "256"]:
+    return torch.from_numpy(TO_LINEAR).to(device)
+
+
+@functools.lru_cache(maxsize=4096)
+def _taps(sigma: float, device: torch.device) -> Float[Tensor, " k"]:
+    return torch.from_numpy(gaussian_taps(sigma)).to(device, torch.float32)
+
+
 def _gaussian(image: DevicePicture, kernel: Kernel) -> DevicePicture:
     for sigma, axis in ((kernel.across, 3), (kernel.down, 2)):
-        taps = torch.from_numpy(gaussian_taps(sigma)).to(image.device, image.dtype)
+        taps = _taps(sigma, image.device)
         reach = len(taps) // 2
         padding = (reach, reach, 0, 0) if axis == 3 else (0, 0, reach, reach)
         weights = taps.expand(3, 1, 1, -1)
