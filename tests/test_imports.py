@@ -26,6 +26,7 @@ LAYERS = (
     ("codec", "shot"),
     ("sources", "formats", "edit", "leeway"),
     ("label", "render"),
+    ("sentences",),
     ("film", "preview"),
     ("shards",),
     ("shard", "load", "fetch"),
