@@ -57,7 +57,7 @@ ONLY_CALL = {
 
 #: The same for `retrieval`.
 RETRIEVAL_LAYERS = (
-    ("errors", "durable", "cache", "distributed", "metrics", "loss", "recipe"),
+    ("errors", "durable", "cache", "distributed", "metrics", "loss", "order", "recipe"),
     ("video", "runs", "run_log", "compute", "normalise", "curve", "batch"),
     ("datasets", "model", "paths", "reference"),
     ("health", "loader", "protocol", "score", "optimizer", "checkpoint", "find"),
