@@ -140,7 +140,7 @@ class Clip:
         """The rejection of the clip's input, for what is found only now."""
         record = self.record
         meta = {**self.carried, **{name: getattr(record, name) for name in KEPT}}
-        return Rejected(key=record.source_key, fault=fault, captions=(record.caption,), meta=meta)
+        return Rejected(key=record.source_key, fault=fault, captions=tuple(record.captions), meta=meta)
 
 
 #: How rows of a part are read: the keys of `sources.READERS`.

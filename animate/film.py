@@ -20,12 +20,13 @@ from animate.codec import UndecodableImage, decode_still, still_size
 from animate.data import Clip, Fault, Rejected, Sample, Take, take_rng
 from animate.edit import Edit, Layer, draw_edit
 from animate.formats import WRITERS
-from animate.label import describe
+from animate.label import ShotWords, label_of, words_of
 from animate.recipe import BuildRecipe, SourceRecipe, VideoRecipe
 from animate.record import SUCCESS, ClipRecord, read_record
 from animate.render import RenderJob, render_jobs
 from animate.render.prefilter import halvings_of
 from animate.saliency import salient_point
+from animate.sentences import as_sentence, camera_caption, stored_caption
 from animate.shot import StillTooSmall
 
 
@@ -71,13 +72,19 @@ _THUMBNAIL_HALVINGS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """A take that is ready to be rendered; `job` is None for a virtual clip, which is not."""
+    """A take that is ready to be rendered; `job` is None for a virtual clip, which is not.
+
+    `words` say what is seen in each shot, `camera_caption` says it in sentences; it is empty where the recipe
+    wants none.
+    """
 
     samples: tuple[Sample, ...]
     stills: tuple[Still, ...]
     take: Take
     edit: Edit
     layers: tuple[Layer, ...]
+    words: tuple[ShotWords, ...]
+    camera_caption: str
     job: RenderJob | None
 
 
@@ -103,7 +110,20 @@ def stage(
         return Rejected.of(samples[0], error.fault)
     except StillTooSmall as error:
         return Rejected.of(samples[0], Fault("too_small", str(error)))
-    return Scene(samples=tuple(samples), stills=tuple(stills), take=take, edit=edit, layers=layers, job=job)
+    words = words_of(edit, layers, views, video.fps)
+    # Drawn last: the camera's own draws must not depend on whether there is a sentence about it.
+    kinds = [transition.kind for transition in edit.transitions]
+    said = "" if recipe.captions.camera == "none" else camera_caption(words, kinds, rng)
+    return Scene(
+        samples=tuple(samples),
+        stills=tuple(stills),
+        take=take,
+        edit=edit,
+        layers=layers,
+        words=words,
+        camera_caption=said,
+        job=job,
+    )
 
 
 def develop(scene: Scene, frames: Frames | None, recipe: BuildRecipe) -> Clip:
@@ -177,7 +197,7 @@ def _record(scene: Scene, recipe: BuildRecipe) -> ClipRecord:
         take=take.index,
         status=SUCCESS,
         error_message="",
-        caption=captions[0],
+        caption=stored_caption(captions[0], scene.camera_caption, recipe.captions),
         captions=captions,
         url=str(sample.meta.get("url") or ""),
         sha256=str(sample.meta.get("sha256") or hashlib.sha256(sample.image).hexdigest()),
@@ -188,7 +208,8 @@ def _record(scene: Scene, recipe: BuildRecipe) -> ClipRecord:
         num_frames=video.num_frames,
         fps=video.fps,
         duration=video.duration_seconds,
-        camera=describe(scene.edit, layers, [still.view(video) for still in scene.stills], video.fps),
+        camera=label_of(scene.edit, scene.words),
+        camera_caption=scene.camera_caption,
         homographies=homographies.reshape(-1, 9).tolist(),
         shot=scene.edit.to_json(),
         shot_starts=[int(np.argmax(shots == number)) for number in range(len(layers))],
@@ -225,8 +246,4 @@ def _joined_captions(samples: Sequence[Sample]) -> list[str]:
     if len(samples) == 1:
         return list(samples[0].captions)
     rounds = min(len(sample.captions) for sample in samples)
-    return [" ".join(_sentence(sample.captions[i]) for sample in samples) for i in range(rounds)]
-
-
-def _sentence(caption: str) -> str:
-    return caption if caption[-1] in ".!?…。" else f"{caption}."
+    return [" ".join(as_sentence(sample.captions[i]) for sample in samples) for i in range(rounds)]

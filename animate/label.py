@@ -2,8 +2,9 @@
 
 `measure` looks at what a finished shot does to the picture: its homographies, its blur, its exposure. It does
 not know which components drew it. `described` then lets those words stand that a component claims and the
-measure bears out (`animate.components.claims`), adds plain words for motion that nobody claims, and says
-"static" where there is none. `describe` joins the shots of a clip.
+measure bears out (`animate.components.claims`) and adds plain words for motion that nobody claims: the
+`ShotWords` of a shot. `describe` joins those of a clip's shots to its label, and `animate.sentences` makes
+sentences of them.
 
 Lengths are in frame widths, in both directions.
 """
@@ -180,28 +181,55 @@ def measure(layer: Layer, view: View, fps: int) -> Motion:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShotWords:
+    """What is true of one shot, in the words of the label.
+
+    `pace` is "slow", "fast" or neither (empty). `moves` says what moves, in the order of the shot's
+    components and then what nobody claimed ("push in", "handheld", "drift left and up"); a static shot has
+    none. `looks` is framing and light ("medium shot", "getting darker").
+    """
+
+    pace: str
+    moves: tuple[str, ...]
+    looks: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """ "fast whip pan right and handheld, medium shot, getting darker"."""
+        moves = " ".join(filter(None, (self.pace, " and ".join(self.moves)))) or "static"
+        return ", ".join([moves, *self.looks])
+
+
 def describe(edit: Edit, layers: Sequence[Layer], views: Sequence[View], fps: int) -> str:
     """The camera label of a clip: "slow push in and handheld, cut to pan left"."""
-    label = ""
+    return label_of(edit, words_of(edit, layers, views, fps))
+
+
+def label_of(edit: Edit, words: Sequence[ShotWords]) -> str:
+    """The camera label of a clip, given what is true of each of its shots."""
     joints = ["", *(f", {_JOINTS[transition.kind]} " for transition in edit.transitions)]
-    for joint, shot, layer in zip(joints, edit.shots, layers, strict=True):
-        label += joint + described(shot, measure(layer, views[shot.still], fps))
-    return label
+    return "".join(f"{joint}{shot}" for joint, shot in zip(joints, words, strict=True))
 
 
-def described(shot: Shot, motion: Motion) -> str:
-    """What is seen in a shot: "fast whip pan right and handheld, medium shot, getting darker"."""
+def words_of(edit: Edit, layers: Sequence[Layer], views: Sequence[View], fps: int) -> tuple[ShotWords, ...]:
+    """What is seen in each shot of a clip."""
+    return tuple(
+        described(shot, measure(layer, views[shot.still], fps))
+        for shot, layer in zip(edit.shots, layers, strict=True)
+    )
+
+
+def described(shot: Shot, motion: Motion) -> ShotWords:
+    """What is seen in a shot: the claims of its components that are borne out, and what nobody claims."""
     kept = [(words, claim) for claim in _claims(shot) if (words := borne_out(claim, shot.amplitude, motion))]
     looks = [words for words, claim in kept if not _of_motion(claim)]
-    if motion.static:
-        moves = "static"
-    else:
+    pace, moves = "", list[str]()
+    if not motion.static:
         claimed = [(words, claim) for words, claim in kept if _of_motion(claim)]
         said = list(dict.fromkeys(words for words, _ in claimed))
-        moves = " and ".join(said + unclaimed([claim for _, claim in claimed], motion))
-        pace = "slow " if motion.speed < SLOW else "fast " if motion.speed > FAST else ""
-        moves = pace + moves
-    return ", ".join([moves, *looks, *_light(motion)])
+        moves = said + unclaimed([claim for _, claim in claimed], motion)
+        pace = "slow" if motion.speed < SLOW else "fast" if motion.speed > FAST else ""
+    return ShotWords(pace=pace, moves=tuple(moves), looks=(*looks, *_light(motion)))
 
 
 def borne_out(claim: Claim, amplitude: float, motion: Motion) -> str:

@@ -13,7 +13,7 @@ from animate.camera import View, view_corners
 from animate.components import COMPONENTS, RETIMES
 from animate.data import Take, take_rng
 from animate.edit import Edit, Layer, draw_edit
-from animate.label import describe
+from animate.label import label_of, words_of
 from animate.leeway import check_shots
 from animate.recipe import (
     EditRecipe,
@@ -26,6 +26,7 @@ from animate.recipe import (
 )
 from animate.render import render
 from animate.saliency import salient_point
+from animate.sentences import camera_caption
 from animate.strict_toml import RecipeError
 
 #: Pixels between and around the pictures of a sheet, and the height of its text line.
@@ -44,13 +45,15 @@ SHUTTERS = {"whip_pan, shutter closed": 0.0, "whip_pan, shutter open for half of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
-    """`stills` that have been filmed: their `frames`, the `layers` and `edit`, and the camera `label`."""
+    """`stills` that have been filmed: their `frames`, the `layers` and `edit`, and the camera `label` and
+    `caption`."""
 
     stills: tuple[Picture, ...]
     frames: Frames
     layers: tuple[Layer, ...]
     edit: Edit
     label: str
+    caption: str
 
 
 def shot_list(name: str) -> ShotRecipe:
@@ -107,12 +110,14 @@ def preview(stills: Sequence[Picture], recipe: ShotRecipe, video: VideoRecipe, s
     rng = take_rng(seed, "preview", Take(source_key=recipe.preset, index=0))
     points = [partial(salient_point, still) for still in stills]
     edit, layers = draw_edit(recipe, video, views, rng, points)
+    words = words_of(edit, layers, views, video.fps)
     return Preview(
         stills=tuple(stills),
         frames=render(stills, layers, video),
         layers=layers,
         edit=edit,
-        label=describe(edit, layers, views, video.fps),
+        label=label_of(edit, words),
+        caption=camera_caption(words, [transition.kind for transition in edit.transitions], rng),
     )
 
 

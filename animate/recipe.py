@@ -258,6 +258,19 @@ class VideoRecipe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CaptionsRecipe:
+    """Whether clips have a sentence about their camera, and where it stands.
+
+    `camera` = "beside": the JSON and the parquet have it as `camera_caption`, beside the still's captions.
+    "appended": it follows the first caption in `caption` and in the txt, too, for programs that read these
+    alone; `captions` stay those of the still. "none": `camera_caption` is empty. The camera itself is drawn
+    the same with each.
+    """
+
+    camera: Literal["none", "beside", "appended"] = "beside"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ShardsRecipe:
     """How clips are grouped into shards."""
 
@@ -269,7 +282,7 @@ class ShardsRecipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildRecipe:
-    """A whole build: corpus, camera, frames, shards."""
+    """A whole build: corpus, camera, frames, captions, shards."""
 
     name: str = "default"
     seed: int = 0
@@ -277,6 +290,7 @@ class BuildRecipe:
     source: SourceRecipe = field(default_factory=SourceRecipe)
     shot: ShotRecipe = field(default_factory=lambda: read_preset("default"))
     video: VideoRecipe = field(default_factory=VideoRecipe)
+    captions: CaptionsRecipe = field(default_factory=CaptionsRecipe)
     shards: ShardsRecipe = field(default_factory=ShardsRecipe)
 
     def __post_init__(self) -> None:

@@ -36,9 +36,11 @@ class ClipRecord:
     """The JSON of a clip, but for what its corpus carries.
 
     `key` names the clip, `source_key` its still, `source_keys` all stills of a montage; it is filming `take`
-    of the still. `caption` is the first of `captions`; `sha256` is that of the still's file. `width`,
-    `height`, `num_frames`, `fps` and `duration` (seconds) are the clip's, `original_width` and
-    `original_height` the upright still's. `camera` is its label in plain English.
+    of the still. `captions` are the still's; `caption` is the first of them, which `camera_caption` follows
+    where the recipe has that appended. `sha256` is that of the still's file. `width`, `height`, `num_frames`,
+    `fps` and `duration` (seconds) are the clip's, `original_width` and `original_height` the upright still's.
+    `camera` is its label in plain English, `camera_caption` says the same in sentences; it is empty where the
+    recipe wants none, and where an earlier release wrote none.
 
     `homographies` has nine numbers a frame, row by row: they map view to still in unit coordinates. `shot` is
     the edit as JSON text, `shot_starts` the first frame of each shot. `view_areas` is the share of the still
@@ -64,6 +66,7 @@ class ClipRecord:
     fps: int
     duration: float
     camera: str
+    camera_caption: str = ""
     homographies: list[list[float]] = field(metadata=_CAMERA)
     shot: str = field(metadata=_NO_COLUMN)
     shot_starts: list[int] = field(metadata=_CAMERA)
@@ -79,6 +82,8 @@ class ClipRecord:
 
 
 _FIELDS = dataclasses.fields(ClipRecord)
+#: Keys without which a table is no clip's: all but those that an earlier release did not write.
+_NEEDED = [one.name for one in _FIELDS if one.default is dataclasses.MISSING]
 
 #: Each JSON key that every clip has, to the type of its value.
 KEYS: Mapping[str, Any] = {one.name: one.type for one in _FIELDS}
@@ -123,10 +128,10 @@ def parquet_columns(carried: Columns) -> dict[str, ColumnType]:
 
 def read_record(table: Mapping[str, Any]) -> tuple[ClipRecord, dict[str, Any]]:
     """A clip's JSON as its record and what the corpus carried; `ValueError` names the keys that it lacks."""
-    missing = [name for name in KEYS if name not in table]
+    missing = [name for name in _NEEDED if name not in table]
     if missing:
         raise ValueError(f"not the json of a clip: it lacks {', '.join(missing)}")
-    record = ClipRecord(**{name: table[name] for name in KEYS})
+    record = ClipRecord(**{name: table[name] for name in KEYS if name in table})
     return record, {name: value for name, value in table.items() if name not in KEYS}
 
 

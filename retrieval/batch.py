@@ -9,13 +9,25 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What the captions of a batch say, and what its clips show, as names of facts.
+
+    A caption and a clip are no negatives where the caption says something that the clip shows: `said` has two
+    names a caption, what it tells of and its words, `shown` at least one a clip.
+    """
+
+    said: list[tuple[str, str]]
+    shown: list[tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """One worker's share of one batch: b clips, each with one caption.
 
     `frames` are uint8 RGB images `[b, t, 3, h, w]`, or whatever the towers take in place of an image
     (features, `[b, t, ...]`); `mask` says which of them are there: clips shorter than t are padded at the
-    end. Pairs with one of `video_ids` are never negatives of each other, and equal captions neither. `keys`
-    name the (clip, caption) pairs in reports.
+    end. Pairs with one of `video_ids` are never negatives of each other, and equal captions neither; where
+    there are `facts`, these decide in their place. `keys` name the (clip, caption) pairs in reports.
     """
 
     frames: Shaped[Tensor, "b t ..."]
@@ -23,6 +35,7 @@ class Batch:
     captions: list[str]
     video_ids: list[str]
     keys: list[str]
+    facts: Facts | None = None
 
 
 @runtime_checkable

@@ -67,9 +67,7 @@ def accumulate_gradients(
     length = group.largest(int(text.mask.sum(dim=1).max()))
     whole_text = _gathered(text.trim(length), group, trains=encoding.trains)
     whole_video = _gathered(video, group, trains=encoding.trains)
-    negative = loss.negatives(
-        group.gather(loss.groups(batch.video_ids, device)), group.gather(loss.groups(batch.captions, device))
-    )
+    negative = _negatives(batch, group, device)
     rows = group.share(len(whole_text))
 
     compute = Compute(device=device, precision=precision, group=group)
@@ -174,6 +172,22 @@ class _Encoding:
         if self.model.interaction is None:
             text, video = text.without_tokens(), video.without_tokens()
         return text.float(), video.float()
+
+
+def _negatives(batch: Batch, group: Group, device: torch.device) -> Bool[Tensor, "all all"]:
+    """Which pairs of a text and a video of all workers may count as negatives."""
+    facts = batch.facts
+    if facts is None:
+        videos, captions = loss.groups(batch.video_ids, device), loss.groups(batch.captions, device)
+        return loss.negatives(group.gather(videos), group.gather(captions))
+    width = group.largest(max(map(len, facts.shown)))
+    # A fact that is named twice is as good as one that is named once.
+    shown = [name for names in facts.shown for name in (*names, *names[:1] * (width - len(names)))]
+    said = [name for names in facts.said for name in names]
+    return loss.negatives_by_facts(
+        group.gather(loss.groups(said, device).unflatten(0, (-1, 2))),
+        group.gather(loss.groups(shown, device).unflatten(0, (-1, width))),
+    )
 
 
 def _gathered(features: Features, group: Group, *, trains: bool) -> Features:

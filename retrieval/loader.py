@@ -9,15 +9,15 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
 
-from retrieval.batch import Batch
+from retrieval.batch import Batch, Facts
 from retrieval.datasets import Clips, Dataset, Example, Fitted, FrameReader, count_left_out, open_dataset
 from retrieval.errors import DataError
-from retrieval.recipe import TrainRecipe
+from retrieval.order import epoch_order
+from retrieval.recipe import PLAIN_DATA, DataSpec, TrainRecipe
 from retrieval.video import Status, Unreadable
 
 log = logging.getLogger(__name__)
@@ -30,9 +30,22 @@ _NICENESS = 10
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
+    """A clip and what it is to be found by: caption `number`, or what its camera does (None)."""
+
     example: Example
     clip: Fitted
-    caption: int
+    number: int | None
+
+    @property
+    def caption(self) -> str:
+        if self.number is not None:
+            return self.example.captions[self.number]
+        assert self.example.motion is not None
+        return self.example.motion.caption
+
+    @property
+    def key(self) -> str:
+        return f"{self.example.video_id}#{'camera' if self.number is None else self.number}"
 
 
 def _yield_to_the_step() -> None:
@@ -48,7 +61,9 @@ class TrainLoader:
     """`TrainData` over any `Clips`; videos that are known not to be there are no part of any epoch.
 
     Entry i of an epoch, its caption, its drawn frames and its substitute depend on (seed, epoch, i) alone, so
-    a run can resume at any step on any number of workers. `identity` says what is trained on.
+    a run can resume at any step on any number of workers; where takes of a still stand together, the order
+    depends on the batch size, too. `identity` says what is trained on. Of `data`, `epoch_of`, `caption_of`
+    and `takes_together` are heeded here.
     """
 
     def __init__(
@@ -58,7 +73,7 @@ class TrainLoader:
         *,
         identity: dict[str, str],
         seed: int,
-        epoch_of: Literal["videos", "captions"] = "videos",
+        data: DataSpec = PLAIN_DATA,
         threads: int = 2,
     ) -> None:
         if not len(clips):
@@ -72,14 +87,25 @@ class TrainLoader:
         if absent.videos:
             log.warning("%s: left out of every epoch", said)
         self._clips, self._reader = clips, reader
-        self._seed, self._threads = seed, threads
+        self._seed, self._threads, self._data = seed, threads, data
         self.identity = identity
         # An epoch's entries: a video, and which of its captions; -1 where that is drawn.
         self._entries = np.stack([there, np.full(len(there), -1)], axis=1)
-        if epoch_of == "captions":
+        if data.epoch_of == "captions":
             counts = clips.caption_counts()[there]
             captions = np.concatenate([np.arange(count) for count in counts])
             self._entries = np.stack([np.repeat(there, counts), captions], axis=1)
+        self._stills = self._entries[:, 0]
+        if data.takes_together > 1:
+            stills = clips.stills()
+            if len(np.unique(stills)) == len(stills):
+                raise DataError(
+                    f"data.takes_together = {data.takes_together}: {name} has one clip of each still; "
+                    "build shards with `--takes` above 1"
+                )
+            self._stills = stills[self._entries[:, 0]]
+        # Which of the two captions a video begins with, where they take turns: 1 for its camera.
+        self._turns = self._rng().integers(2, size=len(clips))
         self._unreadable: dict[int, Status] = dict.fromkeys(absent.videos, "missing")
         self._lock = threading.Lock()
 
@@ -100,7 +126,9 @@ class TrainLoader:
         if batch_size % workers:
             raise DataError(f"batch_size = {batch_size}: must be a multiple of workers = {workers}")
         share = batch_size // workers
-        order = self._rng(epoch).permutation(len(self))
+        order = epoch_order(
+            self._stills, self._rng(epoch), together=self._data.takes_together, batch_size=batch_size
+        )
         ahead: deque[list[Future[_Pair]]] = deque()
         with ThreadPoolExecutor(self._threads, initializer=_yield_to_the_step) as pool:
             try:
@@ -130,13 +158,24 @@ class TrainLoader:
                 example = self._clips.read(video, self._reader, drawing, epoch)
                 if isinstance(example.clip, Fitted):
                     chosen = int(rng.integers(len(example.captions))) if caption < 0 else caption
-                    return _Pair(example=example, clip=example.clip, caption=chosen)
+                    number = None if self._tells_of_the_camera(video, example, epoch) else chosen
+                    return _Pair(example=example, clip=example.clip, number=number)
                 self._leave_out(video, example.clip)
             else:
                 rng.integers(2**63)  # as if it had been read: what was seen before must not matter
             entry = int(rng.integers(len(self)))
         counts = count_left_out(self.unreadable())
         raise DataError(f"clips: {_MOST_SUBSTITUTES} videos in a row could not be read: {counts}")
+
+    def _tells_of_the_camera(self, video: int, example: Example, epoch: int) -> bool:
+        caption_of = self._data.caption_of
+        if caption_of == "caption":
+            return False
+        if example.motion is None:
+            raise DataError(
+                f"data.caption_of = {caption_of!r}: nothing is said of the camera of {example.video_id}"
+            )
+        return caption_of == "camera" or bool((self._turns[video] + epoch) % 2)
 
     def _leave_out(self, video: int, clip: Unreadable) -> None:
         with self._lock:
@@ -156,14 +195,30 @@ class TrainLoader:
         return Batch(
             frames=frames,
             mask=mask,
-            captions=[pair.example.captions[pair.caption] for pair in pairs],
+            captions=[pair.caption for pair in pairs],
             video_ids=[pair.example.video_id for pair in pairs],
-            keys=[f"{pair.example.video_id}#{pair.caption}" for pair in pairs],
+            keys=[pair.key for pair in pairs],
+            facts=None if self._data.caption_of == "caption" else _facts(pairs),
         )
 
     def _rng(self, *parts: int) -> np.random.Generator:
         name = ":".join(map(str, (self._seed, *parts))).encode()
         return np.random.default_rng(int.from_bytes(hashlib.blake2b(name, digest_size=16).digest(), "big"))
+
+
+def _facts(pairs: list[_Pair]) -> Facts:
+    """A still's caption is right of all its takes, a camera's of all clips with the same label; both are of
+    every clip that has the same words."""
+    said: list[tuple[str, str]] = []
+    shown: list[tuple[str, ...]] = []
+    for pair in pairs:
+        example = pair.example
+        assert example.motion is not None
+        still, motion = f"still {example.video_id}", f"motion {example.motion.label}"
+        said.append((still if pair.number is not None else motion, f"words {pair.caption}"))
+        words = (f"words {text}" for text in (example.motion.caption, *example.captions))
+        shown.append((still, motion, *words))
+    return Facts(said=said, shown=shown)
 
 
 def train_data(recipe: TrainRecipe, dataset: Dataset | None = None) -> TrainLoader:
@@ -182,6 +237,6 @@ def train_data(recipe: TrainRecipe, dataset: Dataset | None = None) -> TrainLoad
         FrameReader.of(recipe.frames, recipe.frames.train_position, recipe.data.cache),
         identity=dataset.identity,
         seed=recipe.seed,
-        epoch_of=recipe.data.epoch_of,
+        data=recipe.data,
         threads=recipe.train.loader_threads,
     )

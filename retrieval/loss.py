@@ -27,6 +27,19 @@ def negatives(videos: Int[Tensor, " b"], captions: Int[Tensor, " b"]) -> Bool[Te
     return ~(same_video | same_caption)
 
 
+def negatives_by_facts(said: Int[Tensor, "b s"], shown: Int[Tensor, "b k"]) -> Bool[Tensor, "b b"]:
+    """Which pairs may count as negatives: those whose text says nothing that the video shows (`groups`).
+
+    Not symmetric: a text on the motion in one film of a still is wrong of another, whose own text on what the
+    still shows is right of both.
+    """
+    negative = torch.ones(len(said), len(shown), dtype=torch.bool, device=said.device)
+    for fact in said.unbind(1):
+        for other in shown.unbind(1):
+            negative &= fact[:, None] != other[None, :]
+    return negative
+
+
 def contrastive(
     scores: Float[Tensor, "b b"], negative: Bool[Tensor, "b b"], rows: slice = slice(None)
 ) -> Float[Tensor, ""]:

@@ -114,6 +114,11 @@ class DataSpec:
     (`table`, `validation_table`, `held_out_table`).
 
     An epoch goes once through the videos (one caption drawn each) or once through all captions: `epoch_of`.
+    Of shards by `animate build`, `caption_of` says what is trained on: the still's "caption", what the
+    "camera" does in the clip, or "both", which take turns from epoch to epoch. What the camera does tells
+    takes of one still apart, so clips with the same `camera` label alone are then no negatives of it, and
+    `takes_together` places up to so many takes of a still in one batch, the hardest negatives there are.
+    Validation and test are always looked for by their own captions.
     `cache` is a folder for decoded frames (of samplers that draw nothing: in training, train_position =
     "middle") and for features (in training, those of frozen towers, under the same condition and without
     `new_takes`), kept by content, sampler and model; "" keeps none.
@@ -131,11 +136,18 @@ class DataSpec:
     validation_table: str = ""
     held_out_table: str = ""
     epoch_of: Literal["videos", "captions"] = "videos"
+    caption_of: Literal["caption", "camera", "both"] = "caption"
+    takes_together: int = 1
     cache: str = ""
 
     def __post_init__(self) -> None:
         if not self.name:
             raise ValueError("name = '': must name a data set")
+        _at_least("takes_together", self.takes_together, 1)
+
+
+#: What a [data] table that says nothing means.
+PLAIN_DATA = DataSpec()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,7 @@ LAYERS = (
     ("codec", "shot"),
     ("sources", "formats", "edit", "leeway"),
     ("label", "render"),
+    ("sentences",),
     ("film", "preview"),
     ("shards",),
     ("shard", "load", "fetch"),
@@ -56,7 +57,7 @@ ONLY_CALL = {
 
 #: The same for `retrieval`.
 RETRIEVAL_LAYERS = (
-    ("errors", "durable", "cache", "distributed", "metrics", "loss", "recipe"),
+    ("errors", "durable", "cache", "distributed", "metrics", "loss", "order", "recipe"),
     ("video", "runs", "run_log", "compute", "normalise", "curve", "batch"),
     ("datasets", "model", "paths", "reference"),
     ("health", "loader", "protocol", "score", "optimizer", "checkpoint", "find"),

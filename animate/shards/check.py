@@ -27,6 +27,7 @@ from animate.record import (
     parquet_columns,
     read_record,
 )
+from animate.sentences import stored_caption
 from animate.shards.place import Place
 from animate.shards.plan import counts_fault
 from animate.shards.read import read_marker, read_table
@@ -208,8 +209,14 @@ class _Shard:
         for name, value in stated.items():
             if getattr(record, name) != value:
                 yield f"json {name!r} is {getattr(record, name)!r} and not {value!r}"
-        if not isinstance(record.captions, list) or record.captions[:1] != [caption]:
-            yield "the first of 'captions' is not the caption"
+        if not is_of_type(record.captions, list[str]) or not any(record.captions[:1]):
+            yield "'captions' is not a list of captions"
+        elif caption != stored_caption(record.captions[0], record.camera_caption, self.recipe.captions):
+            yield "the caption is not the first of 'captions'" + (
+                " with 'camera_caption' behind it" if self.recipe.captions.camera == "appended" else ""
+            )
+        if (record.camera_caption == "") != (self.recipe.captions.camera == "none"):
+            yield f"'camera_caption' is {record.camera_caption!r}, and not as planned"
         if not _are_homographies(record.homographies, video.num_frames):
             yield "'homographies' is not one list of nine numbers a frame"
 

@@ -48,12 +48,12 @@ def preview(
     stills = [_given(path) for path in image or ()]
     if everything:
         stills += [_demo(name) for name in DEMO_IMAGES]
-        sheet, label = sheet_of_all(stills, video, seed=seed), "every component, preset and transition"
+        sheet, told = sheet_of_all(stills, video, seed=seed), "every component, preset and transition"
     else:
         recipe = shot_list(shot)
         stills = stills or [_demo(name) for name in DEMO_IMAGES[: recipe.edit.stills]]
         take = preview(stills, recipe, video, seed)
-        sheet, label = contact_sheet(take, shot), take.label
+        sheet, told = contact_sheet(take, shot), f"{take.label}\n{take.caption}"
     if out.suffix == ".mp4":
         data = encode_mp4(take.frames, fps=fps, crf=video.crf, preset=video.preset)
     elif out.suffix == ".gif":
@@ -63,7 +63,7 @@ def preview(
     else:
         data = encode_png(sheet)
     out.write_bytes(data)
-    typer.echo(f"{out}: {label}")
+    typer.echo(f"{out}: {told}")
 
 
 def _given(path: Path) -> "Picture":

@@ -8,6 +8,7 @@ from retrieval.datasets.clips import (
     Clips,
     Dataset,
     Example,
+    Motion,
     PartName,
     Split,
     count_left_out,
@@ -39,6 +40,11 @@ def open_dataset(data: DataSpec) -> Dataset:
     """
     if data.name not in DATASETS:
         raise DataError(f"data.name = {data.name!r}: must be one of {', '.join(DATASETS)}")
+    if data.caption_of != "caption" and data.name != "shards":
+        raise DataError(
+            f"data.caption_of = {data.caption_of!r}: {data.name} says nothing of the camera; "
+            'only shards of `animate build` do (data.name = "shards")'
+        )
     return DATASETS[data.name](data)
 
 
@@ -51,6 +57,7 @@ __all__ = [
     "Example",
     "Fitted",
     "FrameReader",
+    "Motion",
     "PartName",
     "Split",
     "count_left_out",

@@ -27,12 +27,24 @@ _KEYS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Motion:
+    """What the camera does in a clip: in sentences (`caption`), and as a `label` that other words share."""
+
+    caption: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """One video with its captions; `clip` is its chosen frames, or why there are none."""
+    """One video with its captions; `clip` is its chosen frames, or why there are none.
+
+    `motion` is what its camera does, where the data set tells and is asked for it (`data.caption_of`).
+    """
 
     video_id: str
     captions: tuple[str, ...]
     clip: Fitted | Unreadable
+    motion: Motion | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +63,10 @@ class Clips(Protocol):
 
     def caption_counts(self) -> Int64[np.ndarray, "n"]:
         """Captions of each video; `DataError` where only reading all of them would tell."""
+        ...
+
+    def stills(self) -> Int64[np.ndarray, "n"]:
+        """A number for each video, equal for films of one still."""
         ...
 
     def captions(self, index: int) -> tuple[str, ...]:

@@ -33,6 +33,9 @@ class VideoFiles:
     def caption_counts(self) -> Int64[np.ndarray, "n"]:
         return np.array([len(captions) for captions in self._captions], dtype=np.int64)
 
+    def stills(self) -> Int64[np.ndarray, "n"]:
+        return np.arange(len(self), dtype=np.int64)
+
     def captions(self, index: int) -> tuple[str, ...]:
         return self._captions[index]
 

@@ -13,16 +13,16 @@ from typing import Any
 
 import numpy as np
 from braceexpand import braceexpand
-from jaxtyping import Int64, UInt8
+from jaxtyping import Int64
 
 from animate import BuildRecipe, recipe_beside, replay, retake
-from retrieval.datasets.clips import HASHED_BYTES, Absent, Dataset, Example, Split, hash_ids
+from retrieval.datasets.clips import HASHED_BYTES, Absent, Dataset, Example, Motion, Split, hash_ids
 from retrieval.datasets.folder import seen_in
 from retrieval.datasets.reader import Fitted, FrameReader
 from retrieval.datasets.tars import TarIndex, index_tar
 from retrieval.datasets.text import captions_of, parse_json
 from retrieval.errors import DataError, MissingData
-from retrieval.recipe import DataSpec
+from retrieval.recipe import PLAIN_DATA, DataSpec
 from retrieval.video import Unreadable
 
 VIDEO_MEMBERS = ("mp4", "webm", "mkv", "avi", "mov", "m4v")
@@ -36,7 +36,7 @@ def shards(data: DataSpec) -> Dataset:
         raise DataError(
             "shards = []: name the tars to train on, or data.validation or data.held_out to evaluate on"
         )
-    train = ShardClips(local_tars(data.shards), new_takes=data.new_takes) if data.shards else None
+    train = ShardClips(local_tars(data.shards), data) if data.shards else None
     validation = ShardClips(local_tars(data.validation)) if data.validation else None
     held_out = ShardClips(local_tars(data.held_out)) if data.held_out else None
     # Names and sizes of the tars stand for their videos: to read all keys would take minutes for millions.
@@ -53,11 +53,15 @@ def shards(data: DataSpec) -> Dataset:
 class ShardClips:
     """Samples of local tars, read in any order by the places of their headers."""
 
-    def __init__(self, tars: Sequence[Path], *, new_takes: bool = False) -> None:
+    def __init__(self, tars: Sequence[Path], data: DataSpec = PLAIN_DATA) -> None:
+        """Heeds `new_takes` and `caption_of` of `data`; `DataError` for a tar that lacks what it asks for."""
         self._indices: list[TarIndex] = [index_tar(path) for path in tars]
         self._firsts = np.cumsum([0, *(len(index) for index in self._indices)])
-        self._new_takes = new_takes
+        self._data = data
         self._recipes: dict[Path, BuildRecipe] = {}
+        if data.caption_of != "caption":
+            for index in self._indices:
+                _check_told(index, data)
 
     def __len__(self) -> int:
         return int(self._firsts[-1])
@@ -65,13 +69,24 @@ class ShardClips:
     def caption_counts(self) -> Int64[np.ndarray, "n"]:
         raise DataError('epoch_of = "captions": shards go by videos; leave it at "videos"')
 
+    def stills(self) -> Int64[np.ndarray, "n"]:
+        counts = [int(index.stills[-1]) + 1 for index in self._indices]
+        firsts = np.cumsum([0, *counts[:-1]])
+        return np.concatenate(
+            [index.stills + first for index, first in zip(self._indices, firsts, strict=True)]
+        )
+
     def captions(self, index: int) -> tuple[str, ...]:
-        """None, too, where the sample is broken."""
+        """Those that `caption_of` asks for; none, too, where the sample is broken."""
         key, members = self._members(index)
         try:
-            return _captions(members, _record(members, key), key)
+            record = _record(members, key)
+            captions = _captions(members, record, key)
         except DataError:
             return ()
+        motion = _motion(record)
+        told = () if motion is None else (motion.caption,)
+        return {"caption": captions, "camera": told, "both": captions + told}[self._data.caption_of]
 
     def absent(self) -> Absent:
         return Absent()
@@ -87,11 +102,16 @@ class ShardClips:
         except DataError as error:
             clip = Unreadable(status="broken", message=str(error))
             return Example(video_id=key, captions=("",), clip=clip)
-        if captions:
-            clip = self._clip(key, members, record, reader, rng, shard, epoch)
-        else:
+        if self._data.new_takes and epoch and (still := _virtual_still(members, record)) is not None:
+            record = retake(still, record, self._build_recipe(shard), epoch)
+        motion = None if self._data.caption_of == "caption" else _motion(record)
+        if not captions:
             clip = Unreadable(status="empty", message=f"{key}: no caption")
-        return Example(video_id=_video_id(key, record), captions=captions or ("",), clip=clip)
+        elif motion is None and self._data.caption_of != "caption":
+            clip = Unreadable(status="empty", message=f"{key}: no camera caption")
+        else:
+            clip = _clip(key, members, record, reader, rng)
+        return Example(video_id=_video_id(key, record), captions=captions or ("",), clip=clip, motion=motion)
 
     def split(self, name: str) -> Split:
         """All of it as something to be judged by; takes of one still are told apart by their keys."""
@@ -122,14 +142,6 @@ class ShardClips:
         shard = self._shard(index)
         return self._indices[shard].read(index - int(self._firsts[shard]))
 
-    def _film(
-        self, still: bytes, record: dict[str, Any], shard: int, epoch: int
-    ) -> UInt8[np.ndarray, "t 3 h w"]:
-        """Frames of a virtual clip: the recorded take, or a new one in each later epoch."""
-        if self._new_takes and epoch:
-            record = retake(still, record, self._build_recipe(shard), epoch)
-        return replay(still, record).transpose(0, 3, 1, 2)
-
     def _build_recipe(self, shard: int) -> BuildRecipe:
         folder = self._indices[shard].path.parent
         if folder not in self._recipes:
@@ -139,36 +151,69 @@ class ShardClips:
                 raise DataError(f"new_takes = true: {error}") from None
         return self._recipes[folder]
 
-    def _clip(
-        self,
-        key: str,
-        members: Mapping[str, bytes],
-        record: dict[str, Any],
-        reader: FrameReader,
-        rng: np.random.Generator | None,
-        shard: int,
-        epoch: int,
-    ) -> Fitted | Unreadable:
-        for suffix in VIDEO_MEMBERS:
-            if suffix in members:
-                return reader.read(members[suffix], rng)
-        try:
-            fps = Fraction(str(record.get("fps") or 1))
-        except ValueError:
-            fps = Fraction(0)
-        if fps <= 0:
-            return Unreadable(
-                status="broken", message=f"{key}.json: fps = {record['fps']!r}: must be a number above 0"
-            )
-        numbered = sorted(name for name in members if name.split(".")[0].isdigit() and _is_image(name))
-        if numbered:
-            return reader.read_images([members[name] for name in numbered], fps, rng, key)
-        still = next((members[name] for name in IMAGE_MEMBERS if name in members), None)
-        if still is None:
-            return Unreadable(status="missing", message=f"{key}: neither a video nor an image in the sample")
-        if "homographies" in record:
-            return reader.take_frames(self._film(still, record, shard, epoch), fps, rng)
+
+def _clip(
+    key: str,
+    members: Mapping[str, bytes],
+    record: dict[str, Any],
+    reader: FrameReader,
+    rng: np.random.Generator | None,
+) -> Fitted | Unreadable:
+    for suffix in VIDEO_MEMBERS:
+        if suffix in members:
+            return reader.read(members[suffix], rng)
+    try:
+        fps = Fraction(str(record.get("fps") or 1))
+    except ValueError:
+        fps = Fraction(0)
+    if fps <= 0:
+        return Unreadable(
+            status="broken", message=f"{key}.json: fps = {record['fps']!r}: must be a number above 0"
+        )
+    if numbered := _numbered(members):
+        return reader.read_images([members[name] for name in numbered], fps, rng, key)
+    if (still := _virtual_still(members, record)) is not None:
+        return reader.take_frames(replay(still, record).transpose(0, 3, 1, 2), fps, rng)
+    if (still := _image(members)) is not None:
         return reader.read_images([still], fps, rng, key)
+    return Unreadable(status="missing", message=f"{key}: neither a video nor an image in the sample")
+
+
+def _numbered(members: Mapping[str, bytes]) -> list[str]:
+    """The names of a clip's frames in order, where it is stored as such."""
+    return sorted(name for name in members if name.split(".")[0].isdigit() and _is_image(name))
+
+
+def _image(members: Mapping[str, bytes]) -> bytes | None:
+    return next((members[name] for name in IMAGE_MEMBERS if name in members), None)
+
+
+def _virtual_still(members: Mapping[str, bytes], record: Mapping[str, Any]) -> bytes | None:
+    """The still of a clip that is filmed while it is read; None where it is stored otherwise."""
+    stored = any(suffix in members for suffix in VIDEO_MEMBERS) or _numbered(members)
+    return None if stored or "homographies" not in record else _image(members)
+
+
+def _motion(record: Mapping[str, Any]) -> Motion | None:
+    """What the clip's JSON says of its camera; None where that is nothing."""
+    caption, label = record.get("camera_caption"), record.get("camera")
+    if not isinstance(caption, str) or not caption.strip():
+        return None
+    return Motion(caption=caption.strip(), label=label if isinstance(label, str) and label else caption)
+
+
+def _check_told(index: TarIndex, data: DataSpec) -> None:
+    """`DataError` where a tar's first sample has no camera caption: then it is of another kind, all of it."""
+    key, members = index.read(0)
+    try:
+        record = _record(members, key)
+    except DataError:  # it is broken, which is said when it is read
+        return
+    if _motion(record) is None:
+        raise DataError(
+            f"data.caption_of = {data.caption_of!r}: {index.path}: {key}.json has no camera_caption; "
+            'build the shards anew with `--set captions.camera="beside"`, or set caption_of = "caption"'
+        )
 
 
 def local_tars(names: Sequence[str]) -> list[Path]:

@@ -20,11 +20,15 @@ _LONGEST_HEADER = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TarIndex:
-    """Sample i is the bytes from `starts[i]` to `ends[i]` of the file: whole members, headers included."""
+    """Sample i is the bytes from `starts[i]` to `ends[i]` of the file: whole members, headers included.
+
+    `stills[i]` is the number of its still, counted from 0: neighbours STILL_0, STILL_1, … are takes of one.
+    """
 
     path: Path
     starts: Int64[np.ndarray, "n"]
     ends: Int64[np.ndarray, "n"]
+    stills: Int64[np.ndarray, "n"]
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -48,6 +52,7 @@ def index_tar(path: Path) -> TarIndex:
     # members are not neighbours (a.jpg b.jpg a.txt) is two samples, as WebDataset has it.
     starts: list[int] = []
     ends: list[int] = []
+    names: list[str] = []
     last = None
     with path.open("rb") as file:
         end = file.seek(0, 2)
@@ -61,10 +66,17 @@ def index_tar(path: Path) -> TarIndex:
             else:
                 starts.append(member.begin)
                 ends.append(member.end)
+                names.append(_still(key))
                 last = key
     if not starts:
         raise DataError(f"{path}: a shard without samples")
-    return TarIndex(path=path, starts=np.array(starts, np.int64), ends=np.array(ends, np.int64))
+    changes = [name != before for name, before in zip(names, [names[0], *names[:-1]], strict=True)]
+    return TarIndex(
+        path=path,
+        starts=np.array(starts, np.int64),
+        ends=np.array(ends, np.int64),
+        stills=np.cumsum(changes, dtype=np.int64),
+    )
 
 
 def split_name(name: str) -> tuple[str, str]:
@@ -72,6 +84,12 @@ def split_name(name: str) -> tuple[str, str]:
     folder, slash, last = name.rpartition("/")
     stem, _, suffix = last.partition(".")
     return f"{folder}{slash}{stem}", suffix.lower()
+
+
+def _still(key: str) -> str:
+    """What comes before the number of the take, as `animate build` names its clips."""
+    still, _, take = key.rpartition("_")
+    return still if still and take.isdecimal() else key
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,13 +133,16 @@ class Seen:
 
 def check_shot(label: str, seen: Seen) -> None:
     """Each word of the label of one shot is true."""
-    words = label
-    moves, *looks = words.split(", ")
+    moves, *looks = label.split(", ")
     if seen.furthest < 0.01:
         assert moves == "static", (label, seen.furthest)
     else:
         assert moves != "static", (label, seen.furthest)
         check_moves(moves, seen)
+    check_looks(looks, seen, label)
+
+
+def check_looks(looks: list[str], seen: Seen, label: str) -> None:
     stops = float(seen.layer.stops[-1] - seen.layer.stops[0])
     blur = float(seen.layer.blur[-1] - seen.layer.blur[0])
     assert ("getting brighter" in looks) == (stops >= 0.2), label
@@ -172,7 +175,12 @@ def check_moves(moves: str, seen: Seen) -> None:
         seen.speed,
     )
     assert (pace == "fast") == (seen.speed > 1.0 + 1e-9) or abs(seen.speed - 1) < 1e-6, (moves, seen.speed)
-    rest = rest if pace in ("slow", "fast") else moves
+    check_words(rest if pace in ("slow", "fast") else moves, seen)
+
+
+def check_words(rest: str, seen: Seen) -> None:
+    """Each word of motion is true; the pace has been looked at."""
+    moves = rest
     rest = re.sub(r"(drift|turn) (left|right) and (up|down)", r"\1 \2 and \1 \3", rest)
     (right, down), growth, turn = seen.drift, seen.growth, seen.turn
     (lean_right, lean_down), (lean_right_0, lean_down_0) = seen.lean(-1), seen.lean(0)

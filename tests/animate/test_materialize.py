@@ -8,7 +8,9 @@ from animate import materialize as module
 from animate.build import build_shards
 from animate.codec import encode_jpeg
 from animate.executor import HERE
+from animate.load import load_clips
 from animate.materialize import materialize
+from animate.sentences import as_sentence
 from animate.shards.place import BuildRefused, Place
 from animate.shards.verify import verify
 from tests.support.shard_sets import all_files, build_set, recipe_of
@@ -32,6 +34,21 @@ def test_the_shards_are_those_of_a_direct_build(virtual, tmp_path, format):
     assert shards_of(tmp_path / "made") == shards_of(direct)
     assert (tmp_path / "made" / "__len__").read_text() == "12"
     assert verify(str(tmp_path / "made")) == []
+
+
+@pytest.mark.parametrize("camera", ["none", "appended"])
+def test_camera_captions_go_where_the_recipe_puts_them(tmp_path, camera):
+    how = f"captions.camera={camera}"
+    build_set(tmp_path / "virtual", "virtual", how)
+    direct = build_set(tmp_path / "direct", "frames", how)
+    materialize(tmp_path / "virtual", tmp_path / "made", format="frames", workforce=HERE)
+    assert shards_of(tmp_path / "made") == shards_of(direct)
+    assert verify(str(direct)) == []
+    for clip in load_clips(direct):
+        record = clip["json"]
+        whole = " ".join(filter(None, (as_sentence(record["captions"][0]), record["camera_caption"])))
+        assert clip["caption"] == (whole if camera == "appended" else record["captions"][0])
+        assert bool(record["camera_caption"]) == (camera == "appended")
 
 
 def test_rejections_and_missing_values_are_passed_on(tmp_path):

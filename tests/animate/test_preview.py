@@ -1,6 +1,7 @@
 """Previews and what they look at."""
 
 import io
+import re
 import typing
 
 import numpy as np
@@ -26,6 +27,8 @@ def stills() -> list[np.ndarray]:
 def test_the_sheet_shows_the_views_on_the_still_and_the_frames(stills):
     take = preview(stills[:1], shot_list("push_in"), VIDEO)
     assert take.frames.shape == (8, 64, 64, 3)
+    assert "push in" in take.label
+    assert re.fullmatch(r"[A-Z].*(in|closer)\.", take.caption)
     sheet = contact_sheet(take, "push_in", num_frames=4)
     assert sheet.shape[2] == 3
     assert (sheet[-64:, -64:] == take.frames[-1]).all(), "the last frame stands last"

@@ -154,6 +154,7 @@ def test_the_named_presets_are_there():
         ("shards.clips_per_shard=0", "at least 1"),
         ("source.min_side=0", "at least 1"),
         ("source.background=[0, 0, 256]", "0..255"),
+        ("captions.camera=after", "none, beside, appended"),
     ],
 )
 def test_impossible_values_are_refused_when_read(override, message):

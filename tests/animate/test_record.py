@@ -61,6 +61,11 @@ def test_a_table_that_lacks_keys_is_refused_by_their_names():
         read_record({name: "" for name in KEYS if name != "source_key"})
 
 
+def test_a_table_of_a_release_without_camera_captions_is_read():
+    table = {name: "" for name in KEYS if name != "camera_caption"}
+    assert read_record(table)[0].camera_caption == ""
+
+
 @pytest.mark.parametrize(
     ("value", "kind", "right"),
     [

@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import re
 
 import numpy as np
 import pytest
@@ -51,6 +52,33 @@ def test_the_record_says_what_the_camera_did():
     assert record["view_area_min"] <= record["union_area"] + 0.01 <= 1.01
     assert record["shot_starts"][0] == 0
     assert record["camera"]
+
+
+def test_what_is_said_of_the_camera_changes_nothing_else():
+    takes = {
+        how: film_one(sample(), read_recipe(None, ["video.format=frames", f"captions.camera={how}"])).record
+        for how in ("none", "beside", "appended")
+    }
+    beside = takes["beside"]
+    assert beside.camera_caption.endswith(".")
+    assert (beside.caption, beside.captions) == ("a picture", ["a picture", "another caption"])
+    assert takes["none"] == dataclasses.replace(beside, camera_caption="")
+    appended = f"a picture. {beside.camera_caption}"
+    assert takes["appended"] == dataclasses.replace(beside, caption=appended)
+
+
+def test_a_montage_is_told_still_by_still():
+    recipe = read_recipe(None, ["shot.preset=montage", "video.num_frames=24", "captions.camera=appended"])
+    stills = [sample(key) for key in "abc"]
+    clips = [clip for clip in film_groups([stills], recipe) if isinstance(clip, Clip)]
+    assert len(clips) == 3
+    for clip in clips:
+        record = clip.record
+        joints = re.findall("cut|dissolve|fade", record.camera_caption.lower())
+        assert joints == [joint["kind"] for joint in json.loads(record.shot)["transitions"]]
+        assert len(joints) == 2
+        assert record.captions[0] == "a picture. a picture. a picture."
+        assert record.caption == f"{record.captions[0]} {record.camera_caption}"
 
 
 def test_the_same_take_is_the_same_clip_and_another_take_another():

@@ -37,6 +37,9 @@ class Shuffled:
     def caption_counts(self):
         return self.clips.caption_counts()[self.order]
 
+    def stills(self):
+        return self.clips.stills()[self.order]
+
     def captions(self, index):
         return self.clips.captions(self.order[index])
 

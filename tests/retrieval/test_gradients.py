@@ -1,6 +1,7 @@
 """Gradient caching: loss and gradients are those of one plain pass, for any micro-batch and worker count."""
 
 import copy
+import dataclasses
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from torch import distributed, multiprocessing
 from torch.nn import functional
 
 from retrieval import fine_losses, loss
-from retrieval.batch import Batch
+from retrieval.batch import Batch, Facts
 from retrieval.datasets import count_left_out
 from retrieval.distributed import Group
 from retrieval.gradients import accumulate_gradients
@@ -261,6 +262,23 @@ def test_scale_multiplies_the_gradients_only():
     assert_same({n: model.get_parameter(n).grad / 8 for n in expected}, expected)
 
 
+def facts_of(batch: Batch, more: tuple[str, ...] = ()) -> Facts:
+    """The plain law of negatives: one video, or one caption."""
+    pairs = [(f"video {v}", f"words {c}") for v, c in zip(batch.video_ids, batch.captions, strict=True)]
+    return Facts(said=pairs, shown=[(*pair, *more) for pair in pairs])
+
+
+def test_facts_decide_what_is_a_negative():
+    """Every clip shows what every caption says: there is nothing to tell apart, so nothing to learn."""
+    batch = tiny_batch(8)
+    plain = cached_gradients(build(), batch, 0, Group())[0]
+    same = dataclasses.replace(batch, facts=facts_of(batch))
+    assert cached_gradients(build(), same, 0, Group())[0] == plain > 0
+    all_alike = Facts(said=[("true", "words")] * 8, shown=[("true",)] * 8)
+    total, _ = cached_gradients(build(), dataclasses.replace(batch, facts=all_alike), 0, Group())
+    assert total == 0
+
+
 def work(rank: int, size: int, folder: str) -> None:
     """One of `size` processes: its share of the batch, its gradients written out."""
     torch.set_num_threads(1)
@@ -278,6 +296,11 @@ def work(rank: int, size: int, folder: str) -> None:
         keys=batch.keys[rows],
     )
     found = cached_gradients(build(), own, 3, group)
+    # The same as facts, of which the second worker's clips have one more each.
+    told = dataclasses.replace(own, facts=facts_of(own, more=("of no text",) * rank))
+    by_facts, gradients = cached_gradients(build(), told, 3, group)
+    assert by_facts == found[0]
+    assert_same(gradients, found[1])
     # Each worker has met a broken video of its own, and both have met video 7.
     union = group.union({rank: "missing", 7: "broken"})
     torch.save((*found, union), f"{folder}/rank{rank}.pt")

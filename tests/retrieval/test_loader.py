@@ -1,12 +1,16 @@
 """Batches in an order that only the seed and the epoch decide."""
 
+import json
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from retrieval import loss
+from retrieval.batch import Batch
 from retrieval.datasets import FrameReader, count_left_out, open_dataset
 from retrieval.datasets.files import VideoFiles
 from retrieval.datasets.shards import ShardClips
@@ -98,7 +102,7 @@ def test_nothing_readable_ends_with_the_count(tmp_path):
 def test_an_epoch_of_captions_goes_through_all_of_them(table):
     dataset = open_dataset(DataSpec(name="table", table=str(table)))
     assert dataset.train is not None
-    by_caption = TrainLoader(dataset.train, READER, identity={}, seed=0, epoch_of="captions")
+    by_caption = TrainLoader(dataset.train, READER, identity={}, seed=0, data=DataSpec(epoch_of="captions"))
     assert sorted(chain(*whole_epoch(by_caption, 0, 3))) == ["v0.mp4#0", "v0.mp4#1", "v1#0"]
     by_video = TrainLoader(dataset.train, READER, identity={}, seed=0)
     drawn = {key for epoch in range(20) for key in chain(*whole_epoch(by_video, epoch, 2))}
@@ -107,7 +111,7 @@ def test_an_epoch_of_captions_goes_through_all_of_them(table):
 
 def test_shards_know_no_captions_before_they_are_read(clips):
     with pytest.raises(ValueError, match='leave it at "videos"'):
-        loader(clips, epoch_of="captions")
+        loader(clips, data=DataSpec(epoch_of="captions"))
 
 
 def test_batch_size_must_be_shared_out_evenly(clips):
@@ -192,7 +196,9 @@ def partial(tmp_path):
 
 @pytest.mark.parametrize(("epoch_of", "size"), [("videos", 7), ("captions", 14)])
 def test_videos_that_are_not_there_leave_the_epoch_before_it_starts(partial, caplog, epoch_of, size):
-    data = TrainLoader(partial.train, READER, identity=partial.identity, seed=0, epoch_of=epoch_of)
+    data = TrainLoader(
+        partial.train, READER, identity=partial.identity, seed=0, data=DataSpec(epoch_of=epoch_of)
+    )
     (record,) = caplog.records
     assert record.message.startswith("table train: 3 of 10 videos are not in ")
     assert record.message.endswith(": left out of every epoch")
@@ -204,7 +210,9 @@ def test_videos_that_are_not_there_leave_the_epoch_before_it_starts(partial, cap
     assert {f"v{i}" for i in (0, 2, 3, 5, 7, 9)} == {key.split("#")[0] for key in drawn}
     assert len(drawn) == size
     assert count_left_out(data.unreadable()) == {"missing": 3, "broken": 1, "empty": 0}
-    again = TrainLoader(partial.train, READER, identity=partial.identity, seed=0, epoch_of=epoch_of)
+    again = TrainLoader(
+        partial.train, READER, identity=partial.identity, seed=0, data=DataSpec(epoch_of=epoch_of)
+    )
     assert list(chain(*whole_epoch(again, 0, size))) == drawn
 
 
@@ -219,3 +227,143 @@ def test_no_video_of_the_training_list_is_an_end_at_once():
     nothing = VideoFiles(("a", "b"), {"a": ["x"], "b": ["y"]}, {}, Path("clips"))
     with pytest.raises(DataError, match=r"^msrvtt 9k train: 2 of 2 videos are not in clips: nothing is left"):
         TrainLoader(nothing, READER, identity={"name": "msrvtt", "split": "9k"}, seed=0)
+
+
+#: What the camera does in the takes 0 to 3 of each still, as label and caption. Take 1 shares its label with
+#: take 3, its caption with take 2.
+MOTIONS = (
+    ("pan left", "The camera pans left."),
+    ("whip pan left", "Whip pan left."),
+    ("fast whip pan left", "Whip pan left."),
+    ("whip pan left", "The camera whip pans left."),
+)
+
+
+def takes(count: int, each: int = 4) -> dict[str, dict[str, bytes]]:
+    samples = {}
+    for number in range(count * each):
+        still, take = divmod(number, each)
+        label, told = MOTIONS[take]
+        record = {"source_key": f"s{still}", "captions": [f"still {still}", "a picture"]}
+        record |= {"camera": label, "camera_caption": told}
+        samples[f"s{still}_{take}"] = {"jpg": png(number), "json": json.dumps(record).encode()}
+    return samples
+
+
+def told(tmp_path: Path, *, seed: int = 7, threads: int = 2, each: int = 4, **data) -> TrainLoader:
+    spec = DataSpec(**data)
+    clips = ShardClips([write_tar(tmp_path / "takes.tar", takes(6, each))], spec)
+    return TrainLoader(clips, READER, identity={"name": "shards"}, seed=seed, data=spec, threads=threads)
+
+
+def shown(batch: Batch) -> list[int]:
+    """Which clip each row shows."""
+    return [read_number(frames[0].numpy().transpose(1, 2, 0)) for frames in batch.frames]
+
+
+def epoch_of(data: TrainLoader, epoch: int, **settings) -> list[Batch]:
+    settings = {"batch_size": 8, "start": 0, "rank": 0, "workers": 1, **settings}
+    return list(data.batches(epoch=epoch, **settings))
+
+
+def test_takes_of_a_still_stand_together_in_a_batch_once_an_epoch(tmp_path):
+    data = told(tmp_path, takes_together=4)
+    epochs = [epoch_of(data, epoch) for epoch in range(2)]
+    for batches in epochs:
+        assert sorted(number for batch in batches for number in shown(batch)) == list(range(24))
+        for batch in batches:
+            assert {batch.video_ids.count(still) for still in batch.video_ids} == {4}
+    assert [shown(batch) for batch in epochs[0]] != [shown(batch) for batch in epochs[1]]
+    alone = epoch_of(told(tmp_path), 0)
+    assert any(batch.video_ids.count(still) < 4 for batch in alone for still in batch.video_ids)
+
+
+def test_takes_together_resume_and_are_shared_out_as_any_batch(tmp_path):
+    data = told(tmp_path, takes_together=4, caption_of="both")
+    whole = epoch_of(data, 5)
+    again = told(tmp_path, takes_together=4, caption_of="both", threads=4)
+    rest = epoch_of(again, 5, start=1)
+    assert [(shown(batch), batch.captions) for batch in rest] == [
+        (shown(batch), batch.captions) for batch in whole[1:]
+    ]
+    parts = [epoch_of(again, 5, rank=rank, workers=2) for rank in (1, 0)]
+    for batch, first, second in zip(whole, parts[1], parts[0], strict=True):
+        assert first.captions + second.captions == batch.captions
+        assert first.facts.said + second.facts.said == batch.facts.said
+        assert first.facts.shown + second.facts.shown == batch.facts.shown
+
+
+def test_stills_with_one_clip_each_have_none_to_stand_together(tmp_path, table):
+    with pytest.raises(
+        DataError, match=r"takes_together = 4: shards train has one clip of each still; .*--takes"
+    ):
+        told(tmp_path, each=1, takes_together=4)
+    videos = open_dataset(DataSpec(name="table", table=str(table))).train
+    with pytest.raises(DataError, match="table train has one clip of each still"):
+        TrainLoader(videos, READER, identity={"name": "table"}, seed=0, data=DataSpec(takes_together=2))
+
+
+def test_captions_of_the_camera_and_of_the_still(tmp_path):
+    sentences = {sentence for _, sentence in MOTIONS}
+    plain = epoch_of(told(tmp_path), 0)
+    assert not sentences & {text for batch in plain for text in batch.captions}
+    assert all(batch.facts is None for batch in plain)
+    camera = epoch_of(told(tmp_path, caption_of="camera"), 0)
+    for batch in camera:
+        assert batch.captions == [MOTIONS[number % 4][1] for number in shown(batch)]
+        assert batch.keys == [f"{still}#camera" for still in batch.video_ids]
+
+
+def test_both_captions_of_a_clip_take_turns(tmp_path):
+    data = told(tmp_path, caption_of="both")
+    turns: list[dict[int, bool]] = []
+    for epoch in range(4):
+        batches = epoch_of(data, epoch)
+        of_camera = {}
+        for batch in batches:
+            for number, text in zip(shown(batch), batch.captions, strict=True):
+                assert text in (f"still {number // 4}", "a picture", MOTIONS[number % 4][1])
+                of_camera[number] = text == MOTIONS[number % 4][1]
+        turns.append(of_camera)
+    assert turns[0] == turns[2] == {number: not turn for number, turn in turns[1].items()}
+    assert turns[1] == turns[3]
+    assert 6 <= sum(turns[0].values()) <= 18, "in any epoch there are some of each"
+    assert {text for epoch in range(4) for batch in epoch_of(data, epoch) for text in batch.captions} >= {
+        "a picture",
+        "still 0",
+    }
+
+
+@pytest.mark.parametrize("caption_of", ["camera", "both"])
+def test_a_text_is_no_negative_of_a_clip_of_which_it_is_true(tmp_path, caption_of):
+    """Against the plain reading: the still's words of all its takes, the camera's of all with its label."""
+    data = told(tmp_path, takes_together=4, caption_of=caption_of)
+    seen = set()
+    for batch in epoch_of(data, 1):
+        width = {len(names) for names in batch.facts.shown}
+        assert width == {5}
+        negative = loss.negatives_by_facts(
+            torch.stack([loss.groups(list(names)) for names in batch.facts.said]),
+            torch.stack([loss.groups(list(names)) for names in batch.facts.shown]),
+        )
+        numbers = shown(batch)
+        for row, text in enumerate(batch.captions):
+            of_camera = text == MOTIONS[numbers[row] % 4][1]
+            for column, number in enumerate(numbers):
+                same_still = numbers[row] // 4 == number // 4
+                if of_camera:
+                    label, caption = MOTIONS[number % 4]
+                    right = label == MOTIONS[numbers[row] % 4][0] or text == caption
+                else:
+                    right = same_still or text == "a picture"
+                assert bool(negative[row, column]) == (not right), (text, number)
+                seen.add((of_camera, same_still, right))
+    # Takes of one still are negatives of what the camera does, and never of what the still shows.
+    assert (True, True, False) in seen and (False, True, False) not in seen
+
+
+def test_videos_without_a_word_of_their_camera_end_a_training_that_asks_for_it(table):
+    videos = open_dataset(DataSpec(name="table", table=str(table))).train
+    data = TrainLoader(videos, READER, identity={}, seed=0, data=DataSpec(caption_of="camera"))
+    with pytest.raises(DataError, match=r"caption_of = 'camera': nothing is said of the camera of v"):
+        epoch_of(data, 0, batch_size=2)

@@ -24,6 +24,17 @@ def test_neither_the_same_video_nor_the_same_caption_is_a_negative():
     assert negative().tolist() == expected
 
 
+def test_a_text_and_a_video_with_a_fact_in_common_are_no_negatives():
+    """Two takes of still s and one of still t. Texts: of s, of the first take's motion, of t."""
+    said = [["s", "a dog"], ["left", "pans left"], ["t", "a cat"]]
+    shown = [["s", "left", "a dog"], ["s", "right", "a dog"], ["t", "left", "a cat"]]
+    found = loss.negatives_by_facts(
+        torch.stack([loss.groups(names) for names in said]),
+        torch.stack([loss.groups(names) for names in shown]),
+    )
+    assert found.tolist() == [[False, False, True], [False, True, False], [True, True, False]]
+
+
 def test_groups_tell_names_apart_and_are_stable():
     numbers = loss.groups(["a", "b", "a", ""])
     assert numbers[0] == numbers[2]

@@ -12,7 +12,7 @@ import pytest
 
 import animate
 from animate.executor import HERE
-from retrieval.datasets import FrameReader, Split, open_dataset, overlaps
+from retrieval.datasets import FrameReader, Motion, Split, open_dataset, overlaps
 from retrieval.datasets.shards import ShardClips, local_tars
 from retrieval.errors import DataError, MissingData
 from retrieval.recipe import DataSpec
@@ -216,7 +216,7 @@ def test_new_takes_are_filmed_for_later_epochs_of_virtual_shards(filmed):
     reader = FrameReader(sampler=Sampler(num_frames=5), size=64, decoder="pyav")
 
     def frames(new_takes: bool, epoch: int) -> np.ndarray:
-        clip = ShardClips(tars, new_takes=new_takes).read(0, reader, None, epoch).clip
+        clip = ShardClips(tars, DataSpec(new_takes=new_takes)).read(0, reader, None, epoch).clip
         assert not isinstance(clip, Unreadable)
         return clip.frames
 
@@ -233,7 +233,65 @@ def test_new_takes_are_filmed_for_later_epochs_of_virtual_shards(filmed):
 @pytest.mark.parametrize("filmed", ["virtual"], indirect=True)
 def test_new_takes_need_the_plan_of_the_build(filmed, tmp_path):
     shutil.copy(local_tars([str(filmed)])[0], tmp_path / "0.tar")
-    clips = ShardClips([tmp_path / "0.tar"], new_takes=True)
+    clips = ShardClips([tmp_path / "0.tar"], DataSpec(new_takes=True))
     assert not isinstance(clips.read(0, READER, None, 0).clip, Unreadable)
     with pytest.raises(DataError, match=r"new_takes = true: .*plan\.json is missing"):
         clips.read(0, READER, None, 1)
+
+
+@pytest.mark.parametrize(("caption_of", "told"), [("caption", False), ("camera", True), ("both", True)])
+def test_what_the_camera_does_is_told_where_it_is_asked_for(filmed, caption_of, told):
+    data = DataSpec(shards=(str(filmed),), caption_of=caption_of)
+    clips = open_dataset(data).train
+    assert clips is not None
+    for i, wanted in enumerate(animate.load_clips(filmed)):
+        example = clips.read(i, READER, None, 0)
+        record = wanted["json"]
+        assert example.captions == tuple(wanted["captions"])
+        motion = Motion(caption=record["camera_caption"], label=record["camera"])
+        assert example.motion == (motion if told else None)
+        texts = {"caption": wanted["captions"], "camera": [motion.caption]}
+        texts["both"] = texts["caption"] + texts["camera"]
+        assert clips.captions(i) == tuple(texts[caption_of])
+    assert clips.stills().tolist() == [0, 0, 1, 1, 2, 2]
+
+
+@pytest.mark.parametrize("filmed", ["virtual"], indirect=True)
+def test_a_new_take_is_told_as_it_was_filmed(filmed):
+    clips = ShardClips(local_tars([str(filmed)]), DataSpec(new_takes=True, caption_of="camera"))
+    later = [clip["json"] for clip in animate.load_clips(filmed, epoch=3)]
+    told = [clips.read(i, READER, None, 3).motion for i in range(len(clips))]
+    assert [motion.caption for motion in told] == [record["camera_caption"] for record in later]
+    assert told != [clips.read(i, READER, None, 0).motion for i in range(len(clips))]
+
+
+def test_shards_that_tell_nothing_of_the_camera_are_refused_by_name(tmp_path):
+    record = json.dumps({"caption": "a", "camera": "pan left", "camera_caption": ""}).encode()
+    for number, json_of in enumerate((record, b'{"caption": "a"}')):
+        tar = write_tar(tmp_path / f"{number}.tar", {"key": {"jpg": png(1), "json": json_of}})
+        with pytest.raises(
+            DataError, match=rf"caption_of = 'both': .*{number}\.tar: key\.json has no camera_"
+        ):
+            open_dataset(DataSpec(shards=(str(tar),), caption_of="both"))
+    with pytest.raises(DataError, match="caption_of = 'camera': table says nothing of the camera"):
+        open_dataset(DataSpec(name="table", table="mine.csv", caption_of="camera"))
+
+
+def test_a_clip_that_tells_nothing_of_its_camera_is_left_out(tmp_path):
+    told = json.dumps({"caption": "a", "camera": "static", "camera_caption": "Static shot."}).encode()
+    samples = {
+        "a_0": {"jpg": png(1), "json": told},
+        "a_1": {"jpg": png(2), "txt": b"a"},
+    }
+    clips = ShardClips([write_tar(tmp_path / "0.tar", samples)], DataSpec(caption_of="camera"))
+    assert clips.read(0, READER, None, 0).motion == Motion(caption="Static shot.", label="static")
+    clip = clips.read(1, READER, None, 0).clip
+    assert isinstance(clip, Unreadable)
+    assert (clip.status, clip.message) == ("empty", "a_1: no camera caption")
+
+
+def test_neighbours_whose_keys_differ_in_the_number_of_the_take_are_of_one_still(tmp_path):
+    keys = ["a_0", "a_1", "b_0", "a_b_0", "a_b_1", "0001", "0002", "_1", "_2", "a_2"]
+    first = write_tar(tmp_path / "0.tar", {key: {"jpg": png(1), "txt": b"x"} for key in keys})
+    second = write_tar(tmp_path / "1.tar", {"a_2": {"jpg": png(1), "txt": b"x"}})
+    assert ShardClips([first, second]).stills().tolist() == [0, 0, 1, 2, 2, 3, 4, 5, 6, 7, 8]
