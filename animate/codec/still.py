@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageCms, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from animate.arrays import Picture
-from animate.codec.color import lab_to_srgb, transform_to_srgb
+from animate.codec.color import apply_transform, lab_to_srgb, transform_to_srgb
 from animate.codec.errors import UndecodableImage
 from animate.codec.exif import orientation_of, swaps_sides, turned_upright
 from animate.codec.jpeg import decode_stored, read_jpeg_header
@@ -204,8 +204,4 @@ def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     if image.mode in ("P", "YCbCr"):
         image = image.convert("RGB")
     transform = transform_to_srgb(profile, image.mode) if profile else None
-    if transform is None:
-        return image
-    converted = ImageCms.applyTransform(image, transform)
-    assert converted is not None  # None is for in-place conversion only
-    return converted
+    return image if transform is None else apply_transform(image, transform)

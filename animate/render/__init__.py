@@ -7,7 +7,7 @@ Samples between the outermost pixel centres and the edge repeat the edge. Nothin
 sampler.
 
 Down-scaling is anti-aliased: see `animate.render.prefilter`. Dissolve, shutter, blur and exposure are
-computed in linear light: see `animate.render.light`. A frame of one shot that needs none of them is what the
+computed in linear light: see `animate.light`. A frame of one shot that needs none of them is what the
 sampler gave, untouched.
 
 The device decides which library samples: OpenCV on `"cpu"`, kornia on any torch device.

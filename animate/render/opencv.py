@@ -11,8 +11,8 @@ from jaxtyping import Float32, Float64
 from animate.arrays import Frames, Picture
 from animate.camera import View, source_scale, view_corners
 from animate.edit import Layer
+from animate.light import exposure_table, to_linear, to_srgb
 from animate.recipe import VideoRecipe
-from animate.render.light import exposure_table, to_linear, to_srgb
 from animate.render.mixing import Contribution, RenderJob, contributions, is_plain
 from animate.render.pixels import source_pixel_from_frame_pixel
 from animate.render.prefilter import NARROWEST, Kernel, Level, filters_of, gaussian_taps, halvings_of

@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from animate.arrays import Frames, Picture
+from animate.light import TO_LINEAR
 from animate.recipe import VideoRecipe
-from animate.render.light import TO_LINEAR
 from animate.render.mixing import Contribution, RenderJob, contributions, is_plain
 from animate.render.pixels import source_pixel_from_frame_pixel
 from animate.render.prefilter import NARROWEST, Kernel, Level, filters_of, gaussian_taps

@@ -12,9 +12,9 @@ from animate.camera import ZOOM, View, project, source_from_view
 from animate.components import COMPONENTS
 from animate.data import Take, take_rng
 from animate.edit import Edit, Layer, draw_edit
+from animate.light import exposure_table, to_linear, to_srgb
 from animate.recipe import EditRecipe, ShotKind, ShotRecipe, VideoRecipe, read_preset
 from animate.render import render
-from animate.render.light import exposure_table, to_linear, to_srgb
 from animate.render.warp import STEP, TOLERANCE, _interpolated, prepare
 from animate.shot import Shot
 

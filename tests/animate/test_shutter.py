@@ -8,9 +8,9 @@ import pytest
 from animate.camera import View
 from animate.data import Take, take_rng
 from animate.edit import draw_edit
+from animate.light import to_linear
 from animate.recipe import ShotKind, ShotRecipe, VideoRecipe, read_preset, read_recipe
 from animate.render import render
-from animate.render.light import to_linear
 from animate.shutter import PIXELS_A_MOMENT, moments, moments_per_frame
 
 SQUARE = View(still_size=(600, 600), frame_size=(224, 224))

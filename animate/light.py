@@ -17,16 +17,18 @@ TO_LINEAR: Float32[np.ndarray, "256"] = np.where(
     _CODES <= 0.04045, _CODES / 12.92, ((_CODES + 0.055) / 1.055) ** 2.4
 ).astype(np.float32)
 
-#: Entries of the table from linear light to sRGB.
-_STEPS = 1 << 14
+#: Steps from no light to full light in the table from linear light to sRGB.
+SRGB_STEPS = (1 << 14) - 1
 
 
 def _srgb(linear: np.ndarray) -> np.ndarray:
     return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
 
 
-#: sRGB code value of linear light k / (_STEPS - 1).
-_TO_SRGB: UInt8[np.ndarray, "16384"] = np.rint(255 * _srgb(np.arange(_STEPS) / (_STEPS - 1))).astype(np.uint8)
+#: sRGB code value of linear light k / SRGB_STEPS.
+_TO_SRGB: UInt8[np.ndarray, "16384"] = np.rint(255 * _srgb(np.arange(SRGB_STEPS + 1) / SRGB_STEPS)).astype(
+    np.uint8
+)
 
 
 def to_linear(frame: UInt8[np.ndarray, "*b"]) -> Float32[np.ndarray, "*b"]:
@@ -36,7 +38,11 @@ def to_linear(frame: UInt8[np.ndarray, "*b"]) -> Float32[np.ndarray, "*b"]:
 
 def to_srgb(light: Float32[np.ndarray, "*b"]) -> UInt8[np.ndarray, "*b"]:
     """Linear light as sRGB code values; whatever is brighter than white becomes white."""
-    steps = light * np.float32(_STEPS - 1) + np.float32(0.5)
+    return steps_to_srgb(light * np.float32(SRGB_STEPS) + np.float32(0.5))
+
+
+def steps_to_srgb(steps: Float32[np.ndarray, "*b"]) -> UInt8[np.ndarray, "*b"]:
+    """Linear light in steps, half a step added, as sRGB code values."""
     return np.take(_TO_SRGB, steps.astype(np.int32), mode="clip")
 
 
