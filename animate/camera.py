@@ -187,7 +187,8 @@ def view_areas(corners: Float64[np.ndarray, "*b 4 2"]) -> Float64[np.ndarray, "*
 
 
 def union_area(corners: Float64[np.ndarray, "*b t 4 2"], num_lines: int = 32) -> Float64[np.ndarray, "*b"]:
-    """Share of the still's area that a path of views shows in all, right to about 1 / (2 `num_lines`).
+    """Share of the still's area that a path of views shows in all, right to about 1 / (2 `num_lines`), and
+    exactly where one upright view holds all others.
 
     The still is sampled on `num_lines` horizontal lines. A view is convex, so it covers one interval of a
     line, and the lengths of the union of these intervals are exact. For the intervals 1..4, 2..3 and 6..8,
@@ -199,6 +200,9 @@ def union_area(corners: Float64[np.ndarray, "*b t 4 2"], num_lines: int = 32) ->
         before   -inf  4   4      `reached` before this interval
         shown      3   0   2      right - max(left, before), or 0 where that is negative: 5 in all
     """
+    largest = _holds_all(corners)
+    if largest is not None:
+        return largest
     # The axes of what follows: the four edges of a view, whatever comes before t in `corners`, lines, t.
     x, y = np.moveaxis(corners, (-2, -1), (1, 0))[..., None, :]
     end_x, end_y = x[_NEXT_CORNER], y[_NEXT_CORNER]
@@ -215,6 +219,15 @@ def union_area(corners: Float64[np.ndarray, "*b t 4 2"], num_lines: int = 32) ->
     left[..., 1:] = np.maximum(left[..., 1:], reached[..., :-1])
     # Where a line meets no view at the end of the order, left is infinite and nothing is shown.
     return np.maximum(right - left, 0.0).sum(axis=-1).mean(axis=-1)
+
+
+def _holds_all(corners: Float64[np.ndarray, "*b t 4 2"]) -> Float64[np.ndarray, "*b"] | None:
+    """The largest of the views of each path, if it holds all others: an upright rectangle, as in a zoom."""
+    areas = view_areas(corners)
+    low, high = corners.min(axis=(-3, -2)), corners.max(axis=(-3, -2))
+    largest = areas.max(axis=-1)
+    around = (high - low).prod(axis=-1)
+    return largest if (largest >= around * (1 - 1e-9)).all() else None
 
 
 def max_speed(
@@ -309,7 +322,7 @@ def source_scale(homographies: Float64[np.ndarray, "*b 3 3"], view: View) -> Flo
     """Source pixels that a frame pixel spans along one side, at the middle of each view."""
     still, frame = view.still_size, view.frame_size
     depth = homographies[..., 2, 0] / 2 + homographies[..., 2, 1] / 2 + homographies[..., 2, 2]
-    area = _determinant(homographies) / depth**3 * (still[0] * still[1]) / (frame[0] * frame[1])
+    area = determinants(homographies) / depth**3 * (still[0] * still[1]) / (frame[0] * frame[1])
     return np.sqrt(area)
 
 
@@ -324,7 +337,7 @@ def _narrowed(
     return np.round(rays / rays[..., 2:, 2:], _HOMOGRAPHY_DECIMALS)
 
 
-def _determinant(matrices: Float64[np.ndarray, "*b 3 3"]) -> Float64[np.ndarray, "*b"]:
+def determinants(matrices: Float64[np.ndarray, "*b 3 3"]) -> Float64[np.ndarray, "*b"]:
     """Determinants by cofactors: for a few 3 x 3 matrices five times as fast as `np.linalg.det`."""
     a, b, c = matrices[..., 0, :], matrices[..., 1, :], matrices[..., 2, :]
     return (

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from animate.camera import View, shifts
+from animate.camera import View, determinants, shifts
 from animate.components.claims import DRIFT, Claim, Measure
 from animate.components.framing import scale_of
 from animate.edit import Edit, Layer
@@ -149,7 +149,7 @@ def measure(layer: Layer, view: View, fps: int) -> Motion:
         strides = way[1:] - way[:-1]
         drift_speed = math.sqrt((strides * strides).sum(axis=1).max()) * fps
         # The area that the still's pixels at the middle have in the view, up to a factor.
-        areas = depths * depths * depths / np.linalg.det(homographies)
+        areas = depths * depths * depths / determinants(homographies)
         grown = areas[1:] / areas[:-1]
         zoom_speed = math.log(max(grown.max(), 1 / grown.min())) / 2 * fps
     widest = min(across / frame_width, down / view.frame_size[1])

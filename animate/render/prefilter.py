@@ -13,10 +13,10 @@ less what the bilinear sample will blur after it: on a pixel nothing, half way b
 frame pixel spans just one or two source pixels the whole frame is sampled alike. So a slow zoom never steps
 from one sharpness to another, to a 64th of an octave.
 
-A shot whose scale changes by less than 0.6 of an octave, as most do, has one level, that of its closest view;
-the other views are smoothed once more in the frame by what they lack, which costs a third of a level each.
-Half an octave out that is 40 dB from a tent, where a level of its own has 47 and no level at all 26. Shots
-with more change have a level for each view.
+A shot whose scale changes by less than three quarters of an octave, as most do, has one level, that of its
+closest view; the other views are smoothed once more in the frame by what they lack, which costs a third of a
+level each. Half an octave out that is 40 dB from a tent, at three quarters 38, where a level of its own has
+47 and no level at all 26. Shots with more change have a level for each view.
 (Shrinking to one source pixel a frame pixel and then sampling, the usual pyramid, samples twice on similar
 grids: slower, and in a first trial 6 dB worse against a box.)
 """
@@ -52,7 +52,7 @@ _HALVED = 0.18
 _STEPS_AN_OCTAVE = 64
 
 #: Octaves by which the scale of a shot may change that has one level throughout.
-_ONE_LEVEL = 0.6
+_ONE_LEVEL = 0.75
 
 #: The base two logarithm of the scale from which a still is halved once; one more doubles it.
 _FIRST_HALVING = 1.5
