@@ -15,8 +15,9 @@ from jaxtyping import Float64, Int64
 
 from animate.camera import Homographies, View
 from animate.components import COMPONENTS, NAMES, Component, SalientPoint
+from animate.fit import fit_shot
 from animate.recipe import EditRecipe, ShotRecipe, VideoRecipe
-from animate.shot import Seen, Shot, draw_shot, fit_shot
+from animate.shot import Seen, Shot, draw_shot
 
 #: Frames that a clip must have for each of its shots, so that there is something to see beside transitions.
 _FRAMES_A_SHOT = 4

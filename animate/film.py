@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 
 from animate.arrays import Frames, Picture
-from animate.camera import View, source_scale, union_area, view_areas, view_corners
+from animate.camera import View, view_corners
 from animate.codec import UndecodableImage, decode_still, still_size
 from animate.data import Clip, Fault, Rejected, Sample, Take, take_rng
 from animate.edit import Edit, Layer, draw_edit
+from animate.fit import StillTooSmall
 from animate.formats import WRITERS
 from animate.label import ShotWords, label_of, words_of
 from animate.recipe import BuildRecipe, SourceRecipe, VideoRecipe
@@ -27,7 +28,7 @@ from animate.render import RenderJob, render_jobs
 from animate.render.prefilter import halvings_of
 from animate.saliency import salient_point
 from animate.sentences import as_sentence, camera_caption, stored_caption
-from animate.shot import StillTooSmall
+from animate.views import source_scale, union_area, view_areas
 
 
 class Still:

@@ -12,19 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from animate.camera import (
-    View,
-    max_magnification,
-    max_speed,
-    union_area,
-    view_areas,
-    view_corners,
-    widest_fit,
-)
+from animate.camera import View, view_corners, widest_fit
 from animate.components import MOVES
+from animate.fit import HELD_BACK, StillTooSmall, fit_shot
 from animate.recipe import BuildRecipe, ShotKind, ShotRecipe, VideoRecipe
-from animate.shot import HELD_BACK, StillTooSmall, draw_shot, fit_shot
+from animate.shot import draw_shot
 from animate.strict_toml import RecipeError
+from animate.views import max_magnification, max_speed, union_area, view_areas
 
 #: A kind of shot is refused if so many draws of it are all held back.
 _DRAWS = 8

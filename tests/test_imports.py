@@ -21,10 +21,13 @@ ROOT = Path(__file__).parents[1]
 LAYERS = (
     ("errors", "arrays"),
     ("record", "text", "seen", "threads", "strict_toml", "camera", "light"),
+    ("views",),
     ("data", "components", "executor"),
     ("recipe", "saliency", "flow", "doctor", "shutter"),
     ("codec", "shot"),
+    ("fit",),
     ("sources", "formats", "edit", "leeway"),
+    ("apparent",),
     ("label", "render"),
     ("sentences",),
     ("film", "preview"),

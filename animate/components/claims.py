@@ -8,7 +8,7 @@ stand that the finished shot bears out.
 from dataclasses import dataclass
 from typing import Literal
 
-#: What can be measured of a shot: fields of `animate.label.Motion`, which says what they mean.
+#: What can be measured of a shot: fields of `animate.apparent.Motion`, which says what they mean.
 Measure = Literal[
     "right", "up", "closer", "clockwise", "swing_right", "swing_up", "steeper", "shake", "slowing",
     "drift_speed", "zoom_speed",

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from animate.arrays import Frames, Picture
-from animate.camera import View, source_scale, view_corners
+from animate.camera import View, view_corners
 from animate.edit import Layer
 from animate.light import exposure_table, to_linear, to_srgb
 from animate.recipe import VideoRecipe
@@ -17,6 +17,7 @@ from animate.render.mixing import Contribution, RenderJob, contributions, is_pla
 from animate.render.pixels import source_pixel_from_frame_pixel
 from animate.render.prefilter import NARROWEST, Kernel, Level, filters_of, gaussian_taps, halvings_of
 from animate.render.warp import Warp, prepare, sample
+from animate.views import source_scale
 
 
 def render_job(job: RenderJob, video: VideoRecipe) -> Frames:

@@ -28,8 +28,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from animate.camera import Homographies, View, source_scale
+from animate.camera import Homographies, View
 from animate.render.pixels import source_pixel_from_frame_pixel
+from animate.views import source_scale
 
 #: Variance of the kernel in square frame pixels, where a frame pixel spans many source pixels.
 _VARIANCE = 0.18

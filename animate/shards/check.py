@@ -15,6 +15,7 @@ from animate.codec import declared_frames, decode_jpeg, decode_still
 from animate.data import PARQUET, SHARD_SUFFIXES, STATS, TAR, ShardPlan, ShardRecord
 from animate.edit import Edit, shot_amplitudes
 from animate.film import replay_source
+from animate.fit import HELD_BACK
 from animate.formats import media_suffixes, stored_frames
 from animate.recipe import BuildRecipe, VideoRecipe
 from animate.record import (
@@ -32,7 +33,6 @@ from animate.shards.place import Place
 from animate.shards.plan import counts_fault
 from animate.shards.read import read_marker, read_table
 from animate.shards.ustar import read_samples
-from animate.shot import HELD_BACK
 from animate.strict_toml import from_table
 
 #: What a missing value of a column is in JSON.

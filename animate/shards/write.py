@@ -24,10 +24,10 @@ import pyarrow.parquet as pq
 
 from animate.data import PARQUET, STATS, TAR, Clip, Rejected, ShardRecord, Take
 from animate.edit import shot_amplitudes
+from animate.fit import HELD_BACK
 from animate.record import KEYS, SUCCESS, Columns, flat_json, parquet_columns
 from animate.shards import ustar
 from animate.shards.place import ATTEMPTS, Place
-from animate.shot import HELD_BACK
 
 #: Told after each input how many clips and how many rejections a shard has so far.
 OnRow = Callable[[int, int], None]

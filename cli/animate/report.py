@@ -49,7 +49,7 @@ def print_report(report: "BuildReport") -> None:
     for name, value in rows.items():
         print(f"{name:<9} {value}")
     if report.shots_held_back * 2 > report.shots:
-        from animate.shot import HELD_BACK
+        from animate.fit import HELD_BACK
 
         print(
             f"{report.shots_held_back:,} of {report.shots:,} shots had to be scaled below {HELD_BACK:g} of "

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from animate.camera import View, max_magnification, max_speed, source_from_view
+from animate.camera import View, source_from_view
 from animate.data import Take, take_rng
 from animate.edit import draw_edit
+from animate.fit import StillTooSmall
 from animate.recipe import ShotKind, ShotRecipe, VideoRecipe, read_preset
-from animate.shot import StillTooSmall
+from animate.views import max_magnification, max_speed
 
 SHAPES = [(180, 320), (320, 180), (224, 224), (64, 256), (256, 64)]
 

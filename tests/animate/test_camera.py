@@ -15,16 +15,12 @@ from animate.camera import (
     TRUCK,
     ZOOM,
     View,
-    max_magnification,
-    max_speed,
     project,
     source_from_view,
-    source_scale,
-    union_area,
-    view_areas,
     view_corners,
     widest_fit,
 )
+from animate.views import max_magnification, max_speed, source_scale, union_area, view_areas
 
 SQUARE_IN_PHOTO = View(still_size=(500, 375), frame_size=(224, 224))
 MIDDLE = np.array([[0.5, 0.5]])

@@ -22,8 +22,9 @@ from animate.camera import (
 from animate.components import AIMS, BLURS, COMPONENTS, EXPOSES, MOVES, RETIMES, check, draw, select
 from animate.components.capabilities import Aims, Blurs, Component, Exposes, Moves, Retimes
 from animate.components.timeline import Clock, Timeline
+from animate.fit import fit_shot
 from animate.recipe import ShotKind, ShotRecipe, VideoRecipe
-from animate.shot import draw_shot, fit_shot
+from animate.shot import draw_shot
 
 TABLES: Mapping[type, Mapping[str, type]] = {
     Component: COMPONENTS,

@@ -11,14 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from animate.apparent import measure
 from animate.camera import View
 from animate.components import COMPONENTS
 from animate.components.framing import SCALES
 from animate.data import Take, take_rng
 from animate.edit import Layer, draw_edit
-from animate.label import describe, measure
+from animate.fit import StillTooSmall
+from animate.label import describe
 from animate.recipe import EditRecipe, ShotKind, ShotRecipe, VideoRecipe, preset_names, read_preset
-from animate.shot import StillTooSmall
 
 PHOTO = View(still_size=(500, 375), frame_size=(224, 224))
 CORNERS = ((0, 0), (1, 0), (1, 1), (0, 1))

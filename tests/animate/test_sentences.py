@@ -16,10 +16,10 @@ from animate.camera import View
 from animate.components import COMPONENTS, draw
 from animate.data import Take, take_rng
 from animate.edit import draw_edit
+from animate.fit import StillTooSmall
 from animate.label import ShotWords, words_of
 from animate.recipe import CaptionsRecipe, VideoRecipe, preset_names, read_preset
 from animate.sentences import camera_caption, stored_caption
-from animate.shot import StillTooSmall
 from tests.animate.test_label import SUBJECT, Seen, check_looks, check_words, recipes, views
 
 TRANSITIONS = ("cut", "dissolve", "fade")

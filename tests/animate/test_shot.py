@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from animate.camera import View, max_magnification, max_speed, union_area, view_areas, view_corners
+from animate.camera import View, view_corners
 from animate.components import COMPONENTS
 from animate.data import Take, take_rng
 from animate.edit import Edit, Layer, Transition, draw_edit
+from animate.fit import StillTooSmall
 from animate.label import describe
 from animate.recipe import (
     EditRecipe,
@@ -23,8 +24,9 @@ from animate.recipe import (
     read_preset,
     read_recipe,
 )
-from animate.shot import Shot, StillTooSmall
+from animate.shot import Shot
 from animate.strict_toml import RecipeError
+from animate.views import max_magnification, max_speed, union_area, view_areas
 
 PHOTO = View(still_size=(500, 375), frame_size=(224, 224))
 
