@@ -19,7 +19,7 @@ from animate.arrays import Frames, Picture
 from animate.edit import Layer
 from animate.errors import UserError
 from animate.recipe import VideoRecipe
-from animate.render.mixing import RenderJob
+from animate.render.job import RenderJob
 
 __all__ = ["NoDevice", "RenderJob", "check_device", "render", "render_jobs"]
 

@@ -13,7 +13,7 @@ from animate.camera import View, view_corners
 from animate.edit import Layer
 from animate.light import exposure_table, to_linear, to_srgb
 from animate.recipe import VideoRecipe
-from animate.render.mixing import Contribution, RenderJob, contributions, is_plain
+from animate.render.job import Part, RenderJob, parts_of
 from animate.render.pixels import source_pixel_from_frame_pixel
 from animate.render.prefilter import NARROWEST, Kernel, Level, filters_of, gaussian_taps, halvings_of
 from animate.render.warp import Warp, prepare, sample
@@ -22,41 +22,37 @@ from animate.views import source_scale
 
 def render_job(job: RenderJob, video: VideoRecipe) -> Frames:
     """See `animate.render.render`."""
-    layers = job.layers
-    samplers = [
-        _Sampler(
-            still, job.halved(number), [layer.exposures for layer in layers if layer.still == number], video
-        )
-        for number, still in enumerate(job.stills)
-    ]
-    views = [samplers[layer.still].prepare_views(layer) for layer in layers]
+    samplers = [_Sampler(job, number, video) for number in range(len(job.stills))]
     frames = np.empty((video.num_frames, video.height, video.width, 3), np.uint8)
-    all_parts = contributions(layers, video.num_frames)
-    for number, (frame, parts) in enumerate(zip(frames, all_parts, strict=True)):
-        if _rests(parts, all_parts[number - 1]):
-            frame[:] = frames[number - 1]
-        elif is_plain(parts, layers):
-            [part] = parts
-            samplers[layers[part.layer].still].sample(views[part.layer][part.frame][0], frame)
-            if part.stops:
-                cv2.LUT(frame, exposure_table(part.stops), dst=frame)
-        elif parts:
-            lights = [
-                _light(samplers[layers[part.layer].still], views[part.layer][part.frame], part, video)
-                for part in parts
-            ]
-            frame[:] = to_srgb(sum(lights[1:], lights[0]))
-        else:
-            frame[:] = 0
+    mixed: dict[int, Light] = {}
+    black = set(range(video.num_frames))
+    for layer in job.layers:
+        sampler = samplers[layer.still]
+        views = sampler.prepare_views(layer)
+        for at, (part, exposures) in enumerate(zip(parts_of(layer), views, strict=True), layer.first):
+            if not part.weight:
+                continue
+            black.discard(at)
+            if part.plain and part.rests:
+                frames[at] = frames[at - 1]
+            elif part.plain:
+                sampler.sample(exposures[0], frames[at])
+                if part.stops:
+                    cv2.LUT(frames[at], exposure_table(part.stops), dst=frames[at])
+            elif part.alone and part.rests:
+                mixed[at] = mixed[at - 1]
+            else:
+                light = _light(sampler, exposures, part, video)
+                mixed[at] = mixed[at] + light if at in mixed else light
+    for at, light in mixed.items():
+        frames[at] = to_srgb(light)
+    for at in black:
+        frames[at] = 0
     return frames
 
 
-def _rests(parts: Sequence[Contribution], before: Sequence[Contribution]) -> bool:
-    """Whether a frame is the same as the one before: the camera rests, and the light does not change."""
-    if not parts or not parts[0].repeated:
-        return False
-    return len(parts) == len(before) and all(part.repeated for part in parts)
-
+#: The linear light of a frame.
+Light = Float32[np.ndarray, "h w 3"]
 
 #: Left, top, right and bottom in pixels, the latter two excluded.
 _Box = tuple[int, int, int, int]
@@ -82,14 +78,14 @@ class _LevelWarp(NamedTuple):
 class _Sampler:
     """One still, cropped to what its views see of it, and each halving of that, made when first needed."""
 
-    def __init__(
-        self, still: Picture, reduced: int, seen: Sequence[Float64[np.ndarray, "n 3 3"]], video: VideoRecipe
-    ):
+    def __init__(self, job: RenderJob, number: int, video: VideoRecipe):
+        still = job.stills[number]
+        seen = [layer.exposures for layer in job.layers if layer.still == number]
         self.frame_size = (video.width, video.height)
         self.supersampling = 2 if video.quality == "best" else 1
         self.size = (video.width * self.supersampling, video.height * self.supersampling)
         self.view = View(still_size=(still.shape[1], still.shape[0]), frame_size=self.size)
-        self.reduced = reduced
+        self.reduced = job.halved(number)
         left, top, right, bottom = self._box(seen)
         height, width = still.shape[:2]
         self.crop_from_still = np.array(
@@ -184,9 +180,7 @@ def _smooth(picture: Picture, kernel: Kernel, into: Picture | None = None) -> Pi
     return cv2.sepFilter2D(picture, -1, across, down, into, borderType=cv2.BORDER_REPLICATE)
 
 
-def _light(
-    sampler: _Sampler, views: Sequence[_LevelWarp], part: Contribution, video: VideoRecipe
-) -> Float32[np.ndarray, "h w 3"]:
+def _light(sampler: _Sampler, views: Sequence[_LevelWarp], part: Part, video: VideoRecipe) -> Light:
     """What one shot adds to the linear light of a frame: the mean of its exposures, blurred and weighted."""
     sampled = np.empty((video.height, video.width, 3), np.uint8)
     light = np.zeros((video.height, video.width, 3), np.float32)

@@ -18,7 +18,7 @@ from torch.nn import functional
 from animate.arrays import Frames, Picture
 from animate.light import TO_LINEAR
 from animate.recipe import VideoRecipe
-from animate.render.mixing import Contribution, RenderJob, contributions, is_plain
+from animate.render.job import Part, RenderJob, parts_of
 from animate.render.pixels import source_pixel_from_frame_pixel
 from animate.render.prefilter import NARROWEST, Kernel, Level, filters_of, gaussian_taps
 
@@ -34,18 +34,24 @@ def render_jobs(jobs: Sequence[RenderJob], video: VideoRecipe, device: str) -> l
     on = torch.device(device)
     places = _places(jobs)
     views = _sample(jobs, places, video, on)
-    frames = torch.empty(
+    # What no shot gives any light to stays black.
+    frames = torch.zeros(
         len(jobs) * video.num_frames, 3, video.height, video.width, dtype=torch.uint8, device=on
     )
     plain_frames, plain_views = [], []
+    mixed: dict[int, Float[Tensor, "3 h w"]] = {}
     for n, (job, of_job) in enumerate(zip(jobs, places, strict=True)):
-        for i, seen in enumerate(contributions(job.layers, video.num_frames), n * video.num_frames):
-            ranges = [of_job[part.layer][part.frame] for part in seen]
-            if is_plain(seen, job.layers) and not seen[0].stops:
-                plain_frames.append(i)
-                plain_views.append(ranges[0].start)
-            else:
-                frames[i] = _mix(seen, [views[r.start : r.stop] for r in ranges], video, on)
+        for layer, of_layer in zip(job.layers, of_job, strict=True):
+            first = n * video.num_frames + layer.first
+            for i, (part, exposures) in enumerate(zip(parts_of(layer), of_layer, strict=True), first):
+                if part.plain and not part.stops:
+                    plain_frames.append(i)
+                    plain_views.append(exposures.start)
+                elif part.weight:
+                    light = _light(part, views[exposures.start : exposures.stop], video)
+                    mixed[i] = mixed[i] + light if i in mixed else light
+    for i, light in mixed.items():
+        frames[i] = _srgb(light)
     frames[plain_frames] = views[plain_views].to(torch.uint8)
     shape = (len(jobs), video.num_frames, video.height, video.width, 3)
     # Into pinned memory the device copies by itself, several times as fast.
@@ -158,21 +164,16 @@ def _warp(
     ).round()
 
 
-def _mix(
-    parts: Sequence[Contribution],
-    views: Sequence[Float[Tensor, "s 3 h w"]],
-    video: VideoRecipe,
-    device: torch.device,
-) -> UInt8[Tensor, "3 h w"]:
-    """One frame from the views of the shots seen in it."""
-    light = torch.zeros(3, video.height, video.width, device=device)
-    to_linear = _to_linear(device)
-    for part, exposures in zip(parts, views, strict=True):
-        seen = to_linear[exposures.long()].mean(0)
-        sigma = part.blur * video.width
-        if sigma >= NARROWEST:
-            seen = _gaussian(seen[None], Kernel(across=sigma, down=sigma))[0]
-        light += seen * (part.weight * 2.0**part.stops)
+def _light(part: Part, views: Float[Tensor, "s 3 h w"], video: VideoRecipe) -> Float[Tensor, "3 h w"]:
+    """What one shot gives to the linear light of a frame."""
+    light = _to_linear(views.device)[views.long()].mean(0)
+    sigma = part.blur * video.width
+    if sigma >= NARROWEST:
+        light = _gaussian(light[None], Kernel(across=sigma, down=sigma))[0]
+    return light * (part.weight * 2.0**part.stops)
+
+
+def _srgb(light: Float[Tensor, "3 h w"]) -> UInt8[Tensor, "3 h w"]:
     light = light.clamp(0, 1)
     srgb = torch.where(light <= 0.0031308, 12.92 * light, 1.055 * light.clamp_min(1e-9) ** (1 / 2.4) - 0.055)
     return (255 * srgb).round().to(torch.uint8)
