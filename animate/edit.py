@@ -6,7 +6,7 @@ again, and `Edit.layers` gives the homographies that are rendered.
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from jaxtyping import Float64, Int64
 
 from animate.camera import Homographies, View
 from animate.components import COMPONENTS, NAMES, Component, SalientPoint
+from animate.errors import UserError
 from animate.fit import fit_shot
 from animate.recipe import EditRecipe, ShotRecipe, VideoRecipe
 from animate.shot import Seen, Shot, draw_shot
@@ -132,17 +133,33 @@ class Edit:
 
     @classmethod
     def from_json(cls, text: str) -> "Edit":
-        """The edit that `to_json` recorded, equal in every number."""
+        """The edit that `to_json` recorded, equal in every number; `OtherVersion` if it names a component or
+        a parameter that there is no more.
+        """
         edit = json.loads(text)
         shots = []
         for shot in edit["shots"]:
-            components = tuple(COMPONENTS[name](**values) for name, values in shot["components"].items())
+            components = tuple(_recorded(name, values) for name, values in shot["components"].items())
             moments = tuple(shot.get("shutter_moments", ()))
             shots.append(Shot(**{**shot, "components": components, "shutter_moments": moments}))
         return cls(
             shots=tuple(shots),
             transitions=tuple(Transition(**transition) for transition in edit["transitions"]),
         )
+
+
+class OtherVersion(UserError):
+    """A shot was recorded by a version of animate whose camera had other parts."""
+
+
+def _recorded(name: str, parameters: Mapping[str, Any]) -> Component:
+    known = COMPONENTS.get(name)
+    if known is None or parameters.keys() != known.__dataclass_fields__.keys():
+        raise OtherVersion(
+            f"the camera of this clip was recorded by another version of animate, which had {name!r} with "
+            f"{', '.join(parameters) or 'no parameters'}: replay it there, or build it again"
+        )
+    return known(**parameters)
 
 
 def _parameters(component: Component) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from animate.camera import View, view_corners
 from animate.components import COMPONENTS
 from animate.data import Take, take_rng
-from animate.edit import Edit, Layer, Transition, draw_edit
+from animate.edit import Edit, Layer, OtherVersion, Transition, draw_edit
 from animate.fit import StillTooSmall
 from animate.label import describe
 from animate.recipe import (
@@ -254,3 +254,10 @@ def test_an_impossible_shot_list_is_refused_when_read(override, message):
     with pytest.raises(RecipeError) as error:
         read_recipe(None, [override])
     assert message in str(error.value)
+
+
+def test_a_shot_of_another_version_is_said_to_be_one():
+    text = draw(read_preset("push_in")).to_json()
+    for other in (text.replace('"dolly"', '"dolly_back"'), text.replace('"amount"', '"ratio"')):
+        with pytest.raises(OtherVersion, match="another version"):
+            Edit.from_json(other)
