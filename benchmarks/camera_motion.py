@@ -78,8 +78,8 @@ RECIPE = TrainRecipe(
     loss=LossSpec(negatives=4),
     train=TrainSpec(
         batch_size=BATCH,
-        learning_rate=3e-3,
-        encoder_learning_rate=3e-3,
+        learning_rate=1e-3,
+        encoder_learning_rate=1e-3,
         warmup_steps=20,
         log_to="none",
         keep=1,
