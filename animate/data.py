@@ -206,7 +206,7 @@ class ShardRecord:
 
     `inputs` = `clips` + the sum of `rejected` (status to count), by construction. `sha256` is the tar's.
     `shots` counts the shots of its clips, and `shots_held_back` those of which bounds or still left little
-    (`animate.shot.HELD_BACK`); both are 0 where an earlier release did not count.
+    (`animate.fit.HELD_BACK`); both are 0 where an earlier release did not count.
     """
 
     name: str

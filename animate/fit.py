@@ -76,7 +76,7 @@ def _fit(
         inside = tighten > _NARROWEST
         if inside.any():
             tighten, homographies, tried = tighten[inside], homographies[inside], tried[inside]
-            kept = _within_bounds(homographies, num_frames, recipe, video, view)
+            kept = np.all(list(bounds_kept(homographies, num_frames, recipe, video, view).values()), axis=0)
             if kept.any():
                 best = int(np.argmax(kept))
                 return _Fit(float(tried[best]), float(tighten[best]), homographies[best])
@@ -87,27 +87,30 @@ def _fit(
     )
 
 
-def _within_bounds(
+def bounds_kept(
     homographies: Float64[np.ndarray, "a n 3 3"],
     num_frames: int,
     recipe: ShotRecipe,
     video: VideoRecipe,
     view: View,
-) -> Bool[np.ndarray, " a"]:
-    """For each amplitude: whether areas, speed and magnification of its whole path are within the bounds.
+) -> dict[str, Bool[np.ndarray, " a"]]:
+    """By name of each bound: whether every path keeps it.
 
     The first `num_frames` homographies are the frames', the others those of the open shutter. What the
     shutter sees is held to the bounds of a single view; a speed and a union only make sense from frame to
-    frame.
+    frame. The union takes far longer than the others, and is only looked at where these are kept.
     """
     corners = view_corners(homographies)
     areas = view_areas(corners) / view.widest_area
-    kept = areas.min(axis=-1) >= recipe.min_view_area
-    kept &= max_magnification(homographies, view) <= recipe.max_magnification * (1 + _SLACK)
     frames = homographies[:, :num_frames]
-    kept &= max_speed(frames, 1 / video.fps, view) <= recipe.max_speed / 100
-    # One frame that shows enough is enough. The union takes far longer: compute it only where no frame does.
+    magnification = max_magnification(homographies, view)
+    kept = {
+        "min_view_area": areas.min(axis=-1) >= recipe.min_view_area,
+        "max_magnification": magnification <= recipe.max_magnification * (1 + _SLACK),
+        "max_speed": max_speed(frames, 1 / video.fps, view) <= recipe.max_speed / 100,
+    }
+    # One frame that shows enough is enough.
     wide = areas[:, :num_frames].max(axis=-1) >= recipe.min_union_area
-    if (kept & ~wide).any():
+    if (np.all(list(kept.values()), axis=0) & ~wide).any():
         wide |= union_area(corners[:, :num_frames]) / view.widest_area >= recipe.min_union_area
-    return kept & wide
+    return {**kept, "min_union_area": wide}

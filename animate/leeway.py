@@ -1,6 +1,6 @@
 """Recipes whose bounds leave no room for what their shots are meant to do: refused before anything is filmed.
 
-Every bound holds by scaling a shot's path down (`animate.shot`). A bound that scales a kind of shot to next
+Every bound holds by scaling a shot's path down (`animate.fit`). A bound that scales a kind of shot to next
 to nothing, however it is drawn, contradicts the shot list: the clips would be static under the name of a
 move. `check_leeway` draws each kind of shot a few times, on the largest still that the source lets in, and
 tells.
@@ -12,13 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from animate.camera import View, view_corners, widest_fit
+from animate.camera import View, widest_fit
 from animate.components import MOVES
-from animate.fit import HELD_BACK, StillTooSmall, fit_shot
+from animate.fit import HELD_BACK, StillTooSmall, bounds_kept, fit_shot
 from animate.recipe import BuildRecipe, ShotKind, ShotRecipe, VideoRecipe
 from animate.shot import draw_shot
 from animate.strict_toml import RecipeError
-from animate.views import max_magnification, max_speed, union_area, view_areas
 
 #: A kind of shot is refused if so many draws of it are all held back.
 _DRAWS = 8
@@ -73,20 +72,11 @@ def _check_kind(number: int, kind: ShotKind, shot: ShotRecipe, video: VideoRecip
 
 def _broken_bound(path: np.ndarray, shot: ShotRecipe, video: VideoRecipe, view: View) -> str:
     """The bound that a path breaks; empty where it breaks none, or its views do not even fit the still."""
-    tighten, homographies = widest_fit(path, view)
-    if tighten <= 0:
+    tighten, homographies = widest_fit(path[None], view)
+    if tighten[0] <= 0:
         return ""
-    corners = view_corners(homographies)
-    areas = view_areas(corners) / view.widest_area
-    if areas.min() < shot.min_view_area:
-        return "min_view_area"
-    if max_magnification(homographies, view) > shot.max_magnification:
-        return "max_magnification"
-    if max_speed(homographies, 1 / video.fps, view) > shot.max_speed / 100:
-        return "max_speed"
-    if max(areas.max(), union_area(corners) / view.widest_area) < shot.min_union_area:
-        return "min_union_area"
-    return ""
+    kept = bounds_kept(homographies, len(path), shot, video, view)
+    return next((bound for bound, keeps in kept.items() if not keeps[0]), "")
 
 
 def _parameters(components: Mapping[str, Mapping[str, Any]]) -> str:
