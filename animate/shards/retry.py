@@ -19,6 +19,7 @@ from animate.data import MENDABLE, SHARD_SUFFIXES, Part, ShardPlan
 from animate.shards.place import OURS, BuildRefused, Place
 from animate.shards.plan import Plan, cut, frozen_folder, write_plan
 from animate.shards.read import read_table
+from animate.sources.listing import RETRY
 
 
 def plan_again(plan: Plan, place: Place, samples_per_shard: int, takes: int) -> Plan:
@@ -33,7 +34,7 @@ def plan_again(plan: Plan, place: Place, samples_per_shard: int, takes: int) -> 
         )
     last = plan.shards[-1].part.path
     latest = [shard for shard in plan.shards if shard.part.path == last]
-    name = f"retry-{len({shard.part.path for shard in plan.shards}):03d}.parquet"
+    name = f"{RETRY}{len({shard.part.path for shard in plan.shards}):03d}.parquet"
     listing = frozen_folder(place.location, plan.frozen) / last
     with tempfile.TemporaryDirectory() as folder:
         statuses = _copy_rows(listing, latest, place, Path(folder) / name, samples_per_shard, takes)

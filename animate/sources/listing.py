@@ -26,6 +26,8 @@ from animate.text import file_bytes, printable
 
 #: The name of the file.
 LISTING = "listing.parquet"
+#: Listings of rows that are tried again begin with this.
+RETRY = "retry-"
 
 #: Rows that are checked together: one look-up of keys for many rows is much faster than one for each.
 _CHECKED_TOGETHER = 8192

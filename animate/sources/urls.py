@@ -14,7 +14,7 @@ from animate.recipe import SourceRecipe
 from animate.sources.captions import caption_texts
 from animate.sources.carried import carried
 from animate.sources.columns import CAPTION_NAMES, URL_NAMES, check_column, first_named
-from animate.sources.download.part import DOWNLOADED
+from animate.sources.download.process import DOWNLOADED
 from animate.sources.errors import SourceError
 from animate.sources.listing import Row, freeze_rows
 from animate.sources.paths import files_fingerprint, find_files

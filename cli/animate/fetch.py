@@ -6,7 +6,17 @@ from typing import Annotated
 
 import typer
 
-from .options import AllowPrivate, Recipe, Root, Set, Urls, source_overrides
+from .options import (
+    Address,
+    AllowPrivate,
+    Recipe,
+    Root,
+    Set,
+    Urls,
+    Workers,
+    source_overrides,
+    workforce,
+)
 
 
 def fetch(
@@ -20,6 +30,8 @@ def fetch(
         bool, typer.Option("--retry-failed", help="Try what failed again, into parts after the last.")
     ] = False,
     allow_private: AllowPrivate = False,
+    workers: Workers = None,
+    address: Address = None,
 ) -> None:
     """Download the images of a list into img2dataset's tars; run again to go on after any interruption."""
     from animate.fetch import FAILED
@@ -33,8 +45,9 @@ def fetch(
     report = run_fetch(
         wanted.source,
         out,
+        workforce(workers, address, "cpu", ""),
         retry_failed=retry_failed,
-        on_part=lambda parts, rows: print(f"{parts:,} parts, {rows:,} rows", file=sys.stderr),
+        on_rows=lambda done, of: print(f"{done:,} of {of:,} rows", file=sys.stderr),
     )
     for status, count in report.statuses.items():
         print(f"{status:<20} {count:>12,}")

@@ -15,9 +15,9 @@ from animate.recipe import BuildRecipe, FetchRecipe, read_recipe
 from animate.shard import build_shard
 from animate.shards.place import BuildRefused
 from animate.shards.stats import stats
-from animate.shards.ustar import read_samples
 from animate.shards.verify import verify
 from animate.sources.download.process import downloader
+from animate.ustar import read_samples
 from tests.support.serving import Quiet, served
 from tests.support.shard_sets import all_files
 
