@@ -30,7 +30,7 @@ from animate.sources import SourceError, open_source
 from animate.sources.download.part import Answer, is_complete, part_files, write_part
 from animate.sources.download.process import Download, Order, downloader
 from animate.sources.download.rows import scratch_folder
-from animate.sources.listing import freeze_rows, listed_rows
+from animate.sources.listing import listed_rows
 from animate.sources.urls import TextPair, Urls
 
 #: What could not be downloaded, with its status.
@@ -246,7 +246,7 @@ def _freeze(folder: Path, opened: Urls | TextPair, source: SourceRecipe) -> dict
     shutil.rmtree(folder / FROZEN, ignore_errors=True)  # of a run that was cut off while it froze
     (folder / FROZEN).mkdir(parents=True)
     with tempfile.TemporaryDirectory(dir=folder / FROZEN) as temporary:
-        listed = freeze_rows(opened.rows(), "urls", Path(temporary), ROWS_A_PART, source)
+        listed = opened.freeze(Path(temporary), ROWS_A_PART)
         rows = (
             Asked(row.key, row.file, (row.captions or ("",))[0], row.fault)
             for part in listed.parts

@@ -1,7 +1,7 @@
 """Downloaded images on disk, as img2dataset lays them out: a tar, a parquet and a marker for each part.
 
-Its rows stand in the order in which they were asked for, and a row's key is its number in the list, so that
-a folder gives the same clips as the list itself. (img2dataset's stand in the order of arrival.)
+Its rows stand in the order in which they were asked for, and a row's key is its number in the list, the
+same as in a build from the list. (img2dataset's stand in the order of arrival, and have keys of their own.)
 """
 
 import json

@@ -23,6 +23,8 @@ from animate.recipe import FetchRecipe
 
 #: Rows in flight for each thread: enough for all to be busy while the rows before are filmed.
 ROWS_A_THREAD = 4
+#: Seconds that the process may take to start, beside the time limits of its rows.
+SECONDS_OF_START = 60.0
 #: Columns that come with an image: the digest of its file, and its EXIF as JSON.
 DOWNLOADED = ("sha256", "exif")
 
@@ -103,11 +105,15 @@ class Downloader:
                     answer = self._process.answer()
                 except _Died as death:
                     self.stop()
-                    blamed, suspects = (in_flight, []) if alone else ({}, list(in_flight.values()))
-                    in_flight = {}
-                    for place in blamed:
+                    doubtful, in_flight = list(in_flight.values()), {}
+                    if not alone:
+                        suspects = doubtful
+                        continue
+                    for order in doubtful:
                         fault = Fault("failed_to_download", f"the downloading process {death}")
-                        yield Download(place=place, fault=fault, file=folder / str(place), meta={})
+                        yield Download(
+                            place=order.place, fault=fault, file=folder / str(order.place), meta={}
+                        )
                     continue
                 order = in_flight.pop(answer["place"])
                 yield Download(
@@ -144,7 +150,7 @@ class _Process:
 
     def __init__(self, fetch: FetchRecipe):
         #: No row takes longer than its tries; one that does hangs in something that knows no limit.
-        self._patience = 60 + 1.5 * (fetch.retries + 1) * fetch.seconds
+        self._patience = SECONDS_OF_START + 1.5 * (fetch.retries + 1) * fetch.seconds
         self._log = tempfile.TemporaryFile()  # noqa: SIM115
         package = str(Path(__file__).parents[3])
         paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]

@@ -97,21 +97,21 @@ def test_failed_addresses_are_tried_again_in_further_shards(recipe, tmp_path, mo
 
     down(monkeypatch, 1, 2, 5, 9)
     first = build_shards(recipe, out, workforce=HERE)
-    assert (first.inputs, first.clips, first.rejected) == (24, 14, {"failed_to_download": 10})
+    assert (first.inputs, first.clips, first.rejected) == (24, 14, {"failed_to_download": 8, "gone": 2})
     before = {path.name: path.read_bytes() for path in out.glob("0*")}
 
     down(monkeypatch, 5)
     second = build_shards(recipe, out, workforce=HERE, retry_failed=True)
     assert second.complete
-    assert (second.inputs, second.clips, second.rejected) == (24, 20, {"failed_to_download": 4})
-    assert second.shards_made == 2  # five rows, four a shard
+    assert (second.inputs, second.clips, second.rejected) == (24, 20, {"failed_to_download": 2, "gone": 2})
+    assert second.shards_made == 1  # four rows; what is gone is not asked for again
     assert {name: (out / name).read_bytes() for name in before} == before
     assert verify(str(out)) == []
-    assert stats(str(out)).statuses == {"success": 20, "failed_to_download": 4}
+    assert stats(str(out)).statuses == {"success": 20, "failed_to_download": 2, "gone": 2}
 
     down(monkeypatch)
     third = build_shards(recipe, out, workforce=HERE, retry_failed=True)
-    assert (third.inputs, third.clips, third.rejected) == (24, 22, {"failed_to_download": 2})
+    assert (third.inputs, third.clips, third.rejected) == (24, 22, {"gone": 2})
     assert third.shards_made == 1
     assert verify(str(out)) == []
     assert clips(out) == clips(undisturbed)
@@ -150,7 +150,7 @@ def test_a_shard_that_is_made_again_takes_the_later_tries_with_it(recipe, tmp_pa
     undisturbed, out = tmp_path / "undisturbed", tmp_path / "out"
     down(monkeypatch)
     build_shards(recipe, undisturbed, workforce=HERE)
-    for rows in ((0, 1, 5, 9, 10), (5, 9)):  # shards 0 to 2, then 3 and 4
+    for rows in ((0, 1, 4, 5, 9, 10), (5, 9)):  # shards 0 to 2, then 3 and 4
         down(monkeypatch, *rows)
         build_shards(recipe, out, workforce=HERE, retry_failed=True)
     down(monkeypatch)
@@ -162,7 +162,7 @@ def test_a_shard_that_is_made_again_takes_the_later_tries_with_it(recipe, tmp_pa
     assert (report.inputs, sum(report.rejected.values()) + report.clips) == (24, 24)
     assert verify(str(out)) == []
     report = build_shards(recipe, out, workforce=HERE, retry_failed=True)
-    assert (report.inputs, report.clips, report.rejected) == (24, 22, {"failed_to_download": 2})
+    assert (report.inputs, report.clips, report.rejected) == (24, 22, {"gone": 2})
     assert verify(str(out)) == []
     assert clips(out) == clips(undisturbed)
 
