@@ -13,6 +13,7 @@ from animate.recipe import SourceRecipe
 from animate.record import Columns
 from animate.sources.annotations import Annotations
 from animate.sources.demo import open_demo
+from animate.sources.download.process import seconds_waited
 from animate.sources.download.rows import read_urls, read_urls_as_they_come
 from animate.sources.errors import SourceError
 from animate.sources.folder import Folder
@@ -36,6 +37,7 @@ __all__ = [
     "read_arrivals",
     "read_part",
     "safe_key",
+    "seconds_waited",
 ]
 
 #: `source.name` of a recipe -> how that corpus is opened.

@@ -29,6 +29,15 @@ SECONDS_OF_START = 60.0
 DOWNLOADED = ("sha256", "exif")
 
 
+#: Seconds that this program has waited for downloads, start-up included.
+_waited = 0.0
+
+
+def seconds_waited() -> float:
+    """Seconds that this program has waited for images that were still to come, since it began."""
+    return _waited
+
+
 class DownloadFailed(RuntimeError):
     """The downloading process cannot start."""
 
@@ -188,8 +197,10 @@ class _Process:
         return self._line()
 
     def _line(self) -> dict[str, Any]:
+        global _waited
         assert self._process.stdout is not None
-        deadline = time.monotonic() + self._patience
+        began = time.monotonic()
+        deadline = began + self._patience
         while b"\n" not in self._buffer:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([self._process.stdout], [], [], left)[0]:
@@ -198,6 +209,7 @@ class _Process:
             if not read:
                 raise _Died(f"died: {self._said()}")
             self._buffer += read
+        _waited += time.monotonic() - began
         line, _, self._buffer = self._buffer.partition(b"\n")
         return json.loads(line)
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
@@ -11,7 +12,7 @@ import pytest
 
 from animate.build import build_shards
 from animate.executor import HERE, Workforce
-from animate.recipe import BuildRecipe, FetchRecipe, read_recipe
+from animate.recipe import BuildRecipe, FetchRecipe, VideoRecipe, read_recipe
 from animate.shard import build_shard
 from animate.shards.place import BuildRefused
 from animate.shards.stats import stats
@@ -30,8 +31,11 @@ class Handler(Quiet):
     """`/7.jpg` is an image, or 503 while 7 is down; `/gone` is 404 for ever."""
 
     down: ClassVar[set[int]] = set()
+    #: How long each answer takes.
+    seconds: ClassVar[float] = 0
 
     def do_GET(self) -> None:
+        time.sleep(self.seconds)
         name = self.path.strip("/").removesuffix(".jpg")
         if not name.isdecimal():
             self.send_error(404)
@@ -175,6 +179,21 @@ def test_a_retry_on_ray_is_the_same(recipe, tmp_path, monkeypatch):
         down(monkeypatch)
         build_shards(recipe, out, workforce=Workforce(workers=workers), retry_failed=True)
     assert all_files(outs[0]) == all_files(outs[1])
+
+
+def test_the_report_says_how_much_of_the_time_went_into_filming(recipe, tmp_path, monkeypatch):
+    monkeypatch.setattr(Handler, "seconds", 0.3)
+    down(monkeypatch)
+    waits = build_shards(recipe, tmp_path / "slow site", workforce=HERE)
+    assert waits.filming_share is not None
+    assert waits.filming_share < 0.5
+    monkeypatch.setattr(Handler, "seconds", 0)
+    long = dataclasses.replace(recipe, takes=400, video=VideoRecipe(size=32, num_frames=2, format="frames"))
+    films = build_shards(long, tmp_path / "much to film", workforce=HERE)
+    assert films.filming_share is not None
+    assert films.filming_share > 0.5
+    demo = read_recipe(None, ["source.name='demo'", "source.limit=2", "video.format='virtual'"])
+    assert build_shards(demo, tmp_path / "demo", workforce=HERE).filming_share is None
 
 
 def test_only_downloads_can_be_tried_again(tmp_path):
