@@ -193,7 +193,10 @@ def _download(
     folder: Path, parts: Sequence[int], fetch: FetchRecipe, workforce: Workforce, on_rows: OnRows | None
 ) -> list[str]:
     """Downloads `parts`; why those that could not be are missing."""
-    size = max(1, min(PARTS_A_TASK, len(parts) // 4))
+    workforce = workforce.sized(len(parts), small=len(parts) * ROWS_A_PART < TOO_FEW_FOR_RAY, waiting=True)
+    # One after the other without a pause where this process does it all, else some for each worker.
+    here = workforce.workers == 0 and workforce.address is None
+    size = len(parts) if here else max(1, min(PARTS_A_TASK, len(parts) // (2 * (workforce.workers or 1))))
     groups = [parts[first : first + size] for first in range(0, len(parts), size)]
     tasks = [(FetchTask(folder=str(folder), parts=group, fetch=fetch),) for group in groups]
     finished, running = 0, dict[int, int]()
@@ -216,7 +219,7 @@ def _download(
     failures = executor.run_tasks(
         fetch_parts,
         tasks,
-        workforce.sized(len(tasks), small=len(parts) * ROWS_A_PART < TOO_FEW_FOR_RAY, waiting=True),
+        workforce,
         on_done=on_done,
         on_report=on_report if on_rows is not None else None,
     )

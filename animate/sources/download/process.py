@@ -21,8 +21,9 @@ from typing import IO, Any, NamedTuple, Self
 from animate.data import Fault
 from animate.recipe import FetchRecipe
 
-#: Rows in flight for each thread: enough for all to be busy while the rows before are filmed.
-ROWS_A_THREAD = 4
+#: Rows in flight for each thread: enough for all to be busy while the rows before are filmed, and for what
+#: takes longest to begin early.
+ROWS_A_THREAD = 16
 #: Seconds that the process may take to start, beside the time limits of its rows.
 SECONDS_OF_START = 60.0
 #: Columns that come with an image: the digest of its file, and its EXIF as JSON.

@@ -126,6 +126,19 @@ def test_failed_addresses_are_tried_again_in_further_shards(recipe, tmp_path, mo
     assert build_shards(recipe, out, workforce=HERE).shards_made == 0
 
 
+def test_a_list_in_several_files_is_tried_again_as_a_whole(recipe, tmp_path, monkeypatch):
+    down(monkeypatch, 1, 5, 9)
+    build_shards(recipe, tmp_path / "one file", workforce=HERE)
+    monkeypatch.setattr("animate.sources.listing.GROUPS_A_FILE", 1)
+    build_shards(recipe, tmp_path / "many files", workforce=HERE)
+    down(monkeypatch)
+    for name in ("one file", "many files"):
+        report = build_shards(recipe, tmp_path / name, workforce=HERE, retry_failed=True)
+        assert (report.inputs, report.clips, report.shards_made) == (24, 22, 1)
+    assert clips(tmp_path / "one file") == clips(tmp_path / "many files")
+    assert len(list((tmp_path / "many files" / "_animate").glob("listing*"))) == 3
+
+
 def test_a_retry_that_was_cut_off_goes_on(recipe, tmp_path, monkeypatch):
     quiet, cut_off = tmp_path / "quiet", tmp_path / "cut_off"
     for out in (quiet, cut_off):
