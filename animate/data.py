@@ -29,6 +29,7 @@ STATUSES: Mapping[str, str] = {
     "duplicate_key": "an earlier input of the corpus has the same key",
     "bad_key": "the key is empty",
     "broken_archive": "the tar breaks off or cannot be read here; one row for all that may lie behind",
+    "bad_url": "what the list has as an address is none, or names a host that cannot be",
     "failed_to_download": "the address gave no image; the message says why",
     "download_timed_out": "the image did not come within source.fetch.seconds",
     "too_many_bytes": "the download is longer than source.fetch.max_bytes",

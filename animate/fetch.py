@@ -5,6 +5,7 @@ was. `failed.parquet` has every address that gave no image.
 """
 
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -33,6 +34,8 @@ from animate.sources.download.part import (
 from animate.sources.download.process import Downloader, DownloadFailed
 from animate.sources.listing import freeze_rows, listed_rows
 from animate.sources.urls import TextPair, Urls
+
+log = logging.getLogger(__name__)
 
 #: What could not be downloaded, with its status.
 FAILED = "failed.parquet"
@@ -102,6 +105,8 @@ def fetch(
             if not _is_complete(folder, number):
                 try:
                     _fetch_part(folder, number, chunk, downloader)
+                    if number == first:
+                        _warn_of_no_images(folder, number)
                 except DownloadFailed as error:
                     broken.append(f"part {number:05d}: {error}")
             number, done = number + 1, done + len(chunk)
@@ -144,6 +149,18 @@ def _fetch_part(folder: Path, number: int, rows: Sequence[Asked], downloader: Do
         finish_download(order, downloader)
         for made, kept in zip(part_files(order.folder, number), part_files(folder, number), strict=True):
             os.replace(made, kept)
+
+
+def _warn_of_no_images(folder: Path, number: int) -> None:
+    """Says so if no address of the first part gave an image: the rest of a list is seldom better."""
+    _, parquet, _ = part_files(folder, number)
+    faults = [download_fault(row) for row in pq.read_table(parquet).to_pylist()]
+    if faults and None not in faults:
+        (fault, count), *_ = Counter(fault for fault in faults if fault).most_common(1)
+        log.warning(
+            "none of the first %s addresses gave an image; %s times %s: %s",
+            *(f"{len(faults):,}", f"{count:,}", fault.status, fault.message),
+        )
 
 
 def _last_answers(folder: Path) -> dict[str, Answer]:

@@ -26,6 +26,7 @@ def fetch(
     from animate.fetch import fetch as run_fetch
     from animate.leeway import check_leeway
     from animate.recipe import read_recipe
+    from animate.record import SUCCESS
 
     private = ["source.fetch.allow_private=true"] if allow_private else []
     wanted = read_recipe(recipe or None, [*source_overrides(src, urls, root), *private, *(set_ or [])])
@@ -42,4 +43,7 @@ def fetch(
     print(f"next: animate build --src {json.dumps(f'{out}/*.tar')} --out shards/")
     if report.broken_parts:
         print("\n".join(report.broken_parts), file=sys.stderr)
+    if SUCCESS not in report.statuses:
+        print(f"animate: no address gave an image; {out}/{FAILED} says why of each", file=sys.stderr)
+    if report.broken_parts or SUCCESS not in report.statuses:
         raise typer.Exit(1)

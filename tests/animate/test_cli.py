@@ -1,5 +1,6 @@
 """The command line: what options mean, what is printed, and how each run ends."""
 
+import dataclasses
 import io
 import signal
 import sys
@@ -156,6 +157,14 @@ def test_a_build_with_nothing_to_do_says_so(monkeypatch, capsys, built):
     assert (code, out.splitlines()[0]) == (0, "Nothing to do: every shard is finished.")
 
 
+def test_a_build_without_a_clip_is_no_success(monkeypatch, capsys, built):
+    dead = {"opted_out": 3, "failed_to_download": 1497}
+    built["report"] = changed(clips=0, clips_made=0, rejected=dead)
+    code, _, err = run(monkeypatch, capsys, "build", "--out", "x")
+    assert code == 1
+    assert "no clip came of 1,500 inputs: failed_to_download, the address gave no image" in err
+
+
 def test_failed_shards_are_listed_and_the_exit_code_is_1(monkeypatch, capsys, built):
     failure = ShardFailure(name="00001", attempts=3, message="KeyError: 'x'", details="Traceback: deep down")
     built["report"] = changed(shards_finished=1, failures=(failure,))
@@ -228,6 +237,14 @@ def test_progress_shows_speed_rejections_and_time_left(monkeypatch, inputs_plann
     """Speed counts this run alone: the first shard was there before."""
     lines = progress_text(states(inputs_planned), terminal=False, monkeypatch=monkeypatch).splitlines()
     assert lines[-1] == "3/4 shards, 2,970 clips, 16.5 clips/s, 30 rejected, 0:01:00 left"
+
+
+def test_a_thousand_inputs_without_a_clip_are_told_of_once(monkeypatch):
+    told = [dataclasses.replace(state, clips=0, rejected=state.inputs) for state in states(4000)]
+    text = progress_text(told, terminal=False, monkeypatch=monkeypatch)
+    assert text.count("none of the first 1,000 inputs became a clip") == 1
+    few = [dataclasses.replace(state, inputs=999, clips=0) for state in states(4000)]
+    assert "became" not in progress_text(few, terminal=False, monkeypatch=monkeypatch)
 
 
 def test_a_terminal_gets_a_bar(monkeypatch):

@@ -1,11 +1,13 @@
 """`animate fetch`: only downloading."""
 
 import pytest
+import typer
 
 from animate.data import Sample
 from animate.fetch import fetch as run_fetch
 from animate.recipe import SourceRecipe
 from animate.sources import SourceError, open_source, read_part
+from cli.animate.fetch import fetch as fetch_command
 from tests.support.hostile_site import HostileSite
 
 
@@ -36,3 +38,16 @@ def test_fetching_alone_checks_goes_on_and_tries_again(server, fetch, tmp_path, 
     path.write_text(path.read_text() + f"more,{server}/3.jpg\n")
     with pytest.raises(SourceError, match="another list"):
         run_fetch(source, str(out))
+
+
+def test_a_list_of_dead_links_is_told_of(server, fetch, tmp_path, monkeypatch, caplog, capsys):
+    path = tmp_path / "list.csv"
+    path.write_text("caption,url\n" + "".join(f"c {i},{server}/{404 + 6 * i}\n" for i in (0, 1, 16)))
+    source = SourceRecipe(name="urls", path=str(path), fetch=fetch)
+    monkeypatch.setattr("animate.fetch.KEYS_A_PART", 2)
+    report = run_fetch(source, str(tmp_path / "dead"))
+    assert report.statuses == {"failed_to_download": 3}
+    assert caplog.text.count("none of the first 2 addresses gave an image; 1 times failed_to_download") == 1
+    with pytest.raises(typer.Exit):
+        fetch_command("urls", str(tmp_path / "dead"), str(path), allow_private=True)
+    assert "no address gave an image" in capsys.readouterr().err

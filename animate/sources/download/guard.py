@@ -18,8 +18,9 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
+from animate.sources.addresses import clean_address
 from animate.sources.download.robots import Robots
 
 #: Bytes of a body that are read at a time.
@@ -79,8 +80,8 @@ class GuardedOpener(urllib.request.OpenerDirector):
     def open(self, fullurl: Any, data: Any = None, timeout: Any = None) -> Any:
         """The response to a request or to a redirect of it. Raises `Refused`, and what urllib raises."""
         request = urllib.request.Request(fullurl) if isinstance(fullurl, str) else fullurl
-        # Lists are full of addresses with spaces and other characters that must be percent-encoded.
-        request.full_url = quote(request.full_url, safe="%/:=&?~#+!$,;'@()*[]")
+        # Those of lists are clean; a redirect may lead anywhere.
+        request.full_url = clean_address(request.full_url)
         if urlsplit(request.full_url).scheme.lower() not in ("http", "https"):
             raise Refused("blocked_address", f"not http or https: {request.full_url[:100]}")
         request.add_header("User-agent", self._user_agent)

@@ -8,7 +8,17 @@ from typing import NamedTuple
 
 from animate.sources.errors import SourceError
 from animate.sources.named.corpora import CORPORA, Corpus
+from animate.sources.packed import PACKED_SUFFIXES, without_packed
 from animate.sources.paths import find_files
+from animate.sources.table_files import TABLE_SUFFIXES
+from animate.sources.tars import TAR_SUFFIXES
+
+#: Endings of files that may hold a corpus; a download that is not complete has another.
+_READ = (
+    *TABLE_SUFFIXES,
+    *TAR_SUFFIXES,
+    *(suffix + packed for suffix in (".txt", ".token") for packed in ("", *PACKED_SUFFIXES)),
+)
 
 #: The environment variable that names the folder with a folder for each corpus.
 ROOT_VARIABLE = "ANIMATE_DATA"
@@ -49,11 +59,12 @@ def default_folder(name: str, root: str = "") -> str:
 
 
 def matching(folder: str, patterns: Sequence[str]) -> tuple[str, ...]:
-    """The sorted files of the first pattern that matches any."""
+    """The sorted files of the first pattern that matches any that can be read; what is packed counts once."""
     for pattern in patterns:
-        found = sorted(glob.glob(os.path.join(glob.escape(folder), pattern)))
+        paths = sorted(glob.glob(os.path.join(glob.escape(folder), pattern)))
+        found = tuple(path for path in without_packed(paths) if path.lower().endswith(_READ))
         if found:
-            return tuple(found)
+            return found
     return ()
 
 
