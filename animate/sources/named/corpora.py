@@ -72,13 +72,13 @@ CORPORA: Mapping[str, Corpus] = {
     "sbu": Corpus(
         title="SBU Captioned Photos",
         kind="sbu",
-        files={"train": ("*urls*.txt*", "sbu*.json*", "*.tar")},
+        files={"train": ("*urls*.txt*", "sbu*.json", "sbu*.json.gz", "sbu*.json.zip", "*.tar")},
         size="1,000,000 pairs",
         page="https://www.cs.rice.edu/~vo9/sbucaptions/",
         licence="none stated; the images are Flickr users'",
         citation="Ordonez, Kulkarni, Berg: Im2Text. NIPS 2011",
         dead_links=0.2,
-        notes="The pair of text files (…urls.txt and …captions.txt, line by line), or the JSON.",
+        notes="The pair of text files (…urls.txt, …captions.txt) or the JSON, out of their tar.gz.",
     ),
     "laion400m": Corpus(
         title="LAION-400M",

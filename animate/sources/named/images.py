@@ -78,9 +78,22 @@ def _cut_out(image: bytes, box: list[int], source: SourceRecipe) -> bytes | Faul
         still = decode_still(image, source)
     except UndecodableImage as error:
         return error.fault
-    left, right = _side_of_box(box[0], box[2], still.shape[1])
-    top, bottom = _side_of_box(box[1], box[3], still.shape[0])
+    height, width = still.shape[:2]
+    across, down = _inside(box[0], box[2], width), _inside(box[1], box[3], height)
+    if across is None or down is None:
+        return Fault("bad_row", f"the box {box} shows nothing of an image of {width} x {height}")
+    left, right = _side_of_box(*across, width)
+    top, bottom = _side_of_box(*down, height)
     return encode_jpeg(still[top:bottom, left:right].copy(), 95)
+
+
+def _inside(start: int, length: int, whole: int) -> tuple[int, int] | None:
+    """Start and length of what a side of the box has inside one of `whole` pixels; None if that is nothing.
+
+    A box of 30 pixels from -10 on has 20 from 0 on; in an image of 100 one from 100 on has none.
+    """
+    first, end = max(start, 0), min(start + length, whole)
+    return (first, end - first) if first < end else None
 
 
 def _side_of_box(start: int, length: int, whole: int) -> tuple[int, int]:
