@@ -49,12 +49,13 @@ class FetchRecipe:
     """How images are downloaded from a list of addresses.
 
     `seconds` and `max_bytes` are limits for one image, redirects included; `retries` are tries after the
-    first. `robot` is the name that robots.txt and X-Robots-Tag know us by; `respect_opt_outs` = false asks
-    neither. `threads` and `keep_images` (a folder that keeps each downloaded part; empty deletes it once it
-    is filmed) say how and where, and are no part of the digest.
+    first. `user_agent` is told to every site: who downloads much says there how to be reached. `robot` is the
+    name that robots.txt and X-Robots-Tag know us by; `respect_opt_outs` = false asks neither. `threads` and
+    `keep_images` (a folder that keeps each downloaded part; empty deletes it once it is filmed) say how and
+    where, and are no part of the digest.
     """
 
-    user_agent: str = "Mozilla/5.0 (compatible; animate; +https://github.com/rom1504/img2dataset)"
+    user_agent: str = "Mozilla/5.0 (compatible; animate; robots.txt token: animate)"
     robot: str = "animate"
     respect_opt_outs: bool = True
     allow_private: bool = False
