@@ -27,14 +27,11 @@ from animate.sources.columns import (
 )
 from animate.sources.download.part import DOWNLOADED
 from animate.sources.errors import SourceError
-from animate.sources.listing import Row, freeze_rows
+from animate.sources.listing import FIRST_ROWS, Row, freeze_rows
 from animate.sources.packed import text_lines
 from animate.sources.paths import files_fingerprint, find_files
 from animate.sources.table_files import BAD_ROW, TABLE_SUFFIXES, table_columns, table_rows
 from animate.text import printable
-
-#: Rows at the beginning of a list that tell whether it is what it was taken for.
-FIRST_ROWS = 1000
 
 
 class Urls:

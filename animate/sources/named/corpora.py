@@ -89,7 +89,7 @@ CORPORA: Mapping[str, Corpus] = {
         licence=_CC_BY,
         citation="Schuhmann et al.: LAION-400M. Data-Centric AI workshop at NeurIPS 2021",
         dead_links=0.3,
-        notes="Filter on similarity, NSFW and LICENSE with [source.filters].",
+        notes="Filter with [source.filters]: min_similarity, nsfw, licences.",
     ),
     "laion2b-en": Corpus(
         title="LAION-2B-en",
@@ -100,7 +100,7 @@ CORPORA: Mapping[str, Corpus] = {
         licence=_CC_BY,
         citation="Schuhmann et al.: LAION-5B. NeurIPS 2022",
         dead_links=0.3,
-        notes="Filter on similarity and punsafe with [source.filters].",
+        notes="Filter with [source.filters]: min_similarity, max_nsfw (of punsafe).",
     ),
     "coyo": Corpus(
         title="COYO-700M",
@@ -111,7 +111,7 @@ CORPORA: Mapping[str, Corpus] = {
         licence=_CC_BY,
         citation="Byeon et al.: COYO-700M. 2022",
         dead_links=0.2,
-        notes="Filter on clip_similarity_vitb32 with [source.filters].",
+        notes="Filter with [source.filters]: min_similarity (of clip_similarity_vitb32), max_nsfw.",
     ),
     "datacomp": Corpus(
         title="DataComp",
@@ -122,7 +122,7 @@ CORPORA: Mapping[str, Corpus] = {
         licence=_CC_BY,
         citation="Gadre et al.: DataComp. NeurIPS 2023",
         dead_links=0.1,
-        notes="Filter on clip_b32_similarity_score with [source.filters].",
+        notes="Filter with [source.filters]: min_similarity (of clip_b32_similarity_score).",
     ),
     "coco": Corpus(
         title="COCO Captions 2017",
