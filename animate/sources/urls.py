@@ -28,6 +28,7 @@ from animate.sources.columns import (
 from animate.sources.download.part import DOWNLOADED
 from animate.sources.errors import SourceError
 from animate.sources.listing import FIRST_ROWS, Row, freeze_rows
+from animate.sources.named.find import captions_beside
 from animate.sources.packed import text_lines
 from animate.sources.paths import files_fingerprint, find_files
 from animate.sources.table_files import BAD_ROW, TABLE_SUFFIXES, table_columns, table_rows
@@ -107,8 +108,7 @@ class TextPair:
     def __init__(self, source: SourceRecipe, urls: str):
         _refuse_perceptual(source)
         self.source, self.urls = source, urls
-        head, name = os.path.split(urls)
-        self.captions = os.path.join(head, name.replace("urls", "captions"))
+        self.captions = captions_beside(urls)
         if self.captions == urls or not os.path.isfile(self.captions):
             raise SourceError(f"{urls!r}: no file of captions beside it: {self.captions!r}")
 

@@ -83,36 +83,45 @@ def region_rows(found: Found, images: Mapping[str, str], source: SourceRecipe) -
 
 
 def flickr_rows(found: Found, images: Mapping[str, str], source: SourceRecipe) -> Iterator[Row]:
-    """An input for each image of the split, in the order of the captions file, in any of its usual forms."""
-    captions, splits = _flickr_captions(_flickr_file(found, source))
-    wanted = _flickr_split(found, source)
+    """An input for each image of the split, in the order of the captions file, in any of its usual forms.
+
+    The split is in a list of its own, or in the captions file; `SourceError` if it has no image there.
+    """
+    files = CORPORA[source.name].files[source.split]
+    listed = _split_list(found.files[0]) if source.split else frozenset[str]()
+    captions, splits = _flickr_captions(_captions_file(found, source) if listed else found.files[0])
+    if source.split and not any(splits.values()):
+        for beside in matching(found.folder, files[:1]):
+            listed = listed or _split_list(beside)
+    count = 0
     for name, texts in captions.items():
         split = splits.get(name, "")
-        if wanted is not None and name not in wanted:
-            continue
-        if wanted is None and source.split and split not in _SPLIT_NAMES[source.split]:
-            continue
-        yield _image_row(
-            os.path.splitext(name)[0], texts, name, images, {"split": source.split or split or None}
-        )
+        if not source.split or (name in listed if listed else split in _SPLIT_NAMES[source.split]):
+            count += 1
+            meta = {"split": source.split or split or None}
+            yield _image_row(os.path.splitext(name)[0], texts, name, images, meta)
+    if not count:
+        where = f"{found.files[0]!r} has no image"
+        wanted = f" of split {source.split!r}" if source.split else ""
+        raise SourceError(f"{where}{wanted}; it is read from {' or '.join(files)}")
 
 
-def _flickr_file(found: Found, source: SourceRecipe) -> str:
-    """The captions file: what was found, or what lies beside it if that is the list of a split."""
-    if not source.split:
-        return found.files[0]
+def _split_list(path: str) -> frozenset[str]:
+    """The images of a split that a text lists by name; none of any other file."""
+    if not path.endswith(".txt"):
+        return frozenset()
+    names = [line.strip() for line in text_lines(path) if line.strip()]
+    if any(len(name.split()) > 1 or "," in name for name in names):
+        return frozenset()  # it is a captions file
+    return frozenset(name if name.endswith(".jpg") else f"{name}.jpg" for name in names)
+
+
+def _captions_file(found: Found, source: SourceRecipe) -> str:
+    """The captions file beside the list of a split."""
     files = matching(found.folder, CORPORA[source.name].files[""])
     if not files:
         raise SourceError(f"{found.folder!r} has none of {', '.join(CORPORA[source.name].files[''])}")
     return files[0]
-
-
-def _flickr_split(found: Found, source: SourceRecipe) -> frozenset[str] | None:
-    """The images of the split, where a list of its own says so; None where it does not."""
-    if not source.split or not found.files[0].endswith(".txt"):
-        return None
-    names = [line.strip() for line in text_lines(found.files[0]) if line.strip()]
-    return frozenset(name if name.endswith(".jpg") else f"{name}.jpg" for name in names)
 
 
 def _flickr_captions(path: str) -> tuple[dict[str, list[str]], dict[str, str]]:

@@ -41,6 +41,10 @@ class Corpus:
 _GOOGLE = "the list may be used freely, with credit to Google; the images belong to their owners"
 _CC_BY = "the list is under CC BY 4.0; the images belong to their owners"
 
+#: Captions files that say of each image which split it is in.
+_FLICKR8K_SPLITS = ("dataset_flickr8k.json",)
+_FLICKR30K_SPLITS = ("dataset_flickr30k.json", "flickr_annotations_30k.csv")
+
 CORPORA: Mapping[str, Corpus] = {
     "cc3m": Corpus(
         title="Conceptual Captions",
@@ -164,10 +168,10 @@ CORPORA: Mapping[str, Corpus] = {
         title="Flickr8k",
         kind="flickr",
         files={
-            "": ("Flickr8k.token.txt", "captions.txt", "captions.csv", "dataset_flickr8k.json"),
-            "train": ("Flickr_8k.trainImages.txt",),
-            "val": ("Flickr_8k.devImages.txt",),
-            "test": ("Flickr_8k.testImages.txt",),
+            "": ("Flickr8k.token.txt", "captions.txt", "captions.csv", *_FLICKR8K_SPLITS),
+            "train": ("Flickr_8k.trainImages.txt", *_FLICKR8K_SPLITS),
+            "val": ("Flickr_8k.devImages.txt", *_FLICKR8K_SPLITS),
+            "test": ("Flickr_8k.testImages.txt", *_FLICKR8K_SPLITS),
         },
         image_folders=("Flicker8k_Dataset", "Flickr8k_Dataset", "Images", "images"),
         size="8,092 images, 5 captions each",
@@ -180,12 +184,12 @@ CORPORA: Mapping[str, Corpus] = {
         kind="flickr",
         files={
             "": (
-                *("results_20130124.token", "results.csv", "flickr_annotations_30k.csv"),
-                "dataset_flickr30k.json",
+                *("results_20130124.token", "results.csv"),
+                *_FLICKR30K_SPLITS,
             ),
-            "train": ("train.txt",),
-            "val": ("val.txt",),
-            "test": ("test.txt",),
+            "train": ("train.txt", *_FLICKR30K_SPLITS),
+            "val": ("val.txt", *_FLICKR30K_SPLITS),
+            "test": ("test.txt", *_FLICKR30K_SPLITS),
         },
         image_folders=("flickr30k-images", "flickr30k_images", "Images", "images"),
         size="31,783 images, 5 captions each",

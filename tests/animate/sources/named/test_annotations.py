@@ -168,3 +168,51 @@ def test_flickr30k_in_each_of_its_forms(tmp_path, form, content):
     put(tmp_path / "flickr30k/flickr30k-images/1.jpg", PHOTOGRAPH)
     (row,) = read_named(tmp_path, tmp_path / "flickr30k", "flickr30k")
     assert row.captions == ("one", "two")
+
+
+KARPATHY = {
+    "images": [
+        {"filename": f"{i}.jpg", "split": split, "sentences": [{"raw": f"caption {i}"}]}
+        for i, split in enumerate(("train", "test", "val", "test"))
+    ]
+}
+HUGGING_FACE = "raw,sentids,split,filename,img_id\n" + "".join(
+    f'"[""caption {i}""]","[0]",{image["split"]},{i}.jpg,{i}\n' for i, image in enumerate(KARPATHY["images"])
+)
+
+
+@pytest.mark.parametrize("file", ["dataset_flickr30k.json", "flickr_annotations_30k.csv"])
+@pytest.mark.parametrize("beside", [None, "results_20130124.token"])
+def test_official_splits_come_from_the_usual_files(tmp_path, file, beside):
+    corpus = tmp_path / "flickr30k"
+    put(corpus / file, KARPATHY if file.endswith("json") else HUGGING_FACE)
+    if beside:
+        put(corpus / beside, "".join(f"{i}.jpg#0\tcaption {i}\n" for i in range(4)))
+    for i in range(4):
+        put(corpus / f"Images/{i}.jpg", PHOTOGRAPH)
+    for split, keys in {"train": "0", "val": "2", "test": "13", "": "0123"}.items():
+        rows = read_named(tmp_path, corpus, "flickr30k", split=split)
+        assert [row.key for row in rows] == list(keys)
+        assert [row.captions for row in rows] == [(f"caption {key}",) for key in keys]
+    assert [r.key for r in read_named(tmp_path, corpus / file, "flickr30k", split="test")] == ["1", "3"]
+
+
+@pytest.mark.parametrize("file", ["captions.txt", "dataset_flickr8k.json"])
+def test_a_split_that_no_file_has_is_one_sentence(tmp_path, file):
+    content = (
+        {"images": KARPATHY["images"][:1]} if file.endswith("json") else "image,caption\n0.jpg,caption 0\n"
+    )
+    put(tmp_path / "flickr8k" / file, content)
+    put(tmp_path / "flickr8k/Images/0.jpg", PHOTOGRAPH)
+    with pytest.raises(SourceError, match=r"no image of split 'test'.*Flickr_8k.testImages.txt"):
+        read_named(tmp_path, tmp_path / "flickr8k" / file, "flickr8k", split="test")
+    put(tmp_path / "flickr8k/Flickr_8k.trainImages.txt", "0.jpg\n")
+    (row,) = read_named(tmp_path, tmp_path / "flickr8k" / file, "flickr8k", split="train")
+    assert row.captions == ("caption 0",)
+
+
+def test_a_cr_in_a_caption_of_flickr_stays_in_it(tmp_path):
+    put(tmp_path / "flickr8k/Flickr8k.token.txt", "a.jpg#0\tone\rtwo\r\na.jpg#1\tthree")
+    put(tmp_path / "flickr8k/Images/a.jpg", PHOTOGRAPH)
+    (row,) = read_named(tmp_path, tmp_path / "flickr8k", "flickr8k")
+    assert row.captions == ("one two", "three")
