@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import shlex
 import signal
 import sys
 
@@ -12,6 +13,7 @@ import animate.build as build_module
 from animate.build import BuildReport, Progress, ShardFailure
 from animate.executor import Workforce
 from animate.recipe import BuildRecipe
+from animate.sources import SourceError
 from cli.animate import main as cli
 from cli.animate.options import parse_seconds
 from cli.animate.progress import BuildProgress
@@ -60,6 +62,33 @@ def test_without_options_the_recipe_is_the_default(monkeypatch, capsys, built):
     assert built["recipe"] == BuildRecipe()
     assert built["out"] == "shards"
     assert (built["workforce"], built["overwrite"]) == (Workforce(), False)
+
+
+@pytest.mark.parametrize("command", ["estimate", "plan", "fetch"])
+def test_what_foretells_a_build_takes_its_options(monkeypatch, capsys, built, tmp_path, command):
+    """Every option of the recipe, and `build`'s own recipe comes of them."""
+    (tmp_path / "r.toml").write_text("seed = 3\n[video]\ncrf = 30\n")
+    listed = tmp_path / "list.csv"
+    listed.write_text("caption,url\na cat,http://x.org/1.jpg\n")
+    options = shlex.split(
+        f"--urls {listed} --recipe {tmp_path}/r.toml --format frames --takes 5 --sample 0.5 --limit 9 "
+        f"--seed 4 --size 320x180 --frames 8 --fps 3 --set video.fps=6 --keep-images {tmp_path}/kept "
+        "--allow-private --allow-outside --out x"
+    )
+    assert run(monkeypatch, capsys, "build", "--src", "urls", *options)[0] == 0
+    asked = []
+
+    def stop(recipe, *rest, **settings):
+        asked.append(recipe)
+        raise SourceError("enough")
+
+    monkeypatch.setattr("animate.estimate.estimate", stop)
+    monkeypatch.setattr("animate.fetch.fetch", stop)
+    src = ("urls",) if command == "fetch" else ("--src", "urls")
+    assert run(monkeypatch, capsys, command, *src, *options)[0] == 2
+    wanted = built["recipe"].source if command == "fetch" else built["recipe"]
+    assert asked == [wanted]
+    assert wanted != type(wanted)()
 
 
 def test_options_change_the_recipe_and_set_has_the_last_word(monkeypatch, capsys, built, tmp_path):

@@ -49,5 +49,5 @@ def test_a_list_of_dead_links_is_told_of(server, fetch, tmp_path, monkeypatch, c
     assert report.statuses == {"failed_to_download": 3}
     assert caplog.text.count("none of the first 2 addresses gave an image; 1 times failed_to_download") == 1
     with pytest.raises(typer.Exit):
-        fetch_command("urls", str(tmp_path / "dead"), str(path), allow_private=True)
+        fetch_command(src="urls", out=str(tmp_path / "dead"), urls=str(path), allow_private=True)
     assert "no address gave an image" in capsys.readouterr().err
