@@ -10,7 +10,7 @@ from animate.text import file_bytes, printable
 #: An address that is as it must be: most of every list are.
 _CLEAN = re.compile(
     r"https?://[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?(?::[0-9]{1,4})?"
-    r"(?:[/?#](?:[A-Za-z0-9/:=&?~#+!$,;'@()*\[\]._-]|%[0-9A-Fa-f]{2})*)?"
+    r"(?:[/?#](?:[A-Za-z0-9/:=&?~#+!$,;'@()*\[\]._-]++|%[0-9A-Fa-f]{2})*+)?"
 )
 #: The beginning of an address of any protocol.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?=.)")

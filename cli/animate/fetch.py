@@ -40,7 +40,8 @@ def fetch(
     for status, count in report.statuses.items():
         print(f"{status:<20} {count:>12,}")
     print(f"{report.parts:,} parts in {out}; what failed is in {out}/{FAILED}")
-    print(f"next: animate build --src {json.dumps(f'{out}/*.tar')} --out shards/")
+    if SUCCESS in report.statuses:
+        print(f"next: animate build --src {json.dumps(f'{out}/*.tar')} --out shards/")
     if report.broken_parts:
         print("\n".join(report.broken_parts), file=sys.stderr)
     if SUCCESS not in report.statuses:
