@@ -61,12 +61,19 @@ def ascii_host(host: str) -> str:
         return f"[{host}]"
     host = unquote(host, errors="surrogateescape")
     try:
-        named = host if host.isascii() else idna.encode(host, uts46=True).decode()
-    except (idna.IDNAError, UnicodeError) as error:
+        named = host if host.isascii() else _idna(host)
+    except UnicodeError as error:  # idna.IDNAError is one
         raise BadAddress(f"no host name: {printable(host)[:100]!r}: {error}") from None
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?", named):
         raise BadAddress(f"no host name: {printable(host)[:100]!r}")
     return named
+
+
+def _idna(host: str) -> str:
+    try:
+        return idna.encode(host, uts46=True).decode()
+    except idna.IDNAError:
+        return host.encode("idna").decode()  # the rules of 2003, which such names as ☃.net go by
 
 
 def _quoted(text: str) -> str:

@@ -18,7 +18,10 @@ def estimate(
     out: Annotated[
         str, typer.Option(help="Where the shards are to go; nothing is written there.")
     ] = "shards",
-    workers: Annotated[int, typer.Option(min=1, help="Tell the hours on so many workers, too.")] = 16,
+    workers: Annotated[
+        int,
+        typer.Option(min=0, help="Tell the hours on so many workers, too; 0 is this process, and so is 1."),
+    ] = 16,
 ) -> None:
     """Read the list, film 50 samples into memory, and tell clips, shards, bytes, hours and dead links.
 
@@ -45,7 +48,7 @@ def estimate(
     free = free_bytes(out)
     if free is not None:
         print(f"free      {free / 1e9:,.1f} GB at {out}")
-    for number in dict.fromkeys((here, workers)):
+    for number in dict.fromkeys((here, max(workers, 1))):
         hours = found.hours(number)
         if hours is not None:
             where = "CPUs here" if number == here else "workers"

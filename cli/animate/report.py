@@ -76,7 +76,7 @@ def _why(rejected: Mapping[str, int]) -> str:
     from animate.data import STATUSES
 
     status = max(rejected, key=lambda name: rejected[name], default="")
-    means = f": {status}, {STATUSES[status]}" if status else ""
+    means = f": {status}, {STATUSES[status].partition(';')[0]}" if status else ""
     return f"{means}; `error_message` in the parquets says why of each"
 
 

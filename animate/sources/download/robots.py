@@ -40,13 +40,14 @@ class Robots:
             self._sites.move_to_end(name)
             if len(self._sites) > _REMEMBERED:
                 self._sites.popitem(last=False)
-        # One thread asks the site; others with an address there wait for its answer.
+        # One thread asks the site; others with an address there wait for its answer. The rules put themselves
+        # in order when they are first asked, which is for one thread, too.
         with site.lock:
             if site.rules is None and time.monotonic() >= site.ask_at:
                 self._ask(site, f"{name}/robots.txt")
-        if site.rules is None:
-            raise ConnectionError(f"no robots.txt for now: {site.fault}")
-        return site.rules.can_fetch(url, self._token)
+            if site.rules is None:
+                raise ConnectionError(f"no robots.txt for now: {site.fault}")
+            return site.rules.can_fetch(url, self._token)
 
     def _ask(self, site: "_Site", address: str) -> None:
         try:
