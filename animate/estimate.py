@@ -73,6 +73,8 @@ def estimate(recipe: BuildRecipe) -> Estimate:
     Raises `RecipeError` if the recipe contradicts itself.
     """
     check_leeway(recipe)
+    fetch = dataclasses.replace(recipe.source.fetch, keep_images="")  # nothing stays
+    recipe = dataclasses.replace(recipe, source=dataclasses.replace(recipe.source, fetch=fetch))
     source = open_source(recipe.source)
     rows_a_shard = samples_per_shard(recipe)
     with tempfile.TemporaryDirectory() as folder:

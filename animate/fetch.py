@@ -6,6 +6,7 @@ marker last, so an interrupted fetch goes on where it was. `failed.parquet` has 
 """
 
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -32,6 +33,8 @@ from animate.sources.download.process import Download, Order, downloader
 from animate.sources.download.rows import scratch_folder
 from animate.sources.listing import listed_rows
 from animate.sources.urls import TextPair, Urls
+
+log = logging.getLogger(__name__)
 
 #: What could not be downloaded, with its status.
 FAILED = "failed.parquet"
@@ -200,8 +203,13 @@ def _download(
     groups = [parts[first : first + size] for first in range(0, len(parts), size)]
     tasks = [(FetchTask(folder=str(folder), parts=group, fetch=fetch),) for group in groups]
     finished, running = 0, dict[int, int]()
+    looked_at = False
 
     def tell() -> None:
+        nonlocal looked_at
+        if not looked_at and is_complete(folder, part_name(parts[0])):
+            looked_at = True
+            _warn_of_no_images(folder, parts[0])
         if on_rows is not None:
             on_rows(finished + sum(running.values()), len(parts) * ROWS_A_PART)
 
@@ -227,6 +235,19 @@ def _download(
         f"parts {groups[failure.task][0]:05d} to {groups[failure.task][-1]:05d}: {failure.message}"
         for failure in failures
     ]
+
+
+def _warn_of_no_images(folder: Path, number: int) -> None:
+    """Says so if no address of a part gave an image: the rest of a list is seldom better."""
+    table = pq.read_table(part_files(folder, part_name(number))[1], columns=_ANSWERED).to_pylist()
+    if table and not any(row["status"] == SUCCESS for row in table):
+        [((status, message), count)] = Counter(
+            (row["status"], row["error_message"]) for row in table
+        ).most_common(1)
+        log.warning(
+            "none of the first %s addresses gave an image; %s times %s: %s",
+            *(f"{len(table):,}", f"{count:,}", status, message),
+        )
 
 
 def _freeze(folder: Path, opened: Urls | TextPair, source: SourceRecipe) -> dict[str, int]:

@@ -19,19 +19,24 @@ Format = Literal["mp4", "frames", "virtual"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilterRecipe:
-    """Which samples of the corpus are wanted; the others are counted rows. Empty and 0 let everything pass.
+    """Which samples of the corpus are wanted; the others are counted rows. What is not given lets all pass.
 
     `scripts` are writing systems ("latin", "cyrillic", "cjk", "hangul", …) that four fifths of a caption's
-    letters must be of; lengths are in characters. `nsfw` and `licences` list the values that are let through,
-    in any case. `duplicates` names what two samples must share for the second to be refused: "url", "sha256"
-    of the file, or "perceptual" (a 64-bit difference hash). The last two read every image while planning;
-    where images come later (downloads, streams), "sha256" drops the second when all shards are made.
+    letters must be of. Lengths are in characters, 0 for none. Numbers from `min_similarity` to
+    `max_similarity`, and from `min_nsfw` to `max_nsfw`, are let through, of columns such as `similarity` and
+    `punsafe`; `nsfw` and `licences` list the words that are, in any case. `duplicates` names what two samples
+    must share for the second to be refused: "url", "sha256" of the file, or "perceptual" (a 64-bit difference
+    hash). The last two read every image while planning; where images come later (downloads, streams),
+    "sha256" drops the second when all shards are made.
     """
 
     scripts: tuple[str, ...] = ()
     min_caption_length: int = 0
     max_caption_length: int = 0
-    min_similarity: float = 0.0
+    min_similarity: float | None = None
+    max_similarity: float | None = None
+    min_nsfw: float | None = None
+    max_nsfw: float | None = None
     nsfw: tuple[str, ...] = ()
     licences: tuple[str, ...] = ()
     duplicates: Literal["keep", "url", "sha256", "perceptual"] = "keep"
@@ -42,6 +47,12 @@ class FilterRecipe:
     def __post_init__(self) -> None:
         _at_least("min_caption_length", self.min_caption_length, 0)
         _at_least("max_caption_length", self.max_caption_length, 0)
+        for name, low, high in (
+            ("similarity", self.min_similarity, self.max_similarity),
+            ("nsfw", self.min_nsfw, self.max_nsfw),
+        ):
+            if low is not None and high is not None and low > high:
+                raise ValueError(f"min_{name} = {low}: must be at most max_{name} = {high}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +60,13 @@ class FetchRecipe:
     """How images are downloaded from a list of addresses.
 
     `seconds` and `max_bytes` are limits for one image, redirects included; `retries` are tries after the
-    first. `robot` is the name that robots.txt and X-Robots-Tag know us by; `respect_opt_outs` = false asks
-    neither. `threads` and `keep_images` (a folder that keeps each downloaded part; empty deletes it once it
-    is filmed) say how and where, and are no part of the digest.
+    first. `user_agent` is told to every site: who downloads much says there how to be reached. `robot` is the
+    name that robots.txt and X-Robots-Tag know us by; `respect_opt_outs` = false asks neither. `threads` and
+    `keep_images` (a folder that keeps each downloaded part; empty deletes it once it is filmed) say how and
+    where, and are no part of the digest.
     """
 
-    user_agent: str = "Mozilla/5.0 (compatible; animate; +https://github.com/rom1504/img2dataset)"
+    user_agent: str = "Mozilla/5.0 (compatible; animate; robots.txt token: animate)"
     robot: str = "animate"
     respect_opt_outs: bool = True
     allow_private: bool = False

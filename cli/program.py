@@ -24,7 +24,10 @@ def new_app(name: str, summary: str) -> typer.Typer:
 
 
 def run(app: typer.Typer) -> None:
-    """Run the command line. Exit codes: 0 done, 1 not all done, 2 cannot be meant, 130 stopped."""
+    """Run the command line.
+
+    Exit codes: 0 done, 1 not all done or nothing came of it, 2 cannot be meant, 130 stopped.
+    """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch system's stop is as clean as Ctrl-C
     try:
         app()

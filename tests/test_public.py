@@ -23,16 +23,21 @@ PUBLIC_NAMES = [
     "retake",
 ]
 
+#: Of every command that reads a recipe.
+RECIPE = (
+    "--recipe --format --takes --limit --seed --size --frames --fps --set --urls --root --sample "
+    "--keep-images --allow-private --allow-outside"
+)
 COMMANDS = {
     "build": [
-        "--out --src --recipe --format --takes --limit --seed --size --frames --fps --set",
-        "--urls --root --sample --keep-images --allow-private --allow-outside",
+        RECIPE,
+        "--out --src",
         "--workers --address --device --overwrite --retry-failed --time-limit",
     ],
     "doctor": [],
-    "fetch": ["--out --urls --root --recipe --set --retry-failed --allow-private src"],
+    "fetch": [RECIPE, "--out --retry-failed src"],
     "materialize": ["--format --out shards", "--workers --address --device --overwrite --time-limit"],
-    "estimate": ["--src --out --urls --root --recipe --set --workers"],
+    "estimate": [RECIPE, "--src --out --workers"],
     "preview": ["--all --fps --frames --out --seed --shot --size image"],
     "sources": ["--root name"],
     "stats": ["--png shards"],

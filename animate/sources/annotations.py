@@ -3,10 +3,8 @@
 The corpus `coco` itself, with its splits and its zips, is one of `named`.
 """
 
-import gzip
 import json
 import os
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from animate.sources.columns import ColumnNames
 from animate.sources.duplicates import image_identity
 from animate.sources.errors import SourceError
 from animate.sources.listing import Row, freeze_rows
+from animate.sources.packed import BROKEN, PACKED_SUFFIXES, open_packed
 from animate.sources.paths import files_fingerprint, find_files
 from animate.sources.table import table_root, table_row
 from animate.sources.table_files import BAD_ROW, TABLE_SUFFIXES
@@ -25,7 +24,7 @@ from animate.sources.table_files import BAD_ROW, TABLE_SUFFIXES
 ANNOTATION_COLUMNS = ColumnNames(image="file_name", caption="captions", key="")
 
 #: Suffixes of such files.
-_SUFFIXES = (".json", ".json.gz")
+_SUFFIXES = tuple(".json" + packed for packed in ("", *PACKED_SUFFIXES))
 
 
 class Annotations:
@@ -101,15 +100,14 @@ def _read(path: str) -> Any:
     """The JSON in a file that begins like an object and is no lines of JSON; None for any other file."""
     if not path.lower().endswith(_SUFFIXES):
         return None
-    opened = gzip.open(path, "rb") if path.lower().endswith(".gz") else open(path, "rb")  # noqa: SIM115
     try:
-        with opened as file:
+        with open_packed(path) as file:
             head = file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
             if not head.startswith(b"{"):
                 return None
             file.seek(0)
             return json.loads(file.read())
-    except (ValueError, RecursionError, EOFError, OSError, zlib.error):
+    except (ValueError, RecursionError, *BROKEN):
         # Reading it as a table says what is wrong with it.
         return None
 

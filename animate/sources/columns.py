@@ -1,12 +1,16 @@
 """Which columns of a table hold the image, the caption and the key, and under what names the rest is kept."""
 
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from animate.recipe import SourceRecipe
+from animate.sources.addresses import is_address
 from animate.sources.carried import carried
 from animate.sources.errors import SourceError
+from animate.sources.named.corpora import CORPORA
+from animate.sources.packed import unpacked_name
 
 #: Usual names of the column of captions, where the recipe names none: best first, in any case.
 CAPTION_NAMES = ("captions", "caption", "text", "txt", "sentences", "sentence", "raw", "description", "title")
@@ -63,6 +67,49 @@ def check_column(role: str, found: str, names: Sequence[str], file: str) -> None
         raise SourceError(f"{file!r}: {wanted}; {columns_seen(names)}")
     if found not in names:
         raise SourceError(f"{file!r} has no column {found!r} (source.{role}_column); {columns_seen(names)}")
+
+
+def check_header(names: Sequence[str], file: str) -> None:
+    """`SourceError` if the first line of a list is a row and no header, with the way to read such a list."""
+    cells = tuple("url" if is_address(name) else "caption" for name in names)
+    if "url" not in cells:
+        return
+    corpus = corpus_without_header(cells) if unpacked_name(file).lower().endswith(".tsv") else ""
+    remedy = (
+        f"use --src {corpus} --urls {shlex.quote(file)}"
+        if corpus
+        else "write a line above all others that names the columns, such as caption and url"
+    )
+    raise SourceError(
+        f"{file!r} has no header, but begins with {', '.join(map(repr, names))[:200]}: {remedy}"
+    )
+
+
+def corpus_without_header(names: Sequence[str]) -> str:
+    """The corpus whose lists have these columns and no header; empty if there is none."""
+    return next((name for name, corpus in CORPORA.items() if corpus.names == tuple(names)), "")
+
+
+def respelled(rows: Iterable[dict[str, Any]], columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The rows with their columns spelled as in `columns` where they differ from these in case alone.
+
+    So it is with folders of parquet files of several makers: with `columns` URL and TEXT, a row of `url`,
+    `TEXT` and `width` becomes one of URL, TEXT and `width`.
+    """
+    spelling = {name.lower(): name for name in reversed(columns)}
+    seen: tuple[str, ...] = ()
+    names: dict[str, str] = {}
+    for row in rows:
+        if tuple(row) != seen:
+            seen = tuple(row)
+            wanted = {name: spelling.get(name.lower(), name) for name in seen}
+            names = {name: new for name, new in wanted.items() if new != name and new not in row}
+        yield {names.get(name, name): value for name, value in row.items()} if names else row
+
+
+def same_column(name: str, names: Sequence[str]) -> str:
+    """The column of this name, or else the first that differs in case alone; empty if there is none."""
+    return name if name in names else first_named(names, (name.lower(),))
 
 
 def first_named(names: Sequence[str], wanted: Sequence[str]) -> str:

@@ -1,7 +1,11 @@
 """Which samples a recipe wants: the same decision for a row of a listing and for a sample read from a tar."""
 
+import functools
+import logging
+import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from animate.data import Fault
 from animate.recipe import FilterRecipe, SourceRecipe
@@ -10,15 +14,20 @@ from animate.sources.columns import columns_seen, first_named
 from animate.sources.errors import SourceError
 from animate.text import printable
 
+log = logging.getLogger(__name__)
+
 #: Columns of the similarity of image and caption, where the recipe names none: best first, in any case.
 SIMILARITY_NAMES = (
     "similarity",
     "clip_similarity_vitb32",
     "clip_similarity_vitl14",
     "clip_b32_similarity_score",
+    "clip_l14_similarity_score",
 )
-#: The same for how unsafe the image is.
-NSFW_NAMES = ("nsfw", "punsafe", "nsfw_score", "nsfw_score_opennsfw2", "over_18")
+#: The same for how unsafe the image is, in numbers, …
+NSFW_SCORE_NAMES = ("punsafe", "nsfw_score", "nsfw_score_opennsfw2", "nsfw_score_gantman", "p_unsafe", "nsfw")
+#: … and in words.
+NSFW_NAMES = ("nsfw", "over_18", *NSFW_SCORE_NAMES)
 #: The same for the licence.
 LICENCE_NAMES = ("license", "licence", "license_id", "license_name", "rights")
 
@@ -75,43 +84,86 @@ def raw_columns(source: SourceRecipe) -> tuple[str, ...]:
 
 def check_columns(names: Sequence[str], filters: FilterRecipe, where: str) -> None:
     """`SourceError` if a filter asks for a column that the listing does not have."""
-    for wanted, given, known, role in (
-        (filters.min_similarity, filters.similarity_column, SIMILARITY_NAMES, "similarity"),
-        (filters.nsfw, filters.nsfw_column, NSFW_NAMES, "nsfw"),
-        (filters.licences, filters.licence_column, LICENCE_NAMES, "licence"),
-    ):
-        if wanted and not (given in names if given else first_named(names, known)):
+    for column in _columns(filters):
+        if not (column.given in names if column.given else first_named(names, column.names)):
             raise SourceError(
-                f"{where}: no {role} column to filter on (source.filters.{role}_column = {given!r}); "
-                f"{columns_seen(names)}"
+                f"{where}: no {column.role} column to filter on (source.filters.{column.role}_column = "
+                f"{column.given!r}); {columns_seen(names)}"
             )
 
 
+def warn_of_unwanted(faults: Sequence[Fault | None]) -> None:
+    """Says so if filters refuse all of the first samples: they seldom mean that."""
+    refused = [fault for fault in faults if fault is not None and fault.status.startswith("filtered_")]
+    if faults and len(refused) == len(faults):
+        counts = Counter(fault.status for fault in refused)
+        found = ", ".join(f"{status} {count:,}" for status, count in counts.most_common())
+        log.warning(
+            "source.filters refuse all of the first %s samples: %s; the first has %s",
+            *(f"{len(faults):,}", found, refused[0].message),
+        )
+
+
+class _Column(NamedTuple):
+    """A column that is filtered on: what it says, its name if `given`, and else its usual ones.
+
+    Numbers from `low` to `high` are let through, or these `words`, in lower case.
+    """
+
+    role: str
+    given: str
+    names: Sequence[str]
+    low: float = -math.inf
+    high: float = math.inf
+    words: frozenset[str] = frozenset()
+
+    def between(self, low: float | None, high: float | None) -> Self | None:
+        """The same with these bounds; None if there is none."""
+        if low is None and high is None:
+            return None
+        return self._replace(low=-math.inf if low is None else low, high=math.inf if high is None else high)
+
+    def among(self, words: Sequence[str]) -> Self | None:
+        """The same with these words; None if there is none."""
+        return self._replace(words=frozenset(word.lower() for word in words)) if words else None
+
+    def lets_through(self, value: Any) -> bool:
+        if self.words:
+            return str(value).lower() in self.words
+        return self.low <= _number(value) <= self.high
+
+
+@functools.lru_cache(maxsize=16)
+def _columns(filters: FilterRecipe) -> tuple[_Column, ...]:
+    """The columns that are filtered on."""
+    f = filters
+    similarity = _Column("similarity", f.similarity_column, SIMILARITY_NAMES)
+    score = _Column("nsfw", f.nsfw_column, NSFW_SCORE_NAMES)
+    word = _Column("nsfw", f.nsfw_column, NSFW_NAMES)
+    licence = _Column("licence", f.licence_column, LICENCE_NAMES)
+    found = (
+        similarity.between(f.min_similarity, f.max_similarity),
+        score.between(f.min_nsfw, f.max_nsfw),
+        word.among(f.nsfw),
+        licence.among(f.licences),
+    )
+    return tuple(column for column in found if column is not None)
+
+
 def _meta_fault(meta: Mapping[str, Any], filters: FilterRecipe) -> Fault | None:
-    if filters.min_similarity:
-        value = _value(meta, filters.similarity_column, SIMILARITY_NAMES)
-        if not isinstance(value, int | float | str) or not _reaches(value, filters.min_similarity):
-            return Fault("filtered_similarity", f"similarity {value!r}")
-    if filters.nsfw:
-        value = _value(meta, filters.nsfw_column, NSFW_NAMES)
-        if str(value).lower() not in {name.lower() for name in filters.nsfw}:
-            return Fault("filtered_nsfw", f"nsfw {value!r}")
-    if filters.licences:
-        value = _value(meta, filters.licence_column, LICENCE_NAMES)
-        if str(value).lower() not in {name.lower() for name in filters.licences}:
-            return Fault("filtered_licence", f"licence {value!r}")
+    for column in _columns(filters):
+        value = meta.get(column.given or first_named(list(meta), column.names))
+        if not column.lets_through(value):
+            return Fault(f"filtered_{column.role}", f"{column.role} {value!r}")
     return None
 
 
-def _value(meta: Mapping[str, Any], column: str, names: Sequence[str]) -> Any:
-    return meta.get(column or first_named(list(meta), names))
-
-
-def _reaches(value: int | float | str, least: float) -> bool:
+def _number(value: Any) -> float:
+    """The number that a cell holds, also as text; NaN, which is in no bounds, if it holds none."""
     try:
-        return float(value) >= least
-    except ValueError:
-        return False
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
 
 
 def _long_enough(caption: str, filters: FilterRecipe) -> bool:

@@ -20,11 +20,13 @@ from animate.record import Columns
 from animate.seen import SeenKeys
 from animate.sources.captions import caption_fault
 from animate.sources.carried import CarriedTypes, fit, scalar
-from animate.sources.filters import CAPTION_RAW, check_columns, judge, raw_columns
+from animate.sources.filters import CAPTION_RAW, check_columns, judge, raw_columns, warn_of_unwanted
 from animate.sources.keys import ORIGINAL_KEY, in_sample, key_fault, lost_text, safe_key, same_image, same_key
 from animate.sources.tars import Extent
 from animate.text import file_bytes, printable
 
+#: Rows at the beginning of a corpus that tell whether it is what it was taken for.
+FIRST_ROWS = 1000
 #: The name of the first file, …
 LISTING = "listing.parquet"
 #: … and of those after it.
@@ -119,6 +121,8 @@ def freeze_rows(
             if count == 0 and types is None:
                 check_columns(carried.names, source.filters, source.path)
             checked = _reject_repeated_keys([_checked_row(row, source) for row in batch], keys)
+            if count == 0:
+                warn_of_unwanted([row.fault for row in checked[:FIRST_ROWS]])
             shortened = shortened or any(row.meta and ORIGINAL_KEY in row.meta for row in checked)
             if identify is not None and source.filters.duplicates != "keep":
                 checked = _reject_same_images(checked, images, identify)

@@ -12,6 +12,7 @@ from braceexpand import braceexpand
 
 from animate.errors import UserError
 from animate.sources.errors import SourceError
+from animate.sources.packed import without_packed
 from animate.text import file_bytes
 
 
@@ -34,8 +35,8 @@ def is_url(path: str) -> bool:
 def find_files(path: str, suffixes: Sequence[str]) -> list[str]:
     """The files of a path, a glob or a brace pattern; of a folder, those that end in one of `suffixes`.
 
-    Of a folder, hidden files and fifos are none. Brace patterns keep their written order; globs and folders
-    are sorted. URLs are taken as they are.
+    Of a folder, hidden files and fifos are none. What lies beside itself unpacked is left out. Brace patterns
+    keep their written order; globs and folders are sorted. URLs are taken as they are.
     `SourceError` if a file that a brace pattern names is not there, or nothing matches.
     """
     found: list[str] = []
@@ -46,14 +47,14 @@ def find_files(path: str, suffixes: Sequence[str]) -> list[str]:
             named = (file for file in sorted(os.listdir(name)) if has_suffix(file, suffixes))
             paths = [os.path.join(name, file) for file in named if not file.startswith(".")]
             # A folder's own list must not make a fifo of it be opened; a link to nowhere is told of later.
-            found += [path for path in paths if os.path.isfile(path) or not os.path.exists(path)]
+            found += without_packed([p for p in paths if os.path.isfile(p) or not os.path.exists(p)])
         elif os.path.isfile(name):
             found.append(name)
         else:
             matches = sorted(glob.glob(name, recursive=True))
             if not matches:
                 raise SourceError(f"source.path {path!r}: no such file: {name}")
-            found += matches
+            found += without_packed(matches)
     if not found:
         raise SourceError(f"source.path {path!r}: no file ending in {', '.join(suffixes)}")
     return found

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from animate.data import Fault, Part, Rejected, Sample
 from animate.recipe import SourceRecipe
 from animate.record import Columns
+from animate.sources.columns import same_column
 from animate.sources.demo import DEMO_FOLDER
 from animate.sources.image_files import file_content
 from animate.sources.image_paths import outside_fault, written_file
@@ -100,7 +101,8 @@ class _Cells:
         for group in range(reader.num_row_groups):
             rows = reader.metadata.row_group(group).num_rows
             if row < first + rows:
-                values = reader.read_row_group(group, columns=[self._column]).column(0)
+                column = same_column(self._column, reader.schema_arrow.names)
+                values = reader.read_row_group(group, columns=[column]).column(0)
                 self._first, self._values = first, values
                 return
             first += rows

@@ -11,13 +11,29 @@ from typing import Any
 from animate.data import Fault, Frozen
 from animate.recipe import SourceRecipe
 from animate.sources.captions import caption_texts, unique
-from animate.sources.columns import IMAGE_NAMES, URL_NAMES, ColumnNames, find_columns, first_named
+from animate.sources.columns import (
+    IMAGE_NAMES,
+    URL_NAMES,
+    ColumnNames,
+    check_header,
+    find_columns,
+    first_named,
+    respelled,
+    same_column,
+)
 from animate.sources.duplicates import image_identity, refuse_duplicates
 from animate.sources.errors import SourceError
 from animate.sources.image_paths import outside_fault, written_file
 from animate.sources.listing import Row, freeze_rows
 from animate.sources.paths import files_fingerprint, find_files
-from animate.sources.table_files import BAD_ROW, TABLE_SUFFIXES, binary_columns, table_columns, table_rows
+from animate.sources.table_files import (
+    BAD_ROW,
+    TABLE_SUFFIXES,
+    binary_columns,
+    table_columns,
+    table_kind,
+    table_rows,
+)
 
 #: How base64 of a JPEG, PNG, GIF, WebP, TIFF (of either byte order) and BMP begins.
 _BASE64_STARTS = ("/9j/", "iVBORw0KGgo", "R0lGOD", "UklGR", "SUkqA", "TU0AK", "Qk")
@@ -34,13 +50,15 @@ class Table:
         self.source = source
         self.files = find_files(source.path, TABLE_SUFFIXES)
         self.root = table_root(source)
-        names = table_columns(self.files[0])
+        self.names = table_columns(self.files[0])
+        if table_kind(self.files[0]) in (".csv", ".tsv"):
+            check_header(self.names, self.files[0])
         self.bytes_columns = binary_columns(self.files[0])
         if not source.image_column and lists_addresses(self.files[0]):
             raise SourceError(
                 f"{self.files[0]!r} lists addresses and holds no images: use --src urls --urls FILE"
             )
-        self.columns = find_columns(names, source, self.files[0], self.bytes_columns)
+        self.columns = find_columns(self.names, source, self.files[0], self.bytes_columns)
 
     def fingerprint(self) -> dict[str, str | int]:
         return files_fingerprint(self.files, self.root)
@@ -56,16 +74,22 @@ class Table:
         """Rows of parquet files that hold the images: only the other columns are read."""
         for path in self.files:
             file = os.path.relpath(path, self.root)
-            columns = [name for name in table_columns(path) if name not in binary_columns(path)]
-            for number, row in enumerate(table_rows(path, columns)):
-                key = str(row[self.columns.key]) if self.columns.key else f"{_key_of_path(file)}-{number:06d}"
-                captions = caption_texts(row[self.columns.caption])
+            held = binary_columns(path)
+            if not same_column(self.columns.image, held):
+                raise SourceError(
+                    f"{path!r} has no images in {self.columns.image!r}, as {self.files[0]!r} has"
+                )
+            columns = [name for name in table_columns(path) if name not in held]
+            for number, row in enumerate(respelled(table_rows(path, columns), self.names)):
+                own = str(row.get(self.columns.key) or "") if self.columns.key else ""
+                key = own or f"{_key_of_path(file)}-{number:06d}"
+                captions = caption_texts(row.get(self.columns.caption))
                 yield Row(key, captions, file, self.columns.rest(row), cell=number)
 
     def _rows_of_files(self) -> Iterator[Row]:
         for path in self.files:
             name = _key_of_path(os.path.relpath(path, self.root))
-            for number, row in enumerate(table_rows(path)):
+            for number, row in enumerate(respelled(table_rows(path), self.names)):
                 yield table_row(row, self.columns, f"{name}-{number:06d}", self.root, self.source)
 
 

@@ -1,13 +1,11 @@
 """Rows of csv, tsv, json, jsonl and parquet files as plain dictionaries, whether packed or not."""
 
 import csv
-import gzip
 import io
 import itertools
 import json
 import mimetypes
 import sys
-import zlib
 from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
@@ -17,12 +15,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from animate.sources.errors import SourceError
+from animate.sources.packed import BROKEN, PACKED_SUFFIXES, open_packed, open_text, unpacked_name, without_end
 
 #: Suffixes of tables, plain and packed.
 TABLE_SUFFIXES = tuple(
     suffix + packed
     for suffix in (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet")
-    for packed in ("", ".gz")
+    for packed in ("", *PACKED_SUFFIXES)
 )
 
 Line = TypeVar("Line")
@@ -40,7 +39,7 @@ _SAME_KIND = {".ndjson": ".jsonl"}
 
 def table_kind(path: str) -> str:
     """`.csv`, `.tsv`, `.json`, `.jsonl` or `.parquet`, packed or not; `SourceError` for anything else."""
-    suffix = PurePath(path.lower().removesuffix(".gz")).suffix
+    suffix = PurePath(unpacked_name(path).lower()).suffix
     kind = _SAME_KIND.get(suffix, suffix)
     if kind not in _ROWS_OF_KIND:
         raise SourceError(f"{path!r}: not a table; known endings: {', '.join(TABLE_SUFFIXES)}")
@@ -53,7 +52,7 @@ def table_columns(path: str) -> list[str]:
     if kind == ".parquet":
         return _parquet_schema(path).names
     if kind in (".csv", ".tsv"):
-        with _open_text(path) as file:
+        with _open_lines(path) as file:
             return _header(_reader(file, kind), path)
     first = next(table_rows(path), {})
     return [name for name in first if name != BAD_ROW]
@@ -94,24 +93,24 @@ def table_rows(
 def open_parquet(path: str) -> pq.ParquetFile:
     """The parquet file, packed or not; `SourceError` if it is not readable as one."""
     try:
-        if path.lower().endswith(".gz"):
-            with gzip.open(path, "rb") as packed:
+        if unpacked_name(path) != path:
+            with open_packed(path) as packed:
                 return pq.ParquetFile(io.BytesIO(packed.read()))
         return pq.ParquetFile(path)
-    except (pa.ArrowInvalid, EOFError, OSError) as error:
+    except (pa.ArrowInvalid, *BROKEN) as error:
         raise SourceError(f"{path!r}: not a readable parquet file: {error}") from None
 
 
-def _open_text(path: str) -> io.TextIOWrapper:
-    file: Any = gzip.open(path, "rb") if path.lower().endswith(".gz") else open(path, "rb")  # noqa: SIM115
-    return io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
+def _open_lines(path: str) -> io.TextIOWrapper:
+    """The text of a table. Lines end at LF alone, but in a csv file, where a cell may hold any end."""
+    return open_text(path, newline="" if table_kind(path) == ".csv" else "\n")
 
 
 def _reader(file: io.TextIOWrapper, kind: str) -> Iterator[list[str]]:
+    if kind == ".tsv":
+        return (line.split("\t") if line else [] for line in map(without_end, file))
     # Captions may be longer than the 128 KiB that the csv module allows by default.
     csv.field_size_limit(sys.maxsize)
-    if kind == ".tsv":
-        return csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
     return _QuotedRecords(file)
 
 
@@ -170,7 +169,7 @@ class _QuotedRecords:
 
 
 def _delimited_rows(path: str, kind: str, names: Sequence[str] | None) -> Iterator[dict[str, Any]]:
-    with _open_text(path) as file:
+    with _open_lines(path) as file:
         reader = _reader(file, kind)
         header = list(names) if names is not None else _header(reader, path)
         for cells, fault in _guarded(reader):
@@ -192,7 +191,7 @@ def _header(reader: Iterator[list[str]], path: str) -> list[str]:
 
 
 def _json_lines(path: str) -> Iterator[dict[str, Any]]:
-    with _open_text(path) as file:
+    with _open_lines(path) as file:
         for line, fault in _guarded(file):
             if line is None:
                 yield {BAD_ROW: fault}
@@ -209,7 +208,7 @@ def _guarded(lines: Iterator[Line]) -> Iterator[tuple[Line | None, str]]:
             return
         except csv.Error as error:
             yield None, str(error)
-        except (EOFError, OSError, zlib.error) as error:
+        except BROKEN as error:
             yield None, f"the file breaks off: {error}"
             return
         else:
@@ -231,9 +230,9 @@ def _json_rows(path: str) -> Iterator[dict[str, Any]]:
         yield from _json_lines(path)
         return
     try:
-        with _open_text(path) as file:
+        with _open_lines(path) as file:
             value = json.load(file)
-    except (ValueError, EOFError, zlib.error) as error:
+    except (ValueError, RecursionError, *BROKEN) as error:
         raise SourceError(f"{path!r}: not JSON: {error}") from None
     for item in _json_records(value, path):
         yield item if isinstance(item, dict) else {BAD_ROW: f"not a JSON object: {str(item)[:80]!r}"}
@@ -241,7 +240,7 @@ def _json_rows(path: str) -> Iterator[dict[str, Any]]:
 
 def _is_json_lines(path: str) -> bool:
     """Whether the first line is a whole object and another line follows."""
-    with _open_text(path) as file:
+    with _open_lines(path) as file:
         lines = [line for line, fault in itertools.islice(_guarded(file), 2) if line and line.strip()]
     return len(lines) == 2 and lines[0].lstrip().startswith("{") and BAD_ROW not in _json_object(lines[0])
 

@@ -5,18 +5,31 @@ Rows are numbered as they stand in the list, and the number is their key.
 
 import itertools
 import os
-from collections.abc import Iterable, Iterator, Sequence
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from animate.data import Fault, Frozen
 from animate.recipe import SourceRecipe
+from animate.sources.addresses import BadAddress, clean_address, is_address
 from animate.sources.captions import caption_texts
 from animate.sources.carried import carried
-from animate.sources.columns import CAPTION_NAMES, URL_NAMES, check_column, first_named
+from animate.sources.columns import (
+    CAPTION_NAMES,
+    URL_NAMES,
+    check_column,
+    check_header,
+    columns_seen,
+    corpus_without_header,
+    first_named,
+    respelled,
+)
 from animate.sources.download.process import DOWNLOADED
 from animate.sources.errors import SourceError
-from animate.sources.listing import Row, freeze_rows
+from animate.sources.listing import FIRST_ROWS, Row, freeze_rows
+from animate.sources.named.find import captions_beside
+from animate.sources.packed import text_lines
 from animate.sources.paths import files_fingerprint, find_files
 from animate.sources.table_files import BAD_ROW, TABLE_SUFFIXES, table_columns, table_rows
 from animate.text import printable
@@ -30,10 +43,14 @@ class Urls:
         self.source, self.names = source, tuple(names) if names else None
         self.files = find_files(source.path, TABLE_SUFFIXES)
         self.root = os.path.dirname(os.path.abspath(self.files[0]))
-        columns = list(names) if names else table_columns(self.files[0])
-        self.url = source.url_column or first_named(columns, URL_NAMES)
-        check_column("url", self.url, columns, self.files[0])
-        others = [name for name in columns if name != self.url]
+        if names:
+            self._refuse_headers()
+        self.columns = list(names) if names else table_columns(self.files[0])
+        if not names:
+            check_header(self.columns, self.files[0])
+        self.url = source.url_column or first_named(self.columns, URL_NAMES)
+        check_column("url", self.url, self.columns, self.files[0])
+        others = [name for name in self.columns if name != self.url]
         self.caption = source.caption_column or first_named(others, CAPTION_NAMES)
         check_column("caption", self.caption, others, self.files[0])
 
@@ -44,21 +61,45 @@ class Urls:
         return _freeze_list(self.rows(), self.source, folder, rows_per_shard)
 
     def rows(self) -> Iterator[Row]:
+        """The rows; `SourceError` if the first of them are no addresses with captions."""
+        return _checked_start(self._rows(), self._remedy)
+
+    def _rows(self) -> Iterator[Row]:
         number = 0
         for path in self.files:
-            for row in table_rows(path, names=self.names):
+            for row in respelled(table_rows(path, names=self.names), self.columns):
                 yield self._row_of(row, _number_key(number))
                 number += 1
 
     def _row_of(self, row: dict[str, Any], key: str) -> Row:
         if BAD_ROW in row:
             return Row(key, (), fault=Fault("bad_row", row[BAD_ROW]))
-        url = row.pop(self.url)
-        captions = caption_texts(row.pop(self.caption))
-        meta = {"url": url, **carried(row.items())}
+        url = row.pop(self.url, None)
+        captions = caption_texts(row.pop(self.caption, None))
         if not isinstance(url, str) or not url.strip():
+            meta = {"url": None, **carried(row.items())}
             return Row(key, captions, meta=meta, fault=Fault("bad_row", f"no address in {self.url!r}"))
-        return Row(key, captions, printable(url.strip()), meta)
+        return _address_row(key, captions, url, carried(row.items()))
+
+    def _refuse_headers(self) -> None:
+        """`SourceError` if a list that should have no header has one."""
+        for file in self.files:
+            cells = table_columns(file)
+            if first_named(cells, URL_NAMES) and first_named(cells, CAPTION_NAMES):
+                raise SourceError(
+                    f"{file!r} has a header ({', '.join(cells)}), and lists of {self.source.name} have "
+                    f"none: use --src urls --urls {shlex.quote(file)}"
+                )
+
+    def _remedy(self, rows: Sequence[Row]) -> str:
+        """What to do about a list whose first rows hold no addresses."""
+        turned = sum(any(map(is_address, row.captions or ())) for row in rows)
+        if self.names and turned * 2 > len(rows):
+            other = corpus_without_header(self.names[::-1])
+            return f"its columns are those of {other}: use --src {other} --urls {shlex.quote(self.files[0])}"
+        if self.names:
+            return f"lists of {self.source.name} have the columns {' and '.join(self.names)}, and no header"
+        return f"they were looked for in {self.url!r}: set source.url_column; {columns_seen(self.columns)}"
 
 
 class TextPair:
@@ -67,8 +108,7 @@ class TextPair:
     def __init__(self, source: SourceRecipe, urls: str):
         _refuse_perceptual(source)
         self.source, self.urls = source, urls
-        head, name = os.path.split(urls)
-        self.captions = os.path.join(head, name.replace("urls", "captions"))
+        self.captions = captions_beside(urls)
         if self.captions == urls or not os.path.isfile(self.captions):
             raise SourceError(f"{urls!r}: no file of captions beside it: {self.captions!r}")
 
@@ -79,16 +119,61 @@ class TextPair:
         return _freeze_list(self.rows(), self.source, folder, rows_per_shard)
 
     def rows(self) -> Iterator[Row]:
-        with (
-            open(self.urls, encoding="utf-8", errors="surrogateescape") as urls,
-            open(self.captions, encoding="utf-8", errors="surrogateescape") as captions,
-        ):
-            for number, (url, caption) in enumerate(itertools.zip_longest(urls, captions)):
-                key, texts, address = _number_key(number), caption_texts(caption or ""), (url or "").strip()
-                if address:
-                    yield Row(key, texts, printable(address), {"url": address})
-                else:
-                    yield Row(key, texts, fault=Fault("bad_row", "no address in this line"))
+        """The rows; `SourceError` if the two files are not of one length, or the first rows no addresses."""
+        return _checked_start(self._rows(), lambda rows: "write one address a line")
+
+    def _rows(self) -> Iterator[Row]:
+        pairs = itertools.zip_longest(text_lines(self.urls), text_lines(self.captions))
+        for number, (url, caption) in enumerate(pairs):
+            if url is None or caption is None:
+                self._refuse_lengths(number)
+                return
+            key, texts, address = _number_key(number), caption_texts(caption), url.strip()
+            if address:
+                yield _address_row(key, texts, address, {})
+            else:
+                yield Row(key, texts, fault=Fault("bad_row", "no address in this line"))
+
+    def _refuse_lengths(self, number: int) -> None:
+        """`SourceError` unless all that one of the files has after `number` lines is empty lines."""
+        rest = [
+            [line for line in itertools.islice(text_lines(path), number, None) if line.strip()]
+            for path in (self.urls, self.captions)
+        ]
+        if any(rest):
+            urls, captions = (number + len(lines) for lines in rest)
+            raise SourceError(
+                f"{self.urls!r} has {urls:,} lines and {self.captions!r} {captions:,}: whose caption is "
+                "whose cannot be told"
+            )
+
+
+def _address_row(key: str, captions: tuple[str, ...], url: str, meta: dict[str, Any]) -> Row:
+    """The row of an address; its `url` is as the list wrote it, so long as that is text."""
+    written = url.strip()
+    try:
+        address = clean_address(written)
+    except BadAddress as error:
+        return Row(
+            key, captions, meta={"url": printable(written), **meta}, fault=Fault("bad_url", str(error))
+        )
+    told = written if printable(written) == written else address
+    return Row(key, captions, address, {"url": told, **meta})
+
+
+def _checked_start(rows: Iterator[Row], remedy: Callable[[Sequence[Row]], str]) -> Iterator[Row]:
+    """The rows; `SourceError` with `remedy` if next to none of the first `FIRST_ROWS` has an address.
+
+    Captions that happen to be addresses do not make a list of a file whose columns are the other way round.
+    """
+    first = list(itertools.islice(rows, FIRST_ROWS))
+    bad = [row for row in first if row.fault is not None]
+    if first and len(bad) > 0.99 * len(first):
+        said = bad[0].fault.message if bad[0].fault else ""
+        raise SourceError(
+            f"{len(bad):,} of the first {len(first):,} rows have no address ({said}): {remedy(first)}"
+        )
+    return itertools.chain(first, rows)
 
 
 def _freeze_list(rows: Iterable[Row], source: SourceRecipe, folder: Path, rows_per_shard: int) -> Frozen:

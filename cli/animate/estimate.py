@@ -5,29 +5,31 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import Recipe, Root, Set, Src, Urls, source_overrides
+from .options import with_recipe
 
 if TYPE_CHECKING:
     from animate.estimate import Guess
+    from animate.recipe import BuildRecipe
 
 
+@with_recipe
 def estimate(
-    src: Src = "",
+    wanted: "BuildRecipe",
     out: Annotated[
         str, typer.Option(help="Where the shards are to go; nothing is written there.")
     ] = "shards",
-    urls: Urls = "",
-    root: Root = "",
-    recipe: Recipe = "",
-    set_: Set = None,
-    workers: Annotated[int, typer.Option(min=1, help="Tell the hours on so many workers, too.")] = 16,
+    workers: Annotated[
+        int,
+        typer.Option(min=0, help="Tell the hours on so many workers, too; 0 is this process, and so is 1."),
+    ] = 16,
 ) -> None:
-    """Read the list, film 50 samples into memory, and tell clips, shards, bytes, hours and dead links."""
+    """Read the list, film 50 samples into memory, and tell clips, shards, bytes, hours and dead links.
+
+    Options up to --allow-outside are those of `animate build`, for the build that they stand for.
+    """
     from animate.estimate import PROBES, estimate, free_bytes
-    from animate.recipe import read_recipe
     from animate.threads import available_cpus
 
-    wanted = read_recipe(recipe or None, [*source_overrides(src, urls, root), *(set_ or [])])
     found = estimate(wanted)
     here = available_cpus()
     print(f"inputs    {'unknown' if found.inputs is None else f'{found.inputs:,}'}")
@@ -46,7 +48,7 @@ def estimate(
     free = free_bytes(out)
     if free is not None:
         print(f"free      {free / 1e9:,.1f} GB at {out}")
-    for number in dict.fromkeys((here, workers)):
+    for number in dict.fromkeys((here, max(workers, 1))):
         hours = found.hours(number)
         if hours is not None:
             where = "CPUs here" if number == here else "workers"

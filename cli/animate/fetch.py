@@ -2,45 +2,36 @@
 
 import json
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import (
-    Address,
-    AllowPrivate,
-    Recipe,
-    Root,
-    Set,
-    Urls,
-    Workers,
-    source_overrides,
-    workforce,
-)
+from .options import Address, Workers, with_recipe, workforce
+
+if TYPE_CHECKING:
+    from animate.recipe import BuildRecipe
 
 
+@with_recipe
 def fetch(
-    src: Annotated[str, typer.Argument(help="A list by name (cc3m, laion400m, …), or `urls`.")],
+    wanted: "BuildRecipe",
+    src: Annotated[str, typer.Argument(help="A list by name (cc3m, laion400m, …), or `urls`, or its path.")],
     out: Annotated[str, typer.Option(help="Folder for the tars.")],
-    urls: Urls = "",
-    root: Root = "",
-    recipe: Recipe = "",
-    set_: Set = None,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try what failed again, into parts after the last.")
     ] = False,
-    allow_private: AllowPrivate = False,
     workers: Workers = None,
     address: Address = None,
 ) -> None:
-    """Download the images of a list into img2dataset's tars; run again to go on after any interruption."""
+    """Download the images of a list into img2dataset's tars; run again to go on after any interruption.
+
+    Options up to --allow-outside are those of `animate build`; what says how to film does nothing here.
+    """
     from animate.fetch import FAILED
     from animate.fetch import fetch as run_fetch
     from animate.leeway import check_leeway
-    from animate.recipe import read_recipe
+    from animate.record import SUCCESS
 
-    private = ["source.fetch.allow_private=true"] if allow_private else []
-    wanted = read_recipe(recipe or None, [*source_overrides(src, urls, root), *private, *(set_ or [])])
     check_leeway(wanted)
     report = run_fetch(
         wanted.source,
@@ -52,7 +43,11 @@ def fetch(
     for status, count in report.statuses.items():
         print(f"{status:<20} {count:>12,}")
     print(f"{report.parts:,} parts in {out}; what failed is in {out}/{FAILED}")
-    print(f"next: animate build --src {json.dumps(f'{out}/*.tar')} --out shards/")
+    if SUCCESS in report.statuses:
+        print(f"next: animate build --src {json.dumps(f'{out}/*.tar')} --out shards/")
     if report.broken_parts:
         print("\n".join(report.broken_parts), file=sys.stderr)
+    if SUCCESS not in report.statuses:
+        print(f"animate: no address gave an image; {out}/{FAILED} says why of each", file=sys.stderr)
+    if report.broken_parts or SUCCESS not in report.statuses:
         raise typer.Exit(1)

@@ -1,31 +1,21 @@
 """Options that several commands of `animate` share, and what they stand for."""
 
+import functools
+import inspect
 import json
 import re
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, Concatenate
 
 import typer
 
 if TYPE_CHECKING:
     from animate.executor import Workforce
+    from animate.recipe import BuildRecipe
 
 Src = Annotated[
     str, typer.Option(help="A source by name (`animate sources` lists them), or a path or URL of one.")
 ]
-Urls = Annotated[str, typer.Option(help="The list, archive or folder of the corpus that --src names.")]
-Root = Annotated[str, typer.Option(help="Folder with a folder for each named corpus (else ANIMATE_DATA).")]
-Recipe = Annotated[str, typer.Option(help="TOML file with the recipe; all defaults without one.")]
-Set = Annotated[
-    list[str] | None, typer.Option("--set", help="Any key of the recipe: table.key=value; repeatable.")
-]
-AllowPrivate = Annotated[
-    bool, typer.Option("--allow-private", help="Download from addresses off the public internet, too.")
-]
-
-AllowOutside = Annotated[
-    bool, typer.Option("--allow-outside", help="Film images that a table names outside of its folder, too.")
-]
-
 Workers = Annotated[
     int | None,
     typer.Option(
@@ -46,7 +36,87 @@ TimeLimit = Annotated[
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
-def source_overrides(src: str, urls: str, root: str) -> list[str]:
+def read_options(
+    src: Src = "",
+    urls: Annotated[
+        str, typer.Option(help="The list, archive or folder of the corpus that --src names.")
+    ] = "",
+    root: Annotated[
+        str, typer.Option(help="Folder with a folder for each named corpus (else ANIMATE_DATA).")
+    ] = "",
+    recipe: Annotated[str, typer.Option(help="TOML file with the recipe; all defaults without one.")] = "",
+    format: Annotated[str, typer.Option(help="mp4, frames or virtual.")] = "",
+    takes: Annotated[int | None, typer.Option(help="How often each still is filmed.")] = None,
+    sample: Annotated[
+        float | None, typer.Option(help="Use this share of the samples, chosen by key.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="Use the first so many samples; 0 is all.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Another seed, other camera moves.")] = None,
+    size: Annotated[str, typer.Option(help="Side of the frames in pixels, or WIDTHxHEIGHT.")] = "",
+    frames: Annotated[int | None, typer.Option(help="Frames a clip.")] = None,
+    fps: Annotated[int | None, typer.Option(help="Frames a second.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Any key of the recipe: table.key=value; repeatable.")
+    ] = None,
+    keep_images: Annotated[
+        str, typer.Option(help="Keep downloaded images as tars in this folder; else they go once filmed.")
+    ] = "",
+    allow_private: Annotated[
+        bool, typer.Option("--allow-private", help="Download from addresses off the public internet, too.")
+    ] = False,
+    allow_outside: Annotated[
+        bool,
+        typer.Option("--allow-outside", help="Film images that a table names outside of its folder, too."),
+    ] = False,
+) -> "BuildRecipe":
+    """The recipe that these options stand for: the one table of options of every command that reads a recipe.
+
+    `set_` has the last word.
+    """
+    from animate.recipe import read_recipe
+
+    width_height = re.fullmatch(r"(\d+)x(\d+)", size)
+    options = {
+        "video.format": format or None,
+        "takes": takes,
+        "source.limit": limit,
+        "seed": seed,
+        "video.size": f"[{width_height[1]}, {width_height[2]}]" if width_height else size or None,
+        "video.num_frames": frames,
+        "video.fps": fps,
+        "source.sample": sample,
+        "source.fetch.keep_images": json.dumps(keep_images) if keep_images else None,
+        "source.fetch.allow_private": "true" if allow_private else None,
+        "source.allow_outside": "true" if allow_outside else None,
+    }
+    given = [f"{key}={value}" for key, value in options.items() if value is not None]
+    return read_recipe(recipe or None, [*_source_overrides(src, urls, root), *given, *(set_ or [])])
+
+
+def with_recipe(command: "Callable[Concatenate[BuildRecipe, ...], None]") -> Callable[..., None]:
+    """`command`, which takes a recipe first, as one with the options of `read_options` in its place.
+
+    A parameter of its own of the same name stands for one of these: `fetch` takes `src` as an argument.
+    """
+    _, *parameters = inspect.signature(command).parameters.values()
+    table, own = inspect.signature(read_options).parameters, {x.name: x for x in parameters}
+    shared = [own.get(name, parameter) for name, parameter in table.items()]
+    rest = [parameter for name, parameter in own.items() if name not in table]
+    # What must be given comes first in the help.
+    merged = sorted([*shared, *rest], key=lambda parameter: parameter.default is not inspect.Parameter.empty)
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        wanted = read_options(**{name: given[name] for name in table if name in given})
+        command(wanted, **{name: given[name] for name in own if name in given})
+
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    run.__signature__ = inspect.Signature([x.replace(kind=keyword) for x in merged])  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in merged}
+    return run
+
+
+def _source_overrides(src: str, urls: str, root: str) -> list[str]:
     """The recipe overrides that --src, --urls and --root stand for."""
     if not src:
         return []

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from animate.build import Progress as BuildState
 
 
+#: Inputs without a single clip after which it is said that something is wrong.
+_ENOUGH_INPUTS = 1000
+
+
 class BuildProgress:
     """Shows clips a second, rejected so far and time left, inside a `with` block."""
 
@@ -38,6 +42,7 @@ class BuildProgress:
         self._task = self._bar.add_task("build", total=None, text="planning")
         self._first: tuple[float, BuildState] | None = None
         self._last_line = time.monotonic()
+        self._warned = False
         #: What is finished so far, in words.
         self.finished = "no shard finished"
 
@@ -61,6 +66,13 @@ class BuildProgress:
             self._first = (now, state)
             self._bar.reset(self._task, total=state.inputs_planned)
         began, before = self._first
+        if state.inputs >= _ENOUGH_INPUTS and not state.clips and not self._warned:
+            self._warned = True
+            self._console.print(
+                f"none of the first {state.inputs:,} inputs became a clip; `error_message` in the parquets "
+                "says why, as soon as a shard is finished",
+                soft_wrap=True,
+            )
         speed = (state.clips - before.clips) / (now - began) if now > began else 0.0
         self.finished = f"{state.shards_finished:,} of {state.shards_planned:,} shards finished"
         shards = f"{state.shards_finished:,}/{state.shards_planned:,} shards"

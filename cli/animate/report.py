@@ -1,7 +1,7 @@
 """A build on the screen: its progress, its end, and what Ctrl-C leaves."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import typer
@@ -17,7 +17,7 @@ _MOSTLY = 0.7
 def run_shown(run: "Callable[[Callable[[Progress], None]], BuildReport]") -> None:
     """Calls `run` with what it shall tell its progress, and prints its report.
 
-    Ends the program with 1 if the shard set is not complete, with 130 after Ctrl-C.
+    Ends the program with 1 if the shard set is not complete or has no clip at all, with 130 after Ctrl-C.
     """
     from .progress import BuildProgress
 
@@ -32,7 +32,7 @@ def run_shown(run: "Callable[[Callable[[Progress], None]], BuildReport]") -> Non
             )
             raise typer.Exit(130) from None
     print_report(report)
-    if not report.complete:
+    if not report.complete or not report.clips:
         raise typer.Exit(1)
 
 
@@ -69,6 +69,8 @@ def print_report(report: "BuildReport") -> None:
     if report.failures:
         print(f"\nthe last traceback of shard {report.failures[0].name}:", file=sys.stderr)
         print(report.failures[0].details, file=sys.stderr)
+    if report.complete and not report.clips:
+        print(f"animate: no clip came of {report.inputs:,} inputs{_why(report.rejected)}", file=sys.stderr)
     missing = report.shards_planned - report.shards_finished
     if missing:
         verb = "shard is" if missing == 1 else "shards are"
@@ -76,6 +78,15 @@ def print_report(report: "BuildReport") -> None:
             f"animate: {missing:,} {verb} not finished; the same command goes on with the rest",
             file=sys.stderr,
         )
+
+
+def _why(rejected: Mapping[str, int]) -> str:
+    """What the commonest rejection means, and where each row says more."""
+    from animate.data import STATUSES
+
+    status = max(rejected, key=lambda name: rejected[name], default="")
+    means = f": {status}, {STATUSES[status].partition(';')[0]}" if status else ""
+    return f"{means}; `error_message` in the parquets says why of each"
 
 
 def _size(size_bytes: int) -> str:

@@ -1,6 +1,8 @@
 """The command line: what options mean, what is printed, and how each run ends."""
 
+import dataclasses
 import io
+import shlex
 import signal
 import sys
 
@@ -11,6 +13,7 @@ import animate.build as build_module
 from animate.build import BuildReport, Progress, ShardFailure
 from animate.executor import Workforce
 from animate.recipe import BuildRecipe
+from animate.sources import SourceError
 from cli.animate import main as cli
 from cli.animate.options import parse_seconds
 from cli.animate.progress import BuildProgress
@@ -59,6 +62,33 @@ def test_without_options_the_recipe_is_the_default(monkeypatch, capsys, built):
     assert built["recipe"] == BuildRecipe()
     assert built["out"] == "shards"
     assert (built["workforce"], built["overwrite"]) == (Workforce(), False)
+
+
+@pytest.mark.parametrize("command", ["estimate", "plan", "fetch"])
+def test_what_foretells_a_build_takes_its_options(monkeypatch, capsys, built, tmp_path, command):
+    """Every option of the recipe, and `build`'s own recipe comes of them."""
+    (tmp_path / "r.toml").write_text("seed = 3\n[video]\ncrf = 30\n")
+    listed = tmp_path / "list.csv"
+    listed.write_text("caption,url\na cat,http://x.org/1.jpg\n")
+    options = shlex.split(
+        f"--urls {listed} --recipe {tmp_path}/r.toml --format frames --takes 5 --sample 0.5 --limit 9 "
+        f"--seed 4 --size 320x180 --frames 8 --fps 3 --set video.fps=6 --keep-images {tmp_path}/kept "
+        "--allow-private --allow-outside --out x"
+    )
+    assert run(monkeypatch, capsys, "build", "--src", "urls", *options)[0] == 0
+    asked = []
+
+    def stop(recipe, *rest, **settings):
+        asked.append(recipe)
+        raise SourceError("enough")
+
+    monkeypatch.setattr("animate.estimate.estimate", stop)
+    monkeypatch.setattr("animate.fetch.fetch", stop)
+    src = ("urls",) if command == "fetch" else ("--src", "urls")
+    assert run(monkeypatch, capsys, command, *src, *options)[0] == 2
+    wanted = built["recipe"].source if command == "fetch" else built["recipe"]
+    assert asked == [wanted]
+    assert wanted != type(wanted)()
 
 
 def test_options_change_the_recipe_and_set_has_the_last_word(monkeypatch, capsys, built, tmp_path):
@@ -167,6 +197,14 @@ def test_a_build_with_nothing_to_do_says_so(monkeypatch, capsys, built):
     assert (code, out.splitlines()[0]) == (0, "Nothing to do: every shard is finished.")
 
 
+def test_a_build_without_a_clip_is_no_success(monkeypatch, capsys, built):
+    dead = {"opted_out": 3, "failed_to_download": 1497}
+    built["report"] = changed(clips=0, clips_made=0, rejected=dead)
+    code, _, err = run(monkeypatch, capsys, "build", "--out", "x")
+    assert code == 1
+    assert "no clip came of 1,500 inputs: failed_to_download, the address gave no image" in err
+
+
 def test_failed_shards_are_listed_and_the_exit_code_is_1(monkeypatch, capsys, built):
     failure = ShardFailure(name="00001", attempts=3, message="KeyError: 'x'", details="Traceback: deep down")
     built["report"] = changed(shards_finished=1, failures=(failure,))
@@ -239,6 +277,14 @@ def test_progress_shows_speed_rejections_and_time_left(monkeypatch, inputs_plann
     """Speed counts this run alone: the first shard was there before."""
     lines = progress_text(states(inputs_planned), terminal=False, monkeypatch=monkeypatch).splitlines()
     assert lines[-1] == "3/4 shards, 2,970 clips, 16.5 clips/s, 30 rejected, 0:01:00 left"
+
+
+def test_a_thousand_inputs_without_a_clip_are_told_of_once(monkeypatch):
+    told = [dataclasses.replace(state, clips=0, rejected=state.inputs) for state in states(4000)]
+    text = progress_text(told, terminal=False, monkeypatch=monkeypatch)
+    assert text.count("none of the first 1,000 inputs became a clip") == 1
+    few = [dataclasses.replace(state, inputs=999, clips=0) for state in states(4000)]
+    assert "became" not in progress_text(few, terminal=False, monkeypatch=monkeypatch)
 
 
 def test_a_terminal_gets_a_bar(monkeypatch):

@@ -1,5 +1,6 @@
 """What is foretold of a build is what the build comes to; what is counted of it is what it holds."""
 
+import dataclasses
 import math
 
 import pytest
@@ -10,6 +11,7 @@ from animate.build import build_shards
 from animate.estimate import Guess, estimate, mean, share
 from animate.executor import HERE
 from animate.recipe import read_recipe
+from animate.sources.download.process import downloader
 
 SMALL = ["video.size=64", "video.num_frames=4", "takes=2", "source.name=demo"]
 
@@ -30,6 +32,21 @@ def test_a_corpus_smaller_than_the_probe_is_foretold_exactly(tmp_path):
     assert two is not None
     assert two.value == pytest.approx(one.value / 2)
     assert three == two  # a shard is one worker's
+
+
+def test_an_estimate_of_a_list_keeps_no_image(server, tmp_path):
+    (tmp_path / "list.csv").write_text(f"caption,url\na cat,{server}/1.jpg\na dog,{server}/404\n")
+    settings = [
+        "source.name=urls",
+        f"source.path={tmp_path}/list.csv",
+        f"source.fetch.keep_images={tmp_path}/k",
+    ]
+    quick = ["source.fetch.allow_private=true", "source.fetch.retries=0", "source.fetch.seconds=3"]
+    recipe = read_recipe(None, [*SMALL, *settings, *quick])
+    found = estimate(recipe)
+    assert (found.share_made.value, found.rejected) == (0.5, {"failed_to_download": 2})
+    assert not (tmp_path / "k").exists()
+    downloader(dataclasses.replace(recipe.source.fetch, keep_images="")).stop()
 
 
 @given(st.lists(st.booleans(), max_size=60))

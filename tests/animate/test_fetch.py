@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+import typer
 
 from animate import build_shards, read_recipe
 from animate.data import Sample
@@ -13,6 +14,7 @@ from animate.fetch import fetch as run_fetch
 from animate.recipe import FetchRecipe, FilterRecipe, SourceRecipe
 from animate.sources import SourceError, open_source, read_part
 from animate.sources.download.process import downloader
+from cli.animate.fetch import fetch as fetch_command
 from tests.support.hostile_site import HostileSite
 from tests.support.shard_sets import all_files
 
@@ -145,3 +147,13 @@ def test_a_folder_with_tars_of_others_is_left_alone(server, fetch, tmp_path):
     with pytest.raises(SourceError, match="not the list"):
         run_fetch(source, str(tmp_path / "out"), HERE)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["00000.tar"]
+
+
+def test_a_list_of_dead_links_is_told_of(server, fetch, tmp_path, caplog, capsys):
+    source = written(tmp_path, ["404", "410", "500"], fetch, server)
+    report = run_fetch(source, str(tmp_path / "dead"), HERE)
+    assert report.statuses == {"failed_to_download": 1, "gone": 2}
+    assert caplog.text.count("none of the first 2 addresses gave an image; 1 times gone") == 1
+    with pytest.raises(typer.Exit):
+        fetch_command(src="urls", out=str(tmp_path / "dead"), urls=source.path, allow_private=True)
+    assert "no address gave an image" in capsys.readouterr().err

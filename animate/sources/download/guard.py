@@ -18,14 +18,30 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
-from animate.sources.download.robots import Robots
+from animate.sources.addresses import clean_address
+from animate.sources.download.robots import MAX_BYTES, Robots
 
 #: Bytes of a body that are read at a time.
 _READ_AT_ONCE = 1 << 16
-#: The IPv6 addresses in which translators (NAT64) put IPv4 addresses.
+#: The IPv6 addresses in which public translators (NAT64) put IPv4 addresses.
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+#: All that IANA's registry has for special purposes, and multicast.
+_NOT_PUBLIC = tuple(
+    map(
+        ipaddress.IPv4Network,
+        (
+            *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
+            *("192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15"),
+            *("198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/3"),
+        ),
+    )
+)
+#: All that is given out of IPv6: loopback, local and translated addresses and multicast lie elsewhere, …
+_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
+#: … and what in it is for special purposes (protocols and Teredo, and documentation).
+_NOT_PUBLIC_6 = tuple(map(ipaddress.IPv6Network, ("2001::/23", "2001:db8::/32", "3fff::/20")))
 
 
 class Refused(ValueError):
@@ -36,14 +52,19 @@ class Refused(ValueError):
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address, and any IPv4 address inside it, belongs to the public internet."""
+    """Whether an IP address, and any IPv4 address inside it, belongs to the public internet.
+
+    It goes by tables of its own, for what Python calls global differs from version to version.
+    """
     ip = ipaddress.ip_address(address.partition("%")[0])
-    inside: list[Any] = [ip]
-    if isinstance(ip, ipaddress.IPv6Address):
-        inside += [ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())]
-        if ip in _NAT64:
-            inside.append(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF))
-    return all(one.is_global and not one.is_multicast for one in inside if one is not None)
+    if isinstance(ip, ipaddress.IPv4Address):
+        return not any(ip in network for network in _NOT_PUBLIC)
+    inside = ip.ipv4_mapped or ip.sixtofour
+    if ip in _NAT64:
+        inside = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    if inside is not None:
+        return is_public(str(inside))
+    return ip in _GLOBAL_UNICAST and not any(ip in network for network in _NOT_PUBLIC_6)
 
 
 class GuardedOpener(urllib.request.OpenerDirector):
@@ -79,8 +100,8 @@ class GuardedOpener(urllib.request.OpenerDirector):
     def open(self, fullurl: Any, data: Any = None, timeout: Any = None) -> Any:
         """The response to a request or to a redirect of it. Raises `Refused`, and what urllib raises."""
         request = urllib.request.Request(fullurl) if isinstance(fullurl, str) else fullurl
-        # Lists are full of addresses with spaces and other characters that must be percent-encoded.
-        request.full_url = quote(request.full_url, safe="%/:=&?~#+!$,;'@()*[]")
+        # Those of lists are clean; a redirect may lead anywhere.
+        request.full_url = clean_address(request.full_url)
         if urlsplit(request.full_url).scheme.lower() not in ("http", "https"):
             raise Refused("blocked_address", f"not http or https: {request.full_url[:100]}")
         request.add_header("User-agent", self._user_agent)
@@ -129,11 +150,11 @@ class GuardedOpener(urllib.request.OpenerDirector):
         )
 
     def _read_robots(self, url: str) -> bytes:
-        """The robots.txt at `url`; the time for it is part of the time of the image that needs it."""
+        """The head of the robots.txt at `url`; its time is part of that of the image that needs it."""
         self._local.reading_robots = True
         try:
             with self.open(url) as response:
-                return response.read()
+                return response.read(MAX_BYTES)
         finally:
             self._local.reading_robots = False
 

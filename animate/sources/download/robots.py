@@ -1,24 +1,29 @@
-"""robots.txt, as RFC 9309 defines it: read once for each site, remembered for the latest sites."""
+"""robots.txt, as RFC 9309 defines it: asked for once a site, remembered for the latest sites."""
 
 import collections
 import http.client
 import threading
+import time
 import urllib.error
-import urllib.robotparser
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from protego import Protego
+
 #: Sites whose rules are remembered.
 _REMEMBERED = 10_000
-#: The rest of a longer robots.txt is not read; RFC 9309 asks for 500 KiB at least.
-_MAX_BYTES = 1 << 19
+#: Bytes of a robots.txt that are read; RFC 9309 asks for 500 KiB at least.
+MAX_BYTES = 1 << 19
+#: Seconds after which a site that gave no rules is asked again.
+_ASK_AGAIN_SECONDS = 60.0
 
 
 class Robots:
-    """Whether the robot called `token` may fetch a URL; `read` gives the content of a robots.txt.
+    """Whether the robot called `token` may fetch a URL; `read` gives the first `MAX_BYTES` of a robots.txt.
 
-    A site that answers 4xx, as for a file that it does not have, allows everything; one that answers 5xx
-    forbids everything; for one that cannot be reached `ConnectionError` is raised, as its images would do.
+    A site that answers 4xx, as for a file that it does not have, allows everything. One that answers 5xx or
+    429, or cannot be reached, allows nothing for now: `ConnectionError` is raised, as its images would do.
+    After a minute it is asked again.
     """
 
     def __init__(self, token: str, read: Callable[[str], bytes]):
@@ -35,31 +40,35 @@ class Robots:
             self._sites.move_to_end(name)
             if len(self._sites) > _REMEMBERED:
                 self._sites.popitem(last=False)
-        # One thread asks the site; others with an address there wait for its answer.
+        # One thread asks the site; others with an address there wait for its answer. The rules put themselves
+        # in order when they are first asked, which is for one thread, too.
         with site.lock:
-            if site.rules is None and site.fault is None:
+            if site.rules is None and time.monotonic() >= site.ask_at:
                 self._ask(site, f"{name}/robots.txt")
-        if site.rules is None:
-            raise ConnectionError(f"cannot ask for robots.txt: {site.fault}")
-        return site.rules.can_fetch(self._token, url)
+            if site.rules is None:
+                raise ConnectionError(f"no robots.txt for now: {site.fault}")
+            return site.rules.can_fetch(url, self._token)
 
     def _ask(self, site: "_Site", address: str) -> None:
-        rules = urllib.robotparser.RobotFileParser()
         try:
-            rules.parse(self._read(address)[:_MAX_BYTES].decode("utf-8", "replace").splitlines())
+            # A byte order mark is no part of the first line; what is not UTF-8 spoils its own line alone.
+            site.rules = Protego.parse(self._read(address).decode("utf-8-sig", "replace"))
         except urllib.error.HTTPError as error:
             error.close()
-            rules.parse([] if 400 <= error.code < 500 else ["User-agent: *", "Disallow: /"])
-        except (OSError, http.client.HTTPException, UnicodeError) as error:
+            if 400 <= error.code < 500 and error.code != 429:
+                site.rules = Protego.parse("")
+                return
+            site.fault = f"HTTP {error.code}"
+        except (OSError, http.client.HTTPException, ValueError) as error:  # a refusal of the opener, too
             site.fault = str(error)
-            return
-        site.rules = rules
+        site.ask_at = time.monotonic() + _ASK_AGAIN_SECONDS
 
 
 class _Site:
-    """A site with its `rules`, or the `fault` because of which they could not be read; at first neither."""
+    """A site with its `rules`, or the `fault` because of which there are none until `ask_at` (monotonic)."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.rules: urllib.robotparser.RobotFileParser | None = None
-        self.fault: str | None = None
+        self.rules: Protego | None = None
+        self.fault = ""
+        self.ask_at = 0.0

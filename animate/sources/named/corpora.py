@@ -41,6 +41,10 @@ class Corpus:
 _GOOGLE = "the list may be used freely, with credit to Google; the images belong to their owners"
 _CC_BY = "the list is under CC BY 4.0; the images belong to their owners"
 
+#: Captions files that say of each image which split it is in.
+_FLICKR8K_SPLITS = ("dataset_flickr8k.json",)
+_FLICKR30K_SPLITS = ("dataset_flickr30k.json", "flickr_annotations_30k.csv")
+
 CORPORA: Mapping[str, Corpus] = {
     "cc3m": Corpus(
         title="Conceptual Captions",
@@ -72,13 +76,13 @@ CORPORA: Mapping[str, Corpus] = {
     "sbu": Corpus(
         title="SBU Captioned Photos",
         kind="sbu",
-        files={"train": ("*urls*.txt*", "sbu*.json*", "*.tar")},
+        files={"train": ("*urls*.txt*", "sbu*.json", "sbu*.json.gz", "sbu*.json.zip", "*.tar")},
         size="1,000,000 pairs",
         page="https://www.cs.rice.edu/~vo9/sbucaptions/",
         licence="none stated; the images are Flickr users'",
         citation="Ordonez, Kulkarni, Berg: Im2Text. NIPS 2011",
         dead_links=0.2,
-        notes="The pair of text files (…urls.txt and …captions.txt, line by line), or the JSON.",
+        notes="The pair of text files (…urls.txt, …captions.txt) or the JSON, out of their tar.gz.",
     ),
     "laion400m": Corpus(
         title="LAION-400M",
@@ -89,7 +93,7 @@ CORPORA: Mapping[str, Corpus] = {
         licence=_CC_BY,
         citation="Schuhmann et al.: LAION-400M. Data-Centric AI workshop at NeurIPS 2021",
         dead_links=0.3,
-        notes="Filter on similarity, NSFW and LICENSE with [source.filters].",
+        notes="Filter with [source.filters]: min_similarity, nsfw, licences.",
     ),
     "laion2b-en": Corpus(
         title="LAION-2B-en",
@@ -100,7 +104,7 @@ CORPORA: Mapping[str, Corpus] = {
         licence=_CC_BY,
         citation="Schuhmann et al.: LAION-5B. NeurIPS 2022",
         dead_links=0.3,
-        notes="Filter on similarity and punsafe with [source.filters].",
+        notes="Filter with [source.filters]: min_similarity, max_nsfw (of punsafe).",
     ),
     "coyo": Corpus(
         title="COYO-700M",
@@ -111,7 +115,7 @@ CORPORA: Mapping[str, Corpus] = {
         licence=_CC_BY,
         citation="Byeon et al.: COYO-700M. 2022",
         dead_links=0.2,
-        notes="Filter on clip_similarity_vitb32 with [source.filters].",
+        notes="Filter with [source.filters]: min_similarity (of clip_similarity_vitb32), max_nsfw.",
     ),
     "datacomp": Corpus(
         title="DataComp",
@@ -122,7 +126,7 @@ CORPORA: Mapping[str, Corpus] = {
         licence=_CC_BY,
         citation="Gadre et al.: DataComp. NeurIPS 2023",
         dead_links=0.1,
-        notes="Filter on clip_b32_similarity_score with [source.filters].",
+        notes="Filter with [source.filters]: min_similarity (of clip_b32_similarity_score).",
     ),
     "coco": Corpus(
         title="COCO Captions 2017",
@@ -136,13 +140,13 @@ CORPORA: Mapping[str, Corpus] = {
         page="https://cocodataset.org/#download",
         licence="annotations CC BY 4.0; each image has its own, carried as license_id and license",
         citation="Chen et al.: Microsoft COCO Captions. 2015",
-        notes="The captions JSON and the image folder or the zip as it was downloaded.",
+        notes="The captions JSON, out of annotations_trainval2017.zip, and the image folder or its zip.",
     ),
     "vg": Corpus(
         title="Visual Genome",
         kind="vg",
         files={"train": ("region_descriptions.json*",)},
-        image_folders=("VG_100K", "VG_100K_2", "images"),
+        image_folders=("VG_100K", "VG_100K_2", "images", "images.zip", "images2.zip"),
         size="108,077 images, 5.4 million region phrases",
         page="https://homes.cs.washington.edu/~ranjay/visualgenome/",
         licence="CC BY 4.0",
@@ -153,7 +157,7 @@ CORPORA: Mapping[str, Corpus] = {
         title="Visual Genome, one still a region",
         kind="vg",
         files={"train": ("region_descriptions.json*",)},
-        image_folders=("VG_100K", "VG_100K_2", "images"),
+        image_folders=("VG_100K", "VG_100K_2", "images", "images.zip", "images2.zip"),
         size="5.4 million regions",
         page="https://homes.cs.washington.edu/~ranjay/visualgenome/",
         licence="CC BY 4.0",
@@ -164,12 +168,12 @@ CORPORA: Mapping[str, Corpus] = {
         title="Flickr8k",
         kind="flickr",
         files={
-            "": ("Flickr8k.token.txt", "captions.txt", "captions.csv", "dataset_flickr8k.json"),
-            "train": ("Flickr_8k.trainImages.txt",),
-            "val": ("Flickr_8k.devImages.txt",),
-            "test": ("Flickr_8k.testImages.txt",),
+            "": ("Flickr8k.token.txt", "captions.txt", "captions.csv", *_FLICKR8K_SPLITS),
+            "train": ("Flickr_8k.trainImages.txt", *_FLICKR8K_SPLITS),
+            "val": ("Flickr_8k.devImages.txt", *_FLICKR8K_SPLITS),
+            "test": ("Flickr_8k.testImages.txt", *_FLICKR8K_SPLITS),
         },
-        image_folders=("Flicker8k_Dataset", "Flickr8k_Dataset", "Images", "images"),
+        image_folders=("Flicker8k_Dataset", "Flickr8k_Dataset", "Images", "images", "Flickr8k_Dataset.zip"),
         size="8,092 images, 5 captions each",
         page="https://hockenmaier.cs.illinois.edu/8k-pictures.html",
         licence="research only; the images are Flickr users'",
@@ -180,12 +184,12 @@ CORPORA: Mapping[str, Corpus] = {
         kind="flickr",
         files={
             "": (
-                *("results_20130124.token", "results.csv", "flickr_annotations_30k.csv"),
-                "dataset_flickr30k.json",
+                *("results_20130124.token", "results.csv"),
+                *_FLICKR30K_SPLITS,
             ),
-            "train": ("train.txt",),
-            "val": ("val.txt",),
-            "test": ("test.txt",),
+            "train": ("train.txt", *_FLICKR30K_SPLITS),
+            "val": ("val.txt", *_FLICKR30K_SPLITS),
+            "test": ("test.txt", *_FLICKR30K_SPLITS),
         },
         image_folders=("flickr30k-images", "flickr30k_images", "Images", "images"),
         size="31,783 images, 5 captions each",

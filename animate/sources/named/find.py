@@ -2,13 +2,24 @@
 
 import glob
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from animate.sources.errors import SourceError
 from animate.sources.named.corpora import CORPORA, Corpus
+from animate.sources.packed import PACKED_SUFFIXES, without_packed
 from animate.sources.paths import find_files
+from animate.sources.table_files import TABLE_SUFFIXES
+from animate.sources.tars import TAR_SUFFIXES
+
+#: Endings of files that may hold a corpus; a download that is not complete has another.
+_READ = (
+    *TABLE_SUFFIXES,
+    *TAR_SUFFIXES,
+    *(suffix + packed for suffix in (".txt", ".token") for packed in ("", *PACKED_SUFFIXES)),
+)
 
 #: The environment variable that names the folder with a folder for each corpus.
 ROOT_VARIABLE = "ANIMATE_DATA"
@@ -49,11 +60,12 @@ def default_folder(name: str, root: str = "") -> str:
 
 
 def matching(folder: str, patterns: Sequence[str]) -> tuple[str, ...]:
-    """The sorted files of the first pattern that matches any."""
+    """The sorted files of the first pattern that matches any that can be read; what is packed counts once."""
     for pattern in patterns:
-        found = sorted(glob.glob(os.path.join(glob.escape(folder), pattern)))
+        paths = sorted(glob.glob(os.path.join(glob.escape(folder), pattern)))
+        found = tuple(path for path in without_packed(paths) if path.lower().endswith(_READ))
         if found:
-            return tuple(found)
+            return found
     return ()
 
 
@@ -96,19 +108,55 @@ def explain(name: str, folder: str = "", root: str = "") -> str:
         lines.append(f"  {split or 'captions':9} {' or '.join(patterns)}: {state}")
     if corpus.image_folders:
         lines.append(f"  images    {' or '.join(corpus.image_folders)}")
-    lines.append(f"  next      {_next(name, corpus, folder)}")
+    lines += [f"  next      {line}" for line in _next(name, folder, root)]
     return "\n".join(lines)
 
 
-def _next(name: str, corpus: Corpus, folder: str) -> str:
-    if folder and matching(folder, next(iter(corpus.files.values()))):
-        return f"animate build --src {name} --out shards/"
-    target = folder or f"$HOME/data/{name}"
-    root = os.path.dirname(target.rstrip("/"))
-    return (
-        f"get the files from the page into {target}, then: "
-        f"{ROOT_VARIABLE}={root} animate build --src {name} --out shards/"
-    )
+def _next(name: str, folder: str, root: str) -> list[str]:
+    """The command for each split that is here, as it can be typed, and what to get where something is not."""
+    corpus = CORPORA[name]
+    default = next(iter(corpus.files))
+    if root:
+        place = f" --root {shlex.quote(root)}"
+    else:
+        place = f" --urls {shlex.quote(folder)}" if folder != default_folder(name) else ""
+    here = [split for split, patterns in corpus.files.items() if folder and matching(folder, patterns)]
+    lines = []
+    for split in here:
+        missing = _missing(corpus, folder, split)
+        chosen = "" if split == default else f" --set source.split={split}"
+        out = f"shards/{name}-{split}" if split else f"shards/{name}"
+        command = f"animate build --src {name}{place}{chosen} --out {out}"
+        lines.append(f"get {missing} into {folder}, then: {command}" if missing else command)
+    if lines:
+        return lines
+    setting = "" if folder else f"{ROOT_VARIABLE}=$HOME/data "
+    command = f"{setting}animate build --src {name}{place} --out shards/{name}"
+    return [f"get the files from the page into {folder or f'$HOME/data/{name}'}, then: {command}"]
+
+
+def _missing(corpus: Corpus, folder: str, split: str) -> str:
+    """What a split needs beside its own files and does not have; empty if it has all."""
+    file = matching(folder, corpus.files[split])[0]
+    if corpus.kind == "flickr" and split and file.endswith(".txt") and not matching(folder, corpus.files[""]):
+        return " or ".join(corpus.files[""])
+    if corpus.kind == "sbu" and file.endswith(".txt"):
+        captions = captions_beside(file)
+        return "" if os.path.isfile(captions) else os.path.basename(captions)
+    images = [pattern.format(split=split) for pattern in corpus.image_folders]
+    if images and not file.endswith(TAR_SUFFIXES) and not any(map(os.path.exists, _in(folder, images))):
+        return " or ".join(images)
+    return ""
+
+
+def captions_beside(urls: str) -> str:
+    """The file of captions that goes with one of addresses, as SBU calls the two."""
+    head, name = os.path.split(urls)
+    return os.path.join(head, name.replace("urls", "captions"))
+
+
+def _in(folder: str, names: Sequence[str]) -> list[str]:
+    return [os.path.join(folder, name) for name in names]
 
 
 def _where(corpus: Corpus, folder: str) -> str:

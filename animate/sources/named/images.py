@@ -10,8 +10,10 @@ from animate.codec import UndecodableImage, decode_still, encode_jpeg
 from animate.data import Fault, Part, Rejected, Sample
 from animate.recipe import SourceRecipe
 from animate.record import Columns
+from animate.sources.errors import SourceError
 from animate.sources.listing import listed_rows
 from animate.sources.named.find import find
+from animate.sources.packed import BROKEN
 from animate.sources.paths import survey
 
 #: A box with a side shorter than this, in pixels, is widened about its middle, as far as the image goes.
@@ -23,19 +25,23 @@ ZIP_MEMBER = "!"
 def locate_images(roots: list[str], folder: str) -> dict[str, str]:
     """Each image's file name -> its path relative to `folder`, or `archive.zip!member`.
 
-    `roots` are folders and zips that may hold images; those that do not exist are passed over.
+    `roots` are folders and zips that may hold images, the first to be taken of two that hold one of the same
+    name; those that do not exist are passed over. `SourceError` for a zip that cannot be read.
     """
     located: dict[str, str] = {}
-    for root in roots:
+    for root in reversed(roots):
         relative = os.path.relpath(root, folder)
         if os.path.isdir(root):
             # A list may know a file by any of its names.
             names = (entry.name for entry in survey(root) if not entry.problem)
             located.update((name.rpartition("/")[2], f"{relative}/{name}") for name in names)
         elif os.path.isfile(root):
-            with zipfile.ZipFile(root) as archive:
-                members = (name for name in archive.namelist() if not name.endswith("/"))
-                located.update((name.rpartition("/")[2], relative + ZIP_MEMBER + name) for name in members)
+            try:
+                with zipfile.ZipFile(root) as archive:
+                    members = [name for name in archive.namelist() if not name.endswith("/")]
+            except zipfile.BadZipFile as error:
+                raise SourceError(f"{root!r}: not a readable zip: {error}") from None
+            located.update((name.rpartition("/")[2], relative + ZIP_MEMBER + name) for name in members)
     return located
 
 
@@ -52,7 +58,7 @@ def read_images(
                 continue
             try:
                 image = _file_or_member(root, row.file, archives)
-            except (OSError, KeyError, zipfile.BadZipFile) as error:
+            except (*BROKEN, KeyError, NotImplementedError, RuntimeError) as error:
                 yield Rejected.of(row, Fault("missing_file", f"{row.file!r}: {error}"))
                 continue
             box = row.meta.get("box")
@@ -78,9 +84,22 @@ def _cut_out(image: bytes, box: list[int], source: SourceRecipe) -> bytes | Faul
         still = decode_still(image, source)
     except UndecodableImage as error:
         return error.fault
-    left, right = _side_of_box(box[0], box[2], still.shape[1])
-    top, bottom = _side_of_box(box[1], box[3], still.shape[0])
+    height, width = still.shape[:2]
+    across, down = _inside(box[0], box[2], width), _inside(box[1], box[3], height)
+    if across is None or down is None:
+        return Fault("bad_row", f"the box {box} shows nothing of an image of {width} x {height}")
+    left, right = _side_of_box(*across, width)
+    top, bottom = _side_of_box(*down, height)
     return encode_jpeg(still[top:bottom, left:right].copy(), 95)
+
+
+def _inside(start: int, length: int, whole: int) -> tuple[int, int] | None:
+    """Start and length of what a side of the box has inside one of `whole` pixels; None if that is nothing.
+
+    A box of 30 pixels from -10 on has 20 from 0 on; in an image of 100 one from 100 on has none.
+    """
+    first, end = max(start, 0), min(start + length, whole)
+    return (first, end - first) if first < end else None
 
 
 def _side_of_box(start: int, length: int, whole: int) -> tuple[int, int]:

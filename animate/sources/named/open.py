@@ -14,6 +14,7 @@ from animate.sources.named.annotations import coco_rows, flickr_rows, region_row
 from animate.sources.named.corpora import CORPORA, Corpus
 from animate.sources.named.find import Found, find
 from animate.sources.named.images import locate_images
+from animate.sources.packed import unpacked_name
 from animate.sources.paths import files_fingerprint
 from animate.sources.source import Source
 from animate.sources.tars import TAR_SUFFIXES
@@ -38,7 +39,7 @@ def open_named(name: str, source: SourceRecipe) -> Source:
     first = found.files[0]
     if first.endswith(TAR_SUFFIXES):
         return WebDataset(dataclasses.replace(source, path=_pattern(found.files)))
-    if corpus.kind == "sbu" and first.endswith(".txt"):
+    if corpus.kind == "sbu" and unpacked_name(first).endswith(".txt"):
         return TextPair(source, first)
     if corpus.kind in ("urls", "sbu"):
         given = dataclasses.replace(
@@ -47,7 +48,8 @@ def open_named(name: str, source: SourceRecipe) -> Source:
             url_column=source.url_column or corpus.url_column,
             caption_column=source.caption_column or corpus.caption_column,
         )
-        return Urls(given, names=corpus.names if first.lower().endswith((".tsv", ".tsv.gz")) else None)
+        is_tsv = unpacked_name(first).lower().endswith(".tsv")
+        return Urls(given, names=corpus.names if is_tsv else None)
     return Annotated(source, corpus, found, _ANNOTATIONS[name if name in _ANNOTATIONS else corpus.kind])
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from animate.sources import SourceError
 from tests.support.corpora import JPEG, carried_by, read, statuses, write_images, write_rows
 from tests.support.texts import captions, few
 
@@ -112,3 +113,22 @@ def test_an_object_may_say_something_of_each_image_by_its_name(tmp_path, said):
     (tmp_path / "t.json").write_text(json.dumps(dict(zip(("a.jpg", "b.png"), said, strict=True))))
     rows = read(tmp_path / "t.json", tmp_path)
     assert [(row.key, row.captions[0]) for row in rows] == [("a", "x"), ("b", "y")]
+
+
+def test_columns_of_several_files_may_differ_in_case(tmp_path):
+    (tmp_path / "t").mkdir()
+    for i, names in enumerate([("image", "TEXT", "n"), ("Image", "text", "N"), ("IMAGE", "Text", "n")]):
+        table = pa.table(dict(zip(names, ([JPEG + bytes([i])], [f"c{i}"], [i]), strict=True)))
+        pq.write_table(table, tmp_path / f"t/{i}.parquet")
+    rows = read(tmp_path / "t", tmp_path)
+    assert [(row.image[-1], row.captions, carried_by(row)) for row in rows] == [
+        (i, (f"c{i}",), {"n": i}) for i in range(3)
+    ]
+    pq.write_table(pa.table({"text": ["c"]}), tmp_path / "t/3.parquet")
+    with pytest.raises(SourceError, match=r"3\.parquet' has no images in 'image'"):
+        read(tmp_path / "t", tmp_path)
+    write_images(tmp_path / "u", "0.jpg", "1.jpg")
+    write_rows(tmp_path / "u/a.tsv", [{"image": "0.jpg", "caption": "zero"}])
+    write_rows(tmp_path / "u/b.tsv", [{"Caption": "one", "IMAGE": "1.jpg"}])
+    rows = read(tmp_path / "u/*.tsv", tmp_path)
+    assert [(row.key, row.captions) for row in rows] == [("0", ("zero",)), ("1", ("one",))]

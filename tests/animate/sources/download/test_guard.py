@@ -33,13 +33,41 @@ def _refuse() -> None:
         "2002:7f00:1::",
         "224.0.0.1",
         "240.0.0.1",
+        "255.255.255.255",
+        "192.0.0.8",
+        "192.88.99.1",
+        "198.19.0.1",
+        "64:ff9b:1::808:808",
+        "fec0::1",
+        "ff02::1",
+        "::7f00:1",
+        "::808:808",
+        "::ffff:0:7f00:1",
+        "::ffff:0:808:808",
+        "100::1",
+        "5f00::1",
+        "2001:0:4136:e378:8000:63bf:3fff:fdd2",
+        "2001:db8::1",
+        "3fff::1",
+        "4000::1",
     ],
 )
 def test_addresses_that_are_not_public(address):
     assert not is_public(address)
 
 
-@pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "8.8.8.8",
+        "2606:4700::1111",
+        "::ffff:8.8.8.8",
+        "64:ff9b::808:808",
+        "2002:808:808::1",
+        "192.1.0.1",
+        "2400::1",
+    ],
+)
 def test_addresses_that_are_public(address):
     assert is_public(address)
 

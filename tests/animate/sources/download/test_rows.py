@@ -5,7 +5,7 @@ from animate.recipe import FetchRecipe
 from animate.sources.download.process import downloader
 from tests.support.address_lists import read_list
 from tests.support.corpora import PHOTOGRAPH, statuses
-from tests.support.hostile_site import OUTCOMES
+from tests.support.hostile_site import OUTCOMES, HostileSite
 
 
 def test_every_address_ends_in_one_row(server, fetch, tmp_path):
@@ -38,3 +38,20 @@ def test_parts_are_deleted_or_kept(server, fetch, tmp_path):
     assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == [
         f"{number:09d}{suffix}" for number in (0, 5) for suffix in (".parquet", ".tar", "_stats.json")
     ]
+
+
+def test_sites_are_told_who_asks_and_may_say_no_for_now(server, tmp_path, monkeypatch):
+    asked, answer = [], HostileSite.do_GET
+
+    def do_get(self: HostileSite) -> None:
+        asked.append((self.path, self.headers["User-Agent"]))
+        answer(self) if self.path != "/robots.txt" else self.answer(503, b"")
+
+    monkeypatch.setattr(HostileSite, "do_GET", do_get)
+    fresh = FetchRecipe(allow_private=True, seconds=2, retries=0, threads=2)
+    rows = read_list(tmp_path, [f"c,{server}/{name},CC0" for name in ("1.jpg", "2.jpg")], fresh)
+    downloader(fresh).stop()
+    # Not `opted_out`: such rows are tried again.
+    assert statuses(rows) == ["failed_to_download"] * 2
+    assert asked == [("/robots.txt", FetchRecipe().user_agent)]
+    assert "animate" in FetchRecipe().user_agent and "img2dataset" not in FetchRecipe().user_agent

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from animate.sources import SourceError
 from tests.support.corpora import PHOTOGRAPH, put, write_members
 from tests.support.named import listed_named, read_named
 
@@ -44,6 +45,27 @@ def test_sbu_is_a_pair_of_texts_or_a_json(tmp_path):
             ("http://x.org/1.jpg", ("one",)),
             ("http://x.org/2.jpg", ("two",)),
         ]
+
+
+def test_a_line_of_sbu_ends_at_lf_alone(tmp_path):
+    urls = "".join(f"http://x.org/{i}.jpg\r\n" for i in range(3))
+    put(tmp_path / "SBU_captioned_photo_dataset_urls.txt", urls)
+    put(tmp_path / "SBU_captioned_photo_dataset_captions.txt", "one\rof many\ntwo\x85\u2028!\nthree")
+    rows = listed_named(tmp_path, "sbu")
+    assert [row.captions for row in rows] == [("one\rof many",), ("two\x85\u2028!",), ("three",)]
+
+
+@pytest.mark.parametrize(
+    ("captions", "fits"), [("one\n", False), ("one\ntwo\nthree\n", False), ("one\ntwo\n\n", True)]
+)
+def test_a_pair_of_two_lengths_is_refused(tmp_path, captions, fits):
+    put(tmp_path / "urls.txt", "http://x.org/1.jpg\nhttp://x.org/2.jpg\n")
+    put(tmp_path / "captions.txt", captions)
+    if fits:
+        assert len(listed_named(tmp_path, "sbu")) == 2
+        return
+    with pytest.raises(SourceError, match=r"has 2 lines and .* [13]: whose caption"):
+        listed_named(tmp_path, "sbu")
 
 
 def test_redcaps_and_wit_have_their_columns(tmp_path):
