@@ -13,7 +13,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,6 +52,8 @@ PARTS_A_TASK = 10
 #: Fewer rows are downloaded before a cluster has started.
 TOO_FEW_FOR_RAY = 2000
 
+#: Rows of a row group of `failed.parquet`.
+_FAILED_TOGETHER = 100_000
 #: Columns of a part that say what became of a row, …
 _ANSWERED = ["key", "url", "caption", "status", "error_message"]
 #: … and those of the frozen list and of what failed.
@@ -284,20 +286,28 @@ def _freeze(folder: Path, opened: Urls | TextPair, source: SourceRecipe) -> dict
 
 def _freeze_rows(folder: Path, rows: Iterable[Asked], *, first_part: int) -> str:
     """Writes rows to ask for, as parts from `first_part` on; the key of the last. A file appears whole."""
-    waiting, last = iter(rows), ""
-    while many := list(islice(waiting, PARTS_A_FILE * ROWS_A_PART)):
-        columns = {
-            "key": [row.key for row in many],
-            "url": [row.url for row in many],
-            "caption": [row.caption for row in many],
-            "status": [row.fault.status if row.fault else "" for row in many],
-            "message": [row.fault.message if row.fault else "" for row in many],
-        }
-        attempt = folder / FROZEN / "rows.tmp"
-        pq.write_table(pa.table(columns, _ROWS), attempt, row_group_size=ROWS_A_PART, compression="zstd")
-        os.replace(attempt, _frozen_file(folder, first_part))
-        first_part, last = first_part + PARTS_A_FILE, many[-1].key
+    waiting, last, number = iter(rows), "", first_part
+    parts = iter(lambda: list(islice(waiting, ROWS_A_PART)), [])
+    attempt = folder / FROZEN / "rows.tmp"
+    for first in parts:
+        with pq.ParquetWriter(attempt, _ROWS, compression="zstd") as writer:
+            for part in chain([first], islice(parts, PARTS_A_FILE - 1)):
+                writer.write_table(_frozen_rows(part), row_group_size=ROWS_A_PART)
+                last = part[-1].key
+        os.replace(attempt, _frozen_file(folder, number))
+        number += PARTS_A_FILE
     return last
+
+
+def _frozen_rows(part: Sequence[Asked]) -> pa.Table:
+    columns = {
+        "key": [row.key for row in part],
+        "url": [row.url for row in part],
+        "caption": [row.caption for row in part],
+        "status": [row.fault.status if row.fault else "" for row in part],
+        "message": [row.fault.message if row.fault else "" for row in part],
+    }
+    return pa.table(columns, _ROWS)
 
 
 def _frozen_file(folder: Path, first_part: int) -> Path:
@@ -336,7 +346,7 @@ def _write_failed(folder: Path, frozen: Mapping[str, int]) -> dict[str, int]:
     statuses: Counter[str] = Counter()
     retried = _num_parts(folder) > frozen["parts"]
     known = np.zeros(frozen["keys"] if retried else 0, bool)
-    attempt = folder / FROZEN / "failed.tmp"
+    attempt, pending = folder / FROZEN / "failed.tmp", _ROWS.empty_table()
     with pq.ParquetWriter(attempt, _ROWS, compression="zstd") as writer:
         for number in reversed(range(_num_parts(folder))):
             if not is_complete(folder, part_name(number)):
@@ -348,6 +358,10 @@ def _write_failed(folder: Path, frozen: Mapping[str, int]) -> dict[str, int]:
                 known[keys] = True
             statuses.update(table["status"].to_pylist())
             failed = table.filter(pc.field("status") != SUCCESS)
-            writer.write_table(failed.rename_columns(_ROWS.names))
+            pending = pa.concat_tables([pending, failed.rename_columns(_ROWS.names)])
+            if len(pending) >= _FAILED_TOGETHER:
+                writer.write_table(pending)
+                pending = _ROWS.empty_table()
+        writer.write_table(pending)
     os.replace(attempt, folder / FAILED)
     return dict(statuses.most_common())
