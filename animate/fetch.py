@@ -53,7 +53,7 @@ PARTS_A_TASK = 10
 TOO_FEW_FOR_RAY = 2000
 
 #: Rows of a row group of `failed.parquet`.
-_FAILED_TOGETHER = 100_000
+_FAILED_TOGETHER = 20_000
 #: Columns of a part that say what became of a row, …
 _ANSWERED = ["key", "url", "caption", "status", "error_message"]
 #: … and those of the frozen list and of what failed.
