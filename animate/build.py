@@ -6,6 +6,7 @@ what is finished is what the markers say.
 
 import contextlib
 import dataclasses
+import functools
 import importlib.metadata
 import os
 import platform
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from animate import executor
 from animate.data import SHARD_SUFFIXES, ShardPlan, ShardRecord
@@ -27,7 +29,7 @@ from animate.shards.plan import Plan, check_ours, counts_fault, cut, open_plan, 
 from animate.shards.read import read_marker
 from animate.shards.repeated_stills import repeated_stills, without_stills
 from animate.shards.retry import plan_again, without_overtaken
-from animate.sources import open_source
+from animate.sources import open_source, seconds_waited
 
 #: Fewer samples than this are filmed before a Ray cluster has started.
 TOO_FEW_FOR_RAY = 500
@@ -82,7 +84,8 @@ class BuildReport:
     Counts and `size_bytes` cover the whole shard set; `clips_made`, `shards_made` and `seconds` this run
     alone. `inputs` = `clips` + the sum of `rejected` (status to count). Of the `shots` in the clips,
     `shots_held_back` show little of what was drawn (`ShardRecord`); shards of before these were counted are
-    left out of both.
+    left out of both. Where images were downloaded, `filming_share` is the share of the workers' time that was
+    not spent waiting for them; otherwise None.
     """
 
     out: str
@@ -98,6 +101,7 @@ class BuildReport:
     failures: tuple[ShardFailure, ...]
     shots: int = 0
     shots_held_back: int = 0
+    filming_share: float | None = None
 
     @property
     def complete(self) -> bool:
@@ -190,6 +194,7 @@ def run_build(
         failures=tuple(build.failures),
         shots=sum(record.shots for record in build.records.values()),
         shots_held_back=sum(record.shots_held_back for record in build.records.values()),
+        filming_share=1 - build.waited / build.worked if build.downloads and build.worked else None,
     )
 
 
@@ -212,6 +217,20 @@ def samples_per_shard(recipe: BuildRecipe) -> int:
     return max(1, recipe.shards.clips_per_shard // recipe.takes // group) * group
 
 
+class _Timed(NamedTuple):
+    """A shard that was made, the seconds that its worker had for it, and how many it waited for downloads."""
+
+    record: ShardRecord
+    worked: float
+    waited: float
+
+
+def _timed(make_shard: MakeShard, *task: Any) -> _Timed:
+    began, waited = time.monotonic(), seconds_waited()
+    record = make_shard(*task)
+    return _Timed(record, time.monotonic() - began, seconds_waited() - waited)
+
+
 class _Build:
     """A planned set while its shards are made: `records` of those that are finished, `failures` so far."""
 
@@ -228,6 +247,9 @@ class _Build:
         self.on_progress = on_progress
         self.records = _finished(plan, place, recipe.takes)
         self.failures: list[ShardFailure] = []
+        self.downloads = all(shard.part.downloaded for shard in plan.shards)
+        #: Seconds of all workers together, in this run.
+        self.worked, self.waited = 0.0, 0.0
         #: (clips, rejected) so far of shards that are being made.
         self.in_hand: dict[int, tuple[int, int]] = {}
 
@@ -240,7 +262,9 @@ class _Build:
         for name in (MANIFEST, LENGTH):  # of a set that has lost a shard since: they come last again
             self.place.remove(name)
 
-        def on_done(index: int, record: ShardRecord) -> None:
+        def on_done(index: int, made: _Timed) -> None:
+            record = made.record
+            self.worked, self.waited = self.worked + made.worked, self.waited + made.waited
             self.records[record.name] = _checked(record, todo[index], self.recipe.takes)
             self.in_hand.pop(index, None)
             self._tell()
@@ -252,9 +276,9 @@ class _Build:
         tasks = [(self._assignment(shard),) for shard in todo]
         samples = sum(TOO_FEW_FOR_RAY if x.stop is None else x.stop - x.start for x in todo)
         failed = executor.run_tasks(
-            make_shard,
+            functools.partial(_timed, make_shard),
             tasks,
-            self.workforce.sized(len(todo), small=samples < TOO_FEW_FOR_RAY),
+            self.workforce.sized(len(todo), small=samples < TOO_FEW_FOR_RAY, waiting=self.downloads),
             on_done=on_done,
             on_report=on_report if self.on_progress is not None else None,
         )

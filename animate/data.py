@@ -31,6 +31,7 @@ STATUSES: Mapping[str, str] = {
     "broken_archive": "the tar breaks off or cannot be read here; one row for all that may lie behind",
     "bad_url": "what the list has as an address is none, or names a host that cannot be",
     "failed_to_download": "the address gave no image; the message says why",
+    "gone": "the site says that there is no such image (HTTP 404, 410 or 451)",
     "download_timed_out": "the image did not come within source.fetch.seconds",
     "too_many_bytes": "the download is longer than source.fetch.max_bytes",
     "blocked_address": "not http or https, or not on the public internet (source.fetch.allow_private)",
@@ -44,16 +45,18 @@ STATUSES: Mapping[str, str] = {
     "bad_row": "the row of the table or the sidecar file cannot be read",
 }
 
-
+#: Statuses of bytes that are no picture, or none that can be read.
+UNDECODED = ("undecodable", "unsupported_format", "truncated", "empty_file", "not_an_image")
 #: Statuses of an address that was asked for its image and gave none, …
 DOWNLOAD_STATUSES = (
     "failed_to_download",
+    "gone",
     "download_timed_out",
     "too_many_bytes",
     "blocked_address",
     "opted_out",
 )
-#: … and those of them that another try may mend: an opt-out or a blocked address it does not.
+#: … and those of them that another try may mend: what is gone, opted out or blocked it does not.
 MENDABLE = ("failed_to_download", "download_timed_out")
 
 

@@ -17,8 +17,8 @@ from animate.recipe import BuildRecipe, Format
 from animate.record import Columns, flat_json
 from animate.shard import film_groups
 from animate.shards.plan import cut
-from animate.shards.ustar import room
 from animate.sources import open_source, read_part
+from animate.ustar import room
 
 #: Probed samples, and the runs of neighbours that they come in, spread evenly over the corpus.
 PROBES, RUNS = 50, 5
@@ -186,7 +186,7 @@ def _film_all(
         wanted = dataclasses.replace(single, video=dataclasses.replace(single.video, format=name))
         for sample in samples:
             began = time.perf_counter()
-            outcomes = list(film_groups([[sample]], wanted))
+            outcomes = [outcome for _, outcome in film_groups([(0, [sample])], wanted)]
             spent = (time.perf_counter() - began) / len(outcomes)
             for outcome in outcomes:
                 if isinstance(outcome, Clip):

@@ -37,6 +37,8 @@ TaskReport = Callable[..., None]
 
 #: Reports of a task go on at most so often.
 SECONDS_BETWEEN = 0.5
+#: Workers for each CPU where they wait most of the time.
+WAITING_A_CPU = 4
 #: How often Ray starts a task again after its worker or its machine was lost.
 LOST_WORKER_RETRIES = 5
 #: Seconds that running tasks get to clear up after Ctrl-C before their processes are ended.
@@ -78,11 +80,14 @@ class Workforce:
             return self
         return dataclasses.replace(self, time_limit=self.time_limit - seconds)
 
-    def sized(self, num_tasks: int, *, small: bool) -> "Workforce":
-        """The same with a number of workers; `small` work is done before a cluster has started."""
+    def sized(self, num_tasks: int, *, small: bool, waiting: bool = False) -> "Workforce":
+        """The same with a number of workers; `small` work is done before a cluster has started.
+
+        Workers that spend their time `waiting` for the network leave a CPU to others: there are more of them.
+        """
         if self.workers is not None or self.address is not None:
             return dataclasses.replace(self, workers=self.workers or 0)
-        useful = min(available_cpus(), num_tasks)
+        useful = min(available_cpus() * (WAITING_A_CPU if waiting else 1), num_tasks)
         return dataclasses.replace(self, workers=0 if small or useful < 2 else useful)
 
 

@@ -1,12 +1,26 @@
-"""Which of very many texts (keys, digests of images) came before."""
+"""Which of very many texts (keys, addresses, digests of images) came before."""
 
 import hashlib
+import os
+import tempfile
+import weakref
+from collections.abc import Iterator
+from typing import IO
 
 import numpy as np
+from jaxtyping import Bool, UInt64
+
+#: Hashes of a run that stays in memory; longer ones go to a temporary file.
+IN_MEMORY = 1 << 20
+#: Hashes of a file that are read together: 1 kB.
+_BLOCK = 128
+
+#: Sorted hashes, none twice.
+Hashes = UInt64[np.ndarray, " n"]
 
 
 class SeenKeys:
-    """Which keys came before, at 8 bytes for each.
+    """Which keys came before, at 8 bytes of disk for each and a few megabytes of memory for all.
 
     Kept are sorted runs of hashes. A new run is merged with the last one while that is at most twice as long,
     so that a look-up searches only a few: runs of 40, 8 and 3 and a new one of 2 become runs of 40 and 13.
@@ -14,9 +28,9 @@ class SeenKeys:
     """
 
     def __init__(self) -> None:
-        self._runs: list[np.ndarray] = []
+        self._runs: list[_Run] = []
 
-    def add(self, keys: list[str]) -> np.ndarray:
+    def add(self, keys: list[str]) -> Bool[np.ndarray, " k"]:
         """For each key in order, whether the same key came before it, in this call or in an earlier one."""
         hashes = np.fromiter(map(_hash, keys), np.uint64, len(keys))
         unique, first = np.unique(hashes, return_index=True)
@@ -24,22 +38,105 @@ class SeenKeys:
         repeated[first] = False
         known = np.zeros(len(unique), bool)
         for run in self._runs:
-            found = np.searchsorted(run, unique)
-            found[found == len(run)] = (
-                0  # larger than the whole run: equal to none of it, so not to its first
-            )
-            known |= run[found] == unique
+            known |= run.holds(unique)
         repeated[first[known]] = True
-        self._insert(unique[~known])
+        self._insert(_Run(iter([unique[~known]])))
         return repeated
 
-    def _insert(self, run: np.ndarray) -> None:
-        if not len(run):
-            return
+    def _insert(self, run: "_Run") -> None:
         while self._runs and len(self._runs[-1]) <= 2 * len(run):
-            run = np.concatenate([self._runs.pop(), run])
-            run.sort(kind="stable")
-        self._runs.append(run)
+            run = _Run(_merged(self._runs.pop(), run))
+        if len(run):
+            self._runs.append(run)
+
+
+class _Run:
+    """A sorted run of hashes, given piece by piece: in memory, or in a file of which the first hash of each
+    block is in memory."""
+
+    def __init__(self, pieces: Iterator[Hashes]) -> None:
+        self._file: IO[bytes] | None = None
+        self._length = 0
+        waiting = []
+        for piece in pieces:
+            waiting.append(piece)
+            self._length += len(piece)
+            if self._file is None and self._length > IN_MEMORY:
+                self._file = tempfile.TemporaryFile()  # noqa: SIM115
+                weakref.finalize(self, self._file.close)
+            if self._file is not None:
+                for part in waiting:
+                    part.tofile(self._file)
+                waiting = []
+        self._hashes = np.concatenate([np.empty(0, np.uint64), *waiting])
+        if self._file is not None:
+            self._file.flush()
+            self._firsts = np.concatenate([piece[::_BLOCK] for piece in self.pieces()])
+
+    def __len__(self) -> int:
+        return self._length
+
+    def holds(self, wanted: Hashes) -> Bool[np.ndarray, " n"]:
+        """Whether each of `wanted` is in the run."""
+        if self._file is None:
+            return _found(self._hashes, wanted)
+        # Block 2 holds what lies between the first hash of block 2 and that of block 3.
+        blocks = np.searchsorted(self._firsts, wanted, side="right") - 1
+        held = np.zeros(len(wanted), bool)
+        starts = np.flatnonzero(np.diff(blocks, prepend=-2))
+        for start, end in zip(starts.tolist(), [*starts[1:].tolist(), len(wanted)], strict=True):
+            if blocks[start] >= 0:
+                block = self._read(int(blocks[start]) * _BLOCK, _BLOCK)
+                held[start:end] = _found(block, wanted[start:end])
+        return held
+
+    def pieces(self) -> Iterator[Hashes]:
+        """All of it, in pieces of whole blocks."""
+        if self._file is None:
+            yield self._hashes
+            return
+        for first in range(0, self._length, IN_MEMORY):
+            yield self._read(first, IN_MEMORY)
+
+    def _read(self, first: int, count: int) -> Hashes:
+        assert self._file is not None
+        return np.frombuffer(os.pread(self._file.fileno(), 8 * count, 8 * first), np.uint64)
+
+
+def _merged(one: _Run, other: _Run) -> Iterator[Hashes]:
+    """Both runs as one, piece by piece, given that they share no hash.
+
+    Of the pieces at hand, what is not above the last hash of either is complete, and leaves:
+
+        at hand    2 5 9 and 3 4 7    leave 2 3 4 5 7, 9 stays
+    """
+    left, right = one.pieces(), other.pieces()
+    a, b = next(left, None), next(right, None)
+    while a is not None and b is not None:
+        if not len(a):
+            a = next(left, None)
+        elif not len(b):
+            b = next(right, None)
+        else:
+            last = min(a[-1], b[-1])
+            in_a, in_b = (int(np.searchsorted(piece, last, side="right")) for piece in (a, b))
+            piece = np.concatenate([a[:in_a], b[:in_b]])
+            piece.sort(kind="stable")
+            yield piece
+            a, b = a[in_a:], b[in_b:]
+    for rest, pieces in ((a, left), (b, right)):
+        if rest is not None:
+            yield rest
+            yield from pieces
+
+
+def _found(run: Hashes, wanted: Hashes) -> Bool[np.ndarray, " n"]:
+    """Whether each of `wanted` is in a sorted `run`."""
+    if not len(run):
+        return np.zeros(len(wanted), bool)
+    # What is larger than the whole run is equal to none of it, so not to its last.
+    places = np.minimum(np.searchsorted(run, wanted), len(run) - 1)
+    return run[places] == wanted
 
 
 def _hash(key: str) -> int:

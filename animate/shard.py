@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from animate.arrivals import in_groups, in_order
 from animate.codec import UndecodableImage
 from animate.data import Clip, Rejected, Sample, ShardPlan, ShardRecord, Take
 from animate.film import Scene, Still, develop, stage
@@ -13,7 +14,7 @@ from animate.record import Columns
 from animate.render import render_jobs
 from animate.shards.plan import frozen_folder
 from animate.shards.write import OnRow, ShardWriter
-from animate.sources import read_part
+from animate.sources import read_arrivals
 
 #: Clips that a GPU renders at once; the CPU takes one after the other, which keeps memory small.
 GPU_BATCH = 32
@@ -50,10 +51,10 @@ def build_shard(assignment: Assignment, on_row: OnRow | None = None) -> ShardRec
     """Films the rows of the shard's plan, and counts every one of them."""
     plan, recipe = assignment.shard, assignment.recipe
     folder = assignment.plan_folder()
-    rows = read_part(plan.part, plan.start, plan.stop, recipe.source, folder, assignment.columns)
-    groups = _grouped(rows, recipe.shot.edit.stills)
+    rows = read_arrivals(plan.part, plan.start, plan.stop, recipe.source, folder, assignment.columns)
+    groups = in_groups(rows, recipe.shot.edit.stills)
     with assignment.writer(on_row) as writer:
-        for outcome in film_groups(groups, recipe, assignment.device):
+        for outcome in in_order(film_groups(groups, recipe, assignment.device)):
             if isinstance(outcome, Clip):
                 writer.add(outcome)
             else:
@@ -62,23 +63,26 @@ def build_shard(assignment: Assignment, on_row: OnRow | None = None) -> ShardRec
 
 
 def film_groups(
-    groups: Iterable[Sequence[Sample | Rejected]], recipe: BuildRecipe, device: str = "cpu"
-) -> Iterator[Outcome]:
-    """Every take of every row of every montage group (of one row, without montage), in order."""
-    staged = (scene for group in groups for scene in _stage_group(group, recipe))
+    groups: Iterable[tuple[int, Sequence[Sample | Rejected]]], recipe: BuildRecipe, device: str = "cpu"
+) -> Iterator[tuple[int, Outcome]]:
+    """Every take of every row of every montage group (of one row, without montage), as the groups come.
+
+    Each has its place, as if the groups had come in order.
+    """
+    takes = recipe.takes * recipe.shot.edit.stills
+    staged = (
+        (place, scene)
+        for number, group in groups
+        for place, scene in enumerate(_stage_group(group, recipe), number * takes)
+    )
     while batch := list(itertools.islice(staged, 1 if device == "cpu" else GPU_BATCH)):
-        jobs = [scene.job for scene in batch if isinstance(scene, Scene) and scene.job]
+        jobs = [scene.job for _, scene in batch if isinstance(scene, Scene) and scene.job]
         frames = iter(render_jobs(jobs, recipe.video, device))
-        for scene in batch:
+        for place, scene in batch:
             if isinstance(scene, Scene):
-                yield develop(scene, next(frames) if scene.job else None, recipe)
+                yield place, develop(scene, next(frames) if scene.job else None, recipe)
             else:
-                yield scene
-
-
-def _grouped(rows: Iterator[Sample | Rejected], size: int) -> Iterator[list[Sample | Rejected]]:
-    while group := list(itertools.islice(rows, size)):
-        yield group
+                yield place, scene
 
 
 def _stage_group(

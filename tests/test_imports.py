@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 #: Each unit of `animate` may import from the units of the lines above its own, and from no other.
 LAYERS = (
     ("errors", "arrays"),
-    ("record", "text", "seen", "threads", "strict_toml", "camera", "light"),
+    ("record", "text", "seen", "threads", "strict_toml", "camera", "light", "arrivals", "ustar"),
     ("views",),
     ("data", "components", "executor"),
     ("recipe", "saliency", "flow", "doctor", "shutter"),

@@ -32,8 +32,8 @@ from animate.sentences import stored_caption
 from animate.shards.place import Place
 from animate.shards.plan import counts_fault
 from animate.shards.read import read_marker, read_table
-from animate.shards.ustar import read_samples
 from animate.strict_toml import from_table
+from animate.ustar import read_samples
 
 #: What a missing value of a column is in JSON.
 _MISSING: Mapping[ColumnType, Any] = {"string": "", "int64": None, "double": None, "bool": None}

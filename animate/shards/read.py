@@ -14,8 +14,8 @@ from animate.data import PARQUET, STATS, TAR, Clip, Fault, Rejected, ShardRecord
 from animate.errors import UserError
 from animate.record import KEPT, SUCCESS, Columns, read_record
 from animate.shards.place import Place
-from animate.shards.ustar import read_samples
 from animate.sources.paths import expand_braces, is_url
+from animate.ustar import read_samples
 
 
 class NoShards(UserError):

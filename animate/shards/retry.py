@@ -7,6 +7,7 @@ key alone: made late, it has the bytes that it would have had at once.
 """
 
 import dataclasses
+import itertools
 import tempfile
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -19,6 +20,7 @@ from animate.data import MENDABLE, SHARD_SUFFIXES, Part, ShardPlan
 from animate.shards.place import OURS, BuildRefused, Place
 from animate.shards.plan import Plan, cut, frozen_folder, write_plan
 from animate.shards.read import read_table
+from animate.sources.listing import RETRY
 
 
 def plan_again(plan: Plan, place: Place, samples_per_shard: int, takes: int) -> Plan:
@@ -31,12 +33,12 @@ def plan_again(plan: Plan, place: Place, samples_per_shard: int, takes: int) -> 
         raise BuildRefused(
             "retry_failed: only what was downloaded can be tried again; this corpus lies on disk"
         )
-    last = plan.shards[-1].part.path
-    latest = [shard for shard in plan.shards if shard.part.path == last]
-    name = f"retry-{len({shard.part.path for shard in plan.shards}):03d}.parquet"
-    listing = frozen_folder(place.location, plan.frozen) / last
+    latest = [shard for shard in plan.shards if _same_try(shard, plan.shards[-1])]
+    tries = {shard.part.path for shard in plan.shards if shard.again}
+    name = f"{RETRY}{len(tries) + 1:03d}.parquet"
+    listings = frozen_folder(place.location, plan.frozen)
     with tempfile.TemporaryDirectory() as folder:
-        statuses = _copy_rows(listing, latest, place, Path(folder) / name, samples_per_shard, takes)
+        statuses = _copy_rows(listings, latest, place, Path(folder) / name, samples_per_shard, takes)
         if not statuses:
             return plan
         place.upload(Path(folder), OURS)
@@ -75,29 +77,30 @@ def _same_try(one: ShardPlan, other: ShardPlan) -> bool:
 
 
 def _copy_rows(
-    listing: Path, shards: Sequence[ShardPlan], place: Place, target: Path, rows_a_group: int, takes: int
+    listings: Path, shards: Sequence[ShardPlan], place: Place, target: Path, rows_a_group: int, takes: int
 ) -> list[str]:
-    """Writes the rows of `listing` that another try may mend to `target`; their statuses, in order.
+    """Writes the rows of `shards` that another try may mend to `target`; their statuses, in order.
 
     A row group of either is a shard long. Memory stays flat but for a reference a row.
     """
     statuses: list[str] = []
-    with (
-        pq.ParquetFile(listing) as file,
-        pq.ParquetWriter(target, file.schema_arrow, compression="zstd", use_dictionary=False) as writer,
-    ):
-        pending = file.schema_arrow.empty_table()
-        for group, shard in enumerate(shards):
-            mendable = {
-                row: status for row, status in enumerate(_statuses(place, shard, takes)) if status in MENDABLE
-            }
-            statuses += mendable.values()
-            pending = pa.concat_tables(
-                [pending, file.read_row_group(group).take(pa.array(list(mendable), pa.int64()))]
-            )
-            while len(pending) >= rows_a_group:
-                writer.write_table(pending[:rows_a_group], row_group_size=rows_a_group)
-                pending = pending[rows_a_group:]
+    schema = pq.read_schema(listings / shards[0].part.path)
+    with pq.ParquetWriter(target, schema, compression="zstd", use_dictionary=False) as writer:
+        pending = schema.empty_table()
+        for path, group in itertools.groupby(shards, key=lambda shard: shard.part.path):
+            with pq.ParquetFile(listings / path) as file:
+                for number, shard in enumerate(group):
+                    mendable = {
+                        row: status
+                        for row, status in enumerate(_statuses(place, shard, takes))
+                        if status in MENDABLE
+                    }
+                    statuses += mendable.values()
+                    again = file.read_row_group(number).take(pa.array(list(mendable), pa.int64()))
+                    pending = pa.concat_tables([pending, again])
+                    while len(pending) >= rows_a_group:
+                        writer.write_table(pending[:rows_a_group], row_group_size=rows_a_group)
+                        pending = pending[rows_a_group:]
         writer.write_table(pending, row_group_size=rows_a_group)
     return statuses
 

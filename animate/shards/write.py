@@ -22,11 +22,21 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from animate.data import PARQUET, STATS, TAR, Clip, Rejected, ShardRecord, Take
+from animate import ustar
+from animate.data import (
+    DOWNLOAD_STATUSES,
+    PARQUET,
+    STATS,
+    TAR,
+    UNDECODED,
+    Clip,
+    Rejected,
+    ShardRecord,
+    Take,
+)
 from animate.edit import shot_amplitudes
 from animate.fit import HELD_BACK
 from animate.record import KEYS, SUCCESS, Columns, flat_json, parquet_columns
-from animate.shards import ustar
 from animate.shards.place import ATTEMPTS, Place
 
 #: Told after each input how many clips and how many rejections a shard has so far.
@@ -153,7 +163,11 @@ class ShardWriter:
 
 
 def _stats(record: ShardRecord) -> dict[str, Any]:
-    """The record, and the same counts under the names that readers of img2dataset's files look for."""
+    """The record, and the same counts under the names that readers of img2dataset's files look for.
+
+    An input that was refused for its caption, or by a filter, has neither failed to download nor to resize.
+    """
+    came_not = (*DOWNLOAD_STATUSES, "missing_file")
     return {
         "name": record.name,
         "inputs": record.inputs,
@@ -165,8 +179,8 @@ def _stats(record: ShardRecord) -> dict[str, Any]:
         "shots_held_back": record.shots_held_back,
         "count": record.inputs,
         "successes": record.clips,
-        "failed_to_download": record.rejected.get("missing_file", 0),
-        "failed_to_resize": record.inputs - record.clips - record.rejected.get("missing_file", 0),
+        "failed_to_download": sum(record.rejected.get(status, 0) for status in came_not),
+        "failed_to_resize": sum(record.rejected.get(status, 0) for status in UNDECODED),
         "status_dict": {SUCCESS: record.clips, **record.rejected},
     }
 

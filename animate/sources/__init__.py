@@ -13,7 +13,8 @@ from animate.recipe import SourceRecipe
 from animate.record import Columns
 from animate.sources.annotations import Annotations
 from animate.sources.demo import open_demo
-from animate.sources.download.rows import read_urls
+from animate.sources.download.process import seconds_waited
+from animate.sources.download.rows import read_urls, read_urls_as_they_come
 from animate.sources.errors import SourceError
 from animate.sources.folder import Folder
 from animate.sources.keys import safe_key
@@ -27,7 +28,17 @@ from animate.sources.tar_samples import read_tar_rows, read_tar_stream
 from animate.sources.urls import Urls
 from animate.sources.webdataset import WebDataset
 
-__all__ = ["READERS", "SOURCES", "Source", "SourceError", "open_source", "read_part", "safe_key"]
+__all__ = [
+    "READERS",
+    "SOURCES",
+    "Source",
+    "SourceError",
+    "open_source",
+    "read_arrivals",
+    "read_part",
+    "safe_key",
+    "seconds_waited",
+]
 
 #: `source.name` of a recipe -> how that corpus is opened.
 SOURCES: Mapping[str, Callable[[SourceRecipe], Source]] = {
@@ -71,3 +82,13 @@ def read_part(
     an exception.
     """
     return READERS[part.reader](part, start, stop, source, Path(folder), columns)
+
+
+def read_arrivals(
+    part: Part, start: int, stop: int | None, source: SourceRecipe, folder: Path, columns: Columns
+) -> Iterator[tuple[int, Sample | Rejected]]:
+    """As `read_part`, each row with its place among them, in the order in which they come: a row whose image
+    is being downloaded holds up no other."""
+    if part.reader == "urls":
+        return read_urls_as_they_come(part, start, stop, source, Path(folder), columns)
+    return enumerate(read_part(part, start, stop, source, folder, columns))

@@ -1,14 +1,15 @@
-"""The frozen listing of a corpus: one parquet row for each input, written once when a build is planned.
+"""The frozen listing of a corpus: a parquet row for each input, written once when a build is planned.
 
 Whatever can be known without the image bytes is decided here, once for all workers: the order, the keys,
-duplicates, blank captions. A row group holds the rows of one shard, so that a worker reads its own rows only.
+duplicates, blank captions. A row group holds the rows of one shard, so that a worker reads its own rows only;
+a file holds a thousand, so that finding them does not take longer the longer the list is.
 """
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,8 +27,14 @@ from animate.text import file_bytes, printable
 
 #: Rows at the beginning of a corpus that tell whether it is what it was taken for.
 FIRST_ROWS = 1000
-#: The name of the file.
+#: The name of the first file, …
 LISTING = "listing.parquet"
+#: … and of those after it.
+_FURTHER = "listing-{:05d}.parquet"
+#: Row groups of a file.
+GROUPS_A_FILE = 1000
+#: Listings of rows that are tried again begin with this.
+RETRY = "retry-"
 
 #: Rows that are checked together: one look-up of keys for many rows is much faster than one for each.
 _CHECKED_TOGETHER = 8192
@@ -88,20 +95,19 @@ def freeze_rows(
     types: CarriedTypes | None = None,
     more_texts: tuple[str, ...] = (),
 ) -> Frozen:
-    """Writes `rows` to the listing in `folder`, the one part of the corpus (none when it is empty).
+    """Writes `rows` to listings in `folder`, each a part of the corpus (none when it is empty).
 
-    `reader` says how workers read the part: a name in `animate.sources.READERS`. `identify` says which images
-    are the same, where the recipe wants none twice. `types` knows what samples carry where the rows do not
-    tell, and may learn it while they are listed. `more_texts` are columns that the worker adds. Memory grows
-    by 8 bytes for each key (and for each image with `identify`), and by nothing else.
+    `reader` says how workers read the parts: a name in `animate.sources.READERS`. `identify` says which
+    images are the same, where the recipe wants none twice. `types` knows what samples carry where the rows do
+    not tell, and may learn it while they are listed. `more_texts` are columns that the worker adds. Memory
+    does not grow with the rows.
     """
     keys, images, carried, count = SeenKeys(), SeenKeys(), types or CarriedTypes(), 0
     shortened = False
     if source.sample < 1:
         rows = (row for row in rows if in_sample(safe_key(row.key), source.sample))
     chosen = islice(rows, source.limit) if source.limit else iter(rows)
-    path = Path(folder) / LISTING
-    with pq.ParquetWriter(path, _SCHEMA, compression="zstd", use_dictionary=False) as writer:
+    with _Listings(Path(folder)) as listings:
         # Rows come in batches and leave in row groups of a shard. With batches of 4 and shards of 3:
         #   rows 0 1 2 3 come: pending 0 1 2 3,   group (0 1 2) is written, 3 stays
         #   rows 4 5 6 7 come: pending 3 4 5 6 7, group (3 4 5) is written, 6 7 stay
@@ -122,15 +128,46 @@ def freeze_rows(
                 checked = _reject_same_images(checked, images, identify)
             pending += checked
             while len(pending) >= rows_per_shard:
-                writer.write_batch(_record_batch(pending[:rows_per_shard]), row_group_size=rows_per_shard)
+                listings.write(pending[:rows_per_shard])
                 pending = pending[rows_per_shard:]
             count += len(batch)
         if pending:
-            writer.write_batch(_record_batch(pending), row_group_size=rows_per_shard)
+            listings.write(pending)
     return Frozen(
-        parts=(Part(reader=reader, path=LISTING, rows=count),) if count else (),
+        parts=tuple(Part(reader=reader, path=name, rows=rows) for name, rows in listings.rows.items()),
         columns=carried.columns(*raw_columns(source), *more_texts, *((ORIGINAL_KEY,) if shortened else ())),
     )
+
+
+class _Listings:
+    """Files of `GROUPS_A_FILE` row groups in `folder`; `rows` counts the rows of each, in order."""
+
+    def __init__(self, folder: Path) -> None:
+        self.rows: dict[str, int] = {}
+        self._folder = folder
+        self._writer: pq.ParquetWriter | None = None
+        self._groups = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """One more row group."""
+        number, place = divmod(self._groups, GROUPS_A_FILE)
+        name = _FURTHER.format(number) if number else LISTING
+        if place == 0:
+            self.__exit__()
+            self._writer = pq.ParquetWriter(
+                self._folder / name, _SCHEMA, compression="zstd", use_dictionary=False
+            )
+        assert self._writer is not None
+        self._writer.write_batch(_record_batch(rows), row_group_size=len(rows))
+        self.rows[name] = self.rows.get(name, 0) + len(rows)
+        self._groups += 1
 
 
 class Listed(NamedTuple):

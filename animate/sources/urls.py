@@ -25,7 +25,7 @@ from animate.sources.columns import (
     first_named,
     respelled,
 )
-from animate.sources.download.part import DOWNLOADED
+from animate.sources.download.process import DOWNLOADED
 from animate.sources.errors import SourceError
 from animate.sources.listing import FIRST_ROWS, Row, freeze_rows
 from animate.sources.named.find import captions_beside

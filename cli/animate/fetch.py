@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import with_recipe
+from .options import Address, Workers, with_recipe, workforce
 
 if TYPE_CHECKING:
     from animate.recipe import BuildRecipe
@@ -20,6 +20,8 @@ def fetch(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try what failed again, into parts after the last.")
     ] = False,
+    workers: Workers = None,
+    address: Address = None,
 ) -> None:
     """Download the images of a list into img2dataset's tars; run again to go on after any interruption.
 
@@ -34,8 +36,9 @@ def fetch(
     report = run_fetch(
         wanted.source,
         out,
+        workforce(workers, address, "cpu", ""),
         retry_failed=retry_failed,
-        on_part=lambda parts, rows: print(f"{parts:,} parts, {rows:,} rows", file=sys.stderr),
+        on_rows=lambda done, of: print(f"{done:,} of {of:,} rows", file=sys.stderr),
     )
     for status, count in report.statuses.items():
         print(f"{status:<20} {count:>12,}")

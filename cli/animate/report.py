@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from animate.build import BuildReport, Progress
 
 
+#: A build whose workers filmed for this share of their time was held up by that, and not by the network.
+_MOSTLY = 0.7
+
+
 def run_shown(run: "Callable[[Callable[[Progress], None]], BuildReport]") -> None:
     """Calls `run` with what it shall tell its progress, and prints its report.
 
@@ -54,6 +58,11 @@ def print_report(report: "BuildReport") -> None:
         print(
             f"{report.shots_held_back:,} of {report.shots:,} shots had to be scaled below {HELD_BACK:g} of "
             "what was drawn to keep the bounds of [shot] on these stills."
+        )
+    if report.filming_share is not None and report.filming_share > _MOSTLY:
+        print(
+            f"filming took {report.filming_share:.0%} of the time, waiting for images the rest: more "
+            "--workers or --format virtual would be faster."
         )
     for failure in report.failures:
         print(f"shard {failure.name} failed {failure.attempts} times: {failure.message}", file=sys.stderr)

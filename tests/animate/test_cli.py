@@ -180,6 +180,17 @@ def test_the_summary_says_when_most_shots_were_held_back(monkeypatch, capsys, bu
     )
 
 
+def test_the_summary_says_when_filming_held_up_a_download(monkeypatch, capsys, built):
+    built["report"] = changed(filming_share=0.3)
+    assert "filming took" not in run(monkeypatch, capsys, "build", "--out", "x")[1]
+    built["report"] = changed(filming_share=0.906)
+    lines = run(monkeypatch, capsys, "build", "--out", "x")[1].splitlines()
+    assert lines[-1] == (
+        "filming took 91% of the time, waiting for images the rest: more --workers or --format virtual "
+        "would be faster."
+    )
+
+
 def test_a_build_with_nothing_to_do_says_so(monkeypatch, capsys, built):
     built["report"] = changed(shards_made=0, clips_made=0)
     code, out, _ = run(monkeypatch, capsys, "build", "--out", "x")

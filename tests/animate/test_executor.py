@@ -200,10 +200,12 @@ def test_gpus_are_shared_out_so_that_every_worker_works():
 def test_workers_follow_the_machine_and_the_amount_of_work(monkeypatch):
     monkeypatch.setattr(executor, "available_cpus", lambda: 8)
 
-    def sized(shards: int, *, small: bool = False, **asked) -> int | None:
-        return Workforce(**asked).sized(shards, small=small).workers
+    def sized(shards: int, *, small: bool = False, waiting: bool = False, **asked) -> int | None:
+        return Workforce(**asked).sized(shards, small=small, waiting=waiting).workers
 
     assert sized(100) == 8
+    assert sized(100, waiting=True) == 32
+    assert sized(5, waiting=True) == 5
     assert sized(3) == 3
     assert sized(1) == 0  # one shard is one worker's work: no need for Ray
     assert sized(4, small=True) == 0  # done before Ray is up

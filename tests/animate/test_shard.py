@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from animate.arrivals import in_order
 from animate.codec import decode_jpeg, decode_mp4
 from animate.data import Clip, Fault, Rejected, Sample, Take
 from animate.film import Still, film, replay
@@ -70,7 +71,7 @@ def test_what_is_said_of_the_camera_changes_nothing_else():
 def test_a_montage_is_told_still_by_still():
     recipe = read_recipe(None, ["shot.preset=montage", "video.num_frames=24", "captions.camera=appended"])
     stills = [sample(key) for key in "abc"]
-    clips = [clip for clip in film_groups([stills], recipe) if isinstance(clip, Clip)]
+    clips = [clip for clip in in_order(film_groups(enumerate([stills]), recipe)) if isinstance(clip, Clip)]
     assert len(clips) == 3
     for clip in clips:
         record = clip.record
@@ -142,14 +143,14 @@ def test_bad_pictures_are_rejected_with_their_caption():
         (photograph(40, 40), "too_small"),
         (photograph(900, 100), "aspect_ratio"),
     ):
-        [(take, rejected)] = film_groups([[sample(image=image)]], FRAMES)
+        [(take, rejected)] = in_order(film_groups(enumerate([[sample(image=image)]]), FRAMES))
         assert (take.key, rejected.fault.status) == ("a_0", status)
         assert rejected.captions == ("a picture", "another caption")
 
 
 def test_a_still_too_small_for_its_frames_is_rejected():
     recipe = dataclasses.replace(FRAMES, video=VideoRecipe(size=512, format="frames"))
-    [(_, rejected)] = film_groups([[sample(image=photograph(100, 100))]], recipe)
+    [(_, rejected)] = in_order(film_groups(enumerate([[sample(image=photograph(100, 100))]]), recipe))
     assert rejected.fault.status == "too_small"
     assert "max_magnification" in rejected.fault.message
 
@@ -158,7 +159,7 @@ def test_virtual_stores_the_very_bytes_and_still_checks_them():
     recipe = read_recipe(None, ["video.format=virtual"])
     image = photograph(format="PNG")
     assert film_one(sample(image=image), recipe).members == {"jpg": image}
-    [(_, rejected)] = film_groups([[sample(image=photograph()[:-2000])]], recipe)
+    [(_, rejected)] = in_order(film_groups(enumerate([[sample(image=photograph()[:-2000])]]), recipe))
     assert rejected.fault.status == "truncated"
 
 
@@ -168,7 +169,7 @@ def test_every_take_of_every_row_is_accounted_for():
     keys = [
         clip.record.key if isinstance(clip, Clip) else clip[0].key
         for row in rows
-        for clip in film_groups([[row]], recipe)
+        for clip in in_order(film_groups(enumerate([[row]]), recipe))
     ]
     assert keys == ["a_0", "a_1", "a_2", "b_0", "b_1", "b_2"]
 
@@ -176,7 +177,7 @@ def test_every_take_of_every_row_is_accounted_for():
 def test_a_montage_goes_through_its_group_from_each_of_its_stills():
     recipe = dataclasses.replace(FRAMES, shot=read_preset("montage"))
     group = [sample(key, photograph(seed=i), (f"caption {key}.",)) for i, key in enumerate("abc")]
-    clips = list(film_groups([group], recipe))
+    clips = list(in_order(film_groups(enumerate([group]), recipe)))
     assert [clip.record.caption for clip in clips] == [
         "caption a. caption b. caption c.",
         "caption b. caption c. caption a.",
@@ -200,7 +201,7 @@ def test_a_montage_goes_through_its_group_from_each_of_its_stills():
 def test_a_montage_leaves_out_what_cannot_be_decoded():
     recipe = dataclasses.replace(FRAMES, shot=read_preset("montage"))
     group = [sample("a"), sample("b", photograph()[:3000]), sample("c", photograph(seed=2))]
-    results = list(film_groups([group], recipe))
+    results = list(in_order(film_groups(enumerate([group]), recipe)))
     assert results[1][1].fault.status == "truncated"
     assert results[0].record.source_keys == ["a", "c"]
     assert results[2].record.source_keys == ["c", "a"]
@@ -220,7 +221,7 @@ def test_a_batch_on_a_torch_device_gives_the_clips_of_one_by_one():
     """The code that runs on a GPU, on the device that is always there."""
     group = [sample(key, photograph(*size, seed=i)) for i, (key, size) in enumerate(SIZES.items())]
     rows = [[one] for one in (*group, sample("bad", b"no image"))]
-    batched = list(film_groups(rows, FRAMES, device="cpu:0"))
+    batched = list(in_order(film_groups(enumerate(rows), FRAMES, device="cpu:0")))
     assert [clip.record.source_key for clip in batched[:-1]] == list(SIZES)
     assert batched[-1][1].fault.status == "not_an_image"
     for one, clip in zip(group, batched, strict=False):

@@ -8,8 +8,8 @@ from tests.support.serving import Quiet
 #: What is asked for, and the status that the row must end in (what is no image is the decoder's to refuse).
 OUTCOMES = {
     "ok1.jpg": "ok",
-    "404": "failed_to_download",
-    "410": "failed_to_download",
+    "404": "gone",
+    "410": "gone",
     "500": "failed_to_download",
     "301": "ok",
     "slow": "download_timed_out",

@@ -1,37 +1,47 @@
-"""The process that downloads: img2dataset's Downloader with the guarded opener, one job a line.
+"""The process that downloads: threads that ask one address after another, with the guarded opener.
 
 It is run as `python -m animate.sources.download.downloader CONFIG`, and ends when its standard input does.
-To import img2dataset (and torch with it) takes 6 seconds and 700 MB. So it is imported here, once for many
-jobs, the process that films stays small, and a download that hangs can be killed.
+A process of its own, because what hostile bytes can hang in it can be killed, and because the one that films
+has a core to itself. img2dataset asks for an image and reads the opt-outs in its header.
 """
 
+import hashlib
+import importlib.machinery
+import io
 import json
 import os
 import queue
 import sys
 import threading
+import types
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
+import exifread
+
+from animate.sources.download.faults import fault_of, may_come_back
 from animate.sources.download.guard import GuardedOpener
+
+#: Directives of an X-Robots-Tag header that forbid the use of an image.
+_OPT_OUTS = frozenset(("noai", "noimageai", "noindex", "noimageindex"))
+
+#: Row, its status and message (or two empty texts and an image), or what became of it: see `main`.
+_Answer = dict[str, Any]
 
 
 def main(config: dict[str, Any]) -> None:
-    """Downloads each `DownloadJob` that is a line of JSON on standard input, and answers with a line of JSON.
+    """Asks for each row on standard input, a line of JSON each, and answers with a line of JSON as they come.
 
-    `config` has the fields of `FetchRecipe`. The first line, `{"ready": true}`, comes before any answer; then
-    `{"error": null}`, or what went wrong, for each job in order.
+    `config` has the fields of `FetchRecipe`. A row is `{"place": 7, "url": "http://…", "file": "/…/7"}`. The
+    answer has the same `place` and the `status` and `message` of the row's fault; where these are empty the
+    image is in the file, and `sha256` and `exif` are there. The first line, `{}`, says that it is ready.
     """
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what img2dataset prints is no answer
-    jobs = _jobs_until_end()
-    os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
-    # Imported here, because they print while they are imported, and are heavy: see above.
-    from img2dataset.downloader import Downloader
-    from img2dataset.resizer import Resizer
-    from img2dataset.writer import WebDatasetSampleWriter
-
+    os.dup2(2, 1)  # what libraries print is no answer
+    download_image = img2dataset_downloader().download_image
     urllib.request.install_opener(
         GuardedOpener(
             user_agent=config["user_agent"],
@@ -41,49 +51,75 @@ def main(config: dict[str, Any]) -> None:
             robots_token=config["robot"] if config["respect_opt_outs"] else None,
         )
     )
-    print(json.dumps({"ready": True}), file=answers, flush=True)
-    for job in jobs:
-        download = Downloader(
-            sample_writer_class=WebDatasetSampleWriter,
-            resizer=Resizer(
-                image_size=256, resize_mode="no", resize_only_if_bigger=True, disable_all_reencoding=True
-            ),
-            thread_count=config["threads"],
-            save_caption="caption" in job["columns"],
-            extract_exif=True,
-            output_folder=job["out"],
-            column_list=job["columns"],
-            timeout=config["seconds"],
-            number_sample_per_shard=job["keys_a_part"],
-            oom_shard_count=5,
-            compute_hash="sha256",
-            verify_hash_type=None,
-            encode_format="jpg",
-            retries=config["retries"],
-            user_agent_token=config["robot"],
-            disallowed_header_directives=(
-                ["noai", "noimageai", "noindex", "noimageindex"] if config["respect_opt_outs"] else None
-            ),
+
+    def ask(url: str) -> tuple[bytes | None, str]:
+        _, stream, message = download_image(
+            (None, url),
+            config["seconds"],
+            config["robot"].strip().lower(),
+            _OPT_OUTS if config["respect_opt_outs"] else None,
         )
-        done, _ = download((job["number"], job["table"]))
-        print(
-            json.dumps({"error": None if done else "img2dataset failed; see the log"}),
-            file=answers,
-            flush=True,
-        )
+        return None if stream is None else stream.getvalue(), message or ""
+
+    rows: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+    lock = threading.Lock()
+
+    def work() -> None:
+        while True:
+            answer = json.dumps(_answer(rows.get(), ask, config["retries"]))
+            with lock:
+                print(answer, file=answers, flush=True)
+
+    with lock:
+        print("{}", file=answers, flush=True)
+    for _ in range(config["threads"]):
+        threading.Thread(target=work, daemon=True).start()
+    for line in sys.stdin:
+        rows.put(json.loads(line))
+    os._exit(0)  # at once, even within a download
 
 
-def _jobs_until_end() -> Iterator[dict[str, Any]]:
-    """The jobs, in order; the whole process ends at once when standard input does, even within a job."""
-    jobs: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+def _answer(row: dict[str, Any], ask: Callable[[str], tuple[bytes | None, str]], retries: int) -> _Answer:
+    for left in range(retries, -1, -1):
+        image, message = ask(row["url"])
+        if image is not None:
+            Path(row["file"]).write_bytes(image)
+            return {
+                "place": row["place"],
+                "status": "",
+                "message": "",
+                "sha256": hashlib.sha256(image).hexdigest(),
+                "exif": _exif(image),
+            }
+        fault = fault_of(message)
+        if not left or not may_come_back(fault):
+            return {"place": row["place"], "status": fault.status, "message": fault.message}
+    raise AssertionError("the last try is answered")
 
-    def listen() -> None:
-        for line in sys.stdin:
-            jobs.put(json.loads(line))
-        os._exit(0)
 
-    threading.Thread(target=listen, daemon=True).start()
-    return iter(jobs.get, None)
+def _exif(image: bytes) -> str | None:
+    """The EXIF of an image file as JSON, as img2dataset writes it; None where it cannot be read."""
+    try:
+        tags = exifread.process_file(io.BytesIO(image), details=False)
+    except Exception:  # of hostile bytes, whatever that parser raises
+        return None
+    return json.dumps({name: str(value).strip() for name, value in tags.items() if value is not None})
+
+
+def img2dataset_downloader() -> types.ModuleType:
+    """`img2dataset.downloader`, without what the package imports for its other modules.
+
+    `import img2dataset` takes 6 seconds and 700 MB for albumentations, torch and wandb, of which downloading
+    uses nothing. So the package is entered without its `__init__`, and with an empty wandb.
+    """
+    found = find_spec("img2dataset")
+    assert found is not None and found.submodule_search_locations, "img2dataset is installed with animate"
+    package = types.ModuleType("img2dataset")
+    package.__path__ = list(found.submodule_search_locations)
+    package.__spec__ = importlib.machinery.ModuleSpec("img2dataset", None, is_package=True)
+    sys.modules["img2dataset"] = package
+    sys.modules.setdefault("wandb", types.ModuleType("wandb"))
+    return importlib.import_module("img2dataset.downloader")
 
 
 if __name__ == "__main__":

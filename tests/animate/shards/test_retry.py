@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
@@ -11,13 +12,13 @@ import pytest
 
 from animate.build import build_shards
 from animate.executor import HERE, Workforce
-from animate.recipe import BuildRecipe, FetchRecipe, read_recipe
+from animate.recipe import BuildRecipe, FetchRecipe, VideoRecipe, read_recipe
 from animate.shard import build_shard
 from animate.shards.place import BuildRefused
 from animate.shards.stats import stats
-from animate.shards.ustar import read_samples
 from animate.shards.verify import verify
 from animate.sources.download.process import downloader
+from animate.ustar import read_samples
 from tests.support.serving import Quiet, served
 from tests.support.shard_sets import all_files
 
@@ -30,8 +31,11 @@ class Handler(Quiet):
     """`/7.jpg` is an image, or 503 while 7 is down; `/gone` is 404 for ever."""
 
     down: ClassVar[set[int]] = set()
+    #: How long each answer takes.
+    seconds: ClassVar[float] = 0
 
     def do_GET(self) -> None:
+        time.sleep(self.seconds)
         name = self.path.strip("/").removesuffix(".jpg")
         if not name.isdecimal():
             self.send_error(404)
@@ -97,21 +101,21 @@ def test_failed_addresses_are_tried_again_in_further_shards(recipe, tmp_path, mo
 
     down(monkeypatch, 1, 2, 5, 9)
     first = build_shards(recipe, out, workforce=HERE)
-    assert (first.inputs, first.clips, first.rejected) == (24, 14, {"failed_to_download": 10})
+    assert (first.inputs, first.clips, first.rejected) == (24, 14, {"failed_to_download": 8, "gone": 2})
     before = {path.name: path.read_bytes() for path in out.glob("0*")}
 
     down(monkeypatch, 5)
     second = build_shards(recipe, out, workforce=HERE, retry_failed=True)
     assert second.complete
-    assert (second.inputs, second.clips, second.rejected) == (24, 20, {"failed_to_download": 4})
-    assert second.shards_made == 2  # five rows, four a shard
+    assert (second.inputs, second.clips, second.rejected) == (24, 20, {"failed_to_download": 2, "gone": 2})
+    assert second.shards_made == 1  # four rows; what is gone is not asked for again
     assert {name: (out / name).read_bytes() for name in before} == before
     assert verify(str(out)) == []
-    assert stats(str(out)).statuses == {"success": 20, "failed_to_download": 4}
+    assert stats(str(out)).statuses == {"success": 20, "failed_to_download": 2, "gone": 2}
 
     down(monkeypatch)
     third = build_shards(recipe, out, workforce=HERE, retry_failed=True)
-    assert (third.inputs, third.clips, third.rejected) == (24, 22, {"failed_to_download": 2})
+    assert (third.inputs, third.clips, third.rejected) == (24, 22, {"gone": 2})
     assert third.shards_made == 1
     assert verify(str(out)) == []
     assert clips(out) == clips(undisturbed)
@@ -120,6 +124,19 @@ def test_failed_addresses_are_tried_again_in_further_shards(recipe, tmp_path, mo
     assert (out / "__len__").read_text() == "22"
     # Without the option the set stays as it is.
     assert build_shards(recipe, out, workforce=HERE).shards_made == 0
+
+
+def test_a_list_in_several_files_is_tried_again_as_a_whole(recipe, tmp_path, monkeypatch):
+    down(monkeypatch, 1, 5, 9)
+    build_shards(recipe, tmp_path / "one file", workforce=HERE)
+    monkeypatch.setattr("animate.sources.listing.GROUPS_A_FILE", 1)
+    build_shards(recipe, tmp_path / "many files", workforce=HERE)
+    down(monkeypatch)
+    for name in ("one file", "many files"):
+        report = build_shards(recipe, tmp_path / name, workforce=HERE, retry_failed=True)
+        assert (report.inputs, report.clips, report.shards_made) == (24, 22, 1)
+    assert clips(tmp_path / "one file") == clips(tmp_path / "many files")
+    assert len(list((tmp_path / "many files" / "_animate").glob("listing*"))) == 3
 
 
 def test_a_retry_that_was_cut_off_goes_on(recipe, tmp_path, monkeypatch):
@@ -150,7 +167,7 @@ def test_a_shard_that_is_made_again_takes_the_later_tries_with_it(recipe, tmp_pa
     undisturbed, out = tmp_path / "undisturbed", tmp_path / "out"
     down(monkeypatch)
     build_shards(recipe, undisturbed, workforce=HERE)
-    for rows in ((0, 1, 5, 9, 10), (5, 9)):  # shards 0 to 2, then 3 and 4
+    for rows in ((0, 1, 4, 5, 9, 10), (5, 9)):  # shards 0 to 2, then 3 and 4
         down(monkeypatch, *rows)
         build_shards(recipe, out, workforce=HERE, retry_failed=True)
     down(monkeypatch)
@@ -162,7 +179,7 @@ def test_a_shard_that_is_made_again_takes_the_later_tries_with_it(recipe, tmp_pa
     assert (report.inputs, sum(report.rejected.values()) + report.clips) == (24, 24)
     assert verify(str(out)) == []
     report = build_shards(recipe, out, workforce=HERE, retry_failed=True)
-    assert (report.inputs, report.clips, report.rejected) == (24, 22, {"failed_to_download": 2})
+    assert (report.inputs, report.clips, report.rejected) == (24, 22, {"gone": 2})
     assert verify(str(out)) == []
     assert clips(out) == clips(undisturbed)
 
@@ -175,6 +192,21 @@ def test_a_retry_on_ray_is_the_same(recipe, tmp_path, monkeypatch):
         down(monkeypatch)
         build_shards(recipe, out, workforce=Workforce(workers=workers), retry_failed=True)
     assert all_files(outs[0]) == all_files(outs[1])
+
+
+def test_the_report_says_how_much_of_the_time_went_into_filming(recipe, tmp_path, monkeypatch):
+    monkeypatch.setattr(Handler, "seconds", 0.3)
+    down(monkeypatch)
+    waits = build_shards(recipe, tmp_path / "slow site", workforce=HERE)
+    assert waits.filming_share is not None
+    assert waits.filming_share < 0.5
+    monkeypatch.setattr(Handler, "seconds", 0)
+    long = dataclasses.replace(recipe, takes=400, video=VideoRecipe(size=32, num_frames=2, format="frames"))
+    films = build_shards(long, tmp_path / "much to film", workforce=HERE)
+    assert films.filming_share is not None
+    assert films.filming_share > 0.5
+    demo = read_recipe(None, ["source.name='demo'", "source.limit=2", "video.format='virtual'"])
+    assert build_shards(demo, tmp_path / "demo", workforce=HERE).filming_share is None
 
 
 def test_only_downloads_can_be_tried_again(tmp_path):

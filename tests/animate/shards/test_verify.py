@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from animate import ustar
 from animate.build import build_shards
 from animate.codec import decode_mp4, encode_jpeg, encode_mp4
 from animate.executor import HERE
 from animate.materialize import materialize
-from animate.shards import ustar
 from animate.shards.place import BuildRefused
 from animate.shards.verify import Damage, repair, verify
 from tests.support.shard_sets import all_files, build_set, recipe_of

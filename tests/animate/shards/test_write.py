@@ -128,7 +128,19 @@ def test_stats_speak_to_readers_of_img2dataset_too(tmp_path):
     stats = json.loads((tmp_path / "00007_stats.json").read_text())
     assert (stats["count"], stats["successes"]) == (5, 2)
     assert stats["status_dict"] == {"success": 2, "empty_file": 2, "truncated": 1}
-    assert stats["count"] == stats["successes"] + stats["failed_to_download"] + stats["failed_to_resize"]
+    assert (stats["failed_to_download"], stats["failed_to_resize"]) == (0, 3)
+
+
+def test_stats_of_a_list_count_what_failed_to_download_and_what_did_not_decode(tmp_path):
+    rejected = ["failed_to_download", "gone", "opted_out", "missing_file", "undecodable", "missing_caption"]
+    with ShardWriter(tmp_path, "00007", CARRIED) as writer:
+        for number, status in enumerate(rejected):
+            take = Take(source_key=f"k{number}", index=0)
+            writer.reject(take, Rejected(key=take.source_key, fault=Fault(status, "")))
+        writer.finish()
+    stats = json.loads((tmp_path / "00007_stats.json").read_text())
+    assert (stats["failed_to_download"], stats["failed_to_resize"]) == (4, 1)
+    assert (stats["count"], sum(stats["status_dict"].values())) == (6, 6)
 
 
 def test_the_tar_is_the_one_that_tarfile_would_write(tmp_path):

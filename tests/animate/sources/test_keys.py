@@ -8,14 +8,14 @@ import webdataset
 from hypothesis import given
 from hypothesis import strategies as st
 
+from animate import ustar
 from animate.build import build_shards
 from animate.executor import HERE
 from animate.load import load_clips
 from animate.recipe import read_recipe
-from animate.shards import ustar
-from animate.shards.ustar import read_samples
 from animate.shards.verify import verify
 from animate.sources.keys import MAX_KEY_BYTES, in_sample, lost_text, safe_key
+from animate.ustar import read_samples
 from tests.support.corpora import PHOTOGRAPH, read, statuses, write_images
 
 

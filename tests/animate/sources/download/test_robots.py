@@ -5,9 +5,8 @@ import urllib.error
 
 import pytest
 
-from animate.data import MENDABLE
+from animate.sources.download.faults import fault_of, may_come_back
 from animate.sources.download.guard import Refused
-from animate.sources.download.part import download_fault
 from animate.sources.download.robots import Robots
 from tests.support.corpora import PHOTOGRAPH
 from tests.support.hostile_site import HostileSite
@@ -85,8 +84,7 @@ def test_no_answer_is_not_now_and_then_the_site_is_asked_again(monkeypatch, answ
     for _ in range(3):
         with pytest.raises(ConnectionError) as error:
             robots.allow("http://x.org/1.jpg")
-        fault = download_fault({"status": "failed_to_download", "error_message": str(error.value)})
-        assert fault is not None and fault.status in MENDABLE
+        assert may_come_back(fault_of(str(error.value)))
     assert site.asked == 1
     clock[0] += 1.1
     assert robots.allow("http://x.org/1.jpg")

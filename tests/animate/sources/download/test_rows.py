@@ -36,7 +36,7 @@ def test_parts_are_deleted_or_kept(server, fetch, tmp_path):
     read_list(tmp_path, [f"c{i},{server}/{i}.jpg,CC0" for i in range(7)], kept)
     downloader(kept).stop()
     assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == [
-        f"{number:05d}{suffix}" for number in (0, 5) for suffix in (".parquet", ".tar", "_stats.json")
+        f"{number:09d}{suffix}" for number in (0, 5) for suffix in (".parquet", ".tar", "_stats.json")
     ]
 
 

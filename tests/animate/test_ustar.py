@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from animate.shards import ustar
+from animate import ustar
 
 
 @given(
