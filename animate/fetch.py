@@ -217,7 +217,10 @@ def _download(
             on_rows(rows, len(parts) * ROWS_A_PART)
         if rows >= FIRST_ROWS and not images and not warned:
             warned = True
-            log.warning("none of the first %s addresses gave an image", f"{rows:,}")
+            log.warning(
+                "none of the first %s addresses gave an image; `error_message` in the parquets says why",
+                f"{rows:,}",
+            )
 
     def on_done(index: int, counts: tuple[int, int]) -> None:
         finished[index] = counts
