@@ -123,7 +123,8 @@ LIBRARIES: dict[str, tuple[str, Callable[[ModuleType], str]]] = {
     "kornia": ("no rendering on a GPU", _plain),
     "webdataset": ("retrieval cannot read shards; any other reader can", _plain),
     "open_clip": ("retrieval has no encoders", _plain),
-    "img2dataset": ("`animate fetch` cannot download a corpus", _plain),
+    "img2dataset": ("no list of addresses can be downloaded", _plain),
+    "protego": ("robots.txt cannot be read, so nothing is downloaded", _plain),
 }
 
 _DISTRIBUTIONS = {"cv2": "opencv-python-headless", "open_clip": "open_clip_torch"}

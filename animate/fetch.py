@@ -31,7 +31,7 @@ from animate.sources import SourceError, open_source
 from animate.sources.download.part import Answer, is_complete, part_files, write_part
 from animate.sources.download.process import Download, Order, downloader
 from animate.sources.download.rows import scratch_folder
-from animate.sources.listing import listed_rows
+from animate.sources.listing import FIRST_ROWS, listed_rows
 from animate.sources.urls import TextPair, Urls
 
 log = logging.getLogger(__name__)
@@ -120,12 +120,17 @@ def fetch(
     return FetchReport(statuses=statuses, parts=parts, broken_parts=broken)
 
 
-def fetch_parts(task: FetchTask, report: TaskReport | None = None) -> int:
-    """Downloads the parts of a task; how many rows they have. Slow hosts of one part hold up no other."""
-    folder, begun, done = Path(task.folder), dict[int, _Begun](), 0
+def fetch_parts(task: FetchTask, report: TaskReport | None = None) -> tuple[int, int]:
+    """Downloads the parts of a task; how many rows they have, and how many of these gave an image.
+
+    Slow hosts of one part hold up no other.
+    """
+    folder, begun, done, images = Path(task.folder), dict[int, _Begun](), 0, 0
 
     def orders(scratch: Path) -> Iterator[Order]:
         for number in task.parts:
+            if is_complete(folder, part_name(number)):  # the task was tried before
+                continue
             part = begun[number] = _Begun(rows_of_part(folder, number), scratch)
             for place, row in enumerate(part.rows):
                 if row.fault is None:
@@ -141,11 +146,11 @@ def fetch_parts(task: FetchTask, report: TaskReport | None = None) -> int:
             number, place = divmod(download.place, ROWS_A_PART)
             begun[number].add(place, download)
             finish_if_whole(number, scratch)
-            done += 1
+            done, images = done + 1, images + (download.fault is None)
             if report is not None:
-                report(done)
+                report(done, images)
     assert not begun, f"parts {sorted(begun)} lack rows"
-    return done
+    return done, images
 
 
 class _Begun:
@@ -204,26 +209,30 @@ def _download(
     size = len(parts) if here else max(1, min(PARTS_A_TASK, len(parts) // (2 * (workforce.workers or 1))))
     groups = [parts[first : first + size] for first in range(0, len(parts), size)]
     tasks = [(FetchTask(folder=str(folder), parts=group, fetch=fetch),) for group in groups]
-    finished, running = 0, dict[int, int]()
-    looked_at = False
+    #: Rows, and images that they gave, of each task.
+    finished, running = dict[int, tuple[int, int]](), dict[int, tuple[int, int]]()
+    warned = False
 
     def tell() -> None:
-        nonlocal looked_at
-        if not looked_at and is_complete(folder, part_name(parts[0])):
-            looked_at = True
-            _warn_of_no_images(folder, parts[0])
+        nonlocal warned
+        counts = {**running, **finished}.values()
+        rows, images = sum(rows for rows, _ in counts), sum(images for _, images in counts)
         if on_rows is not None:
-            on_rows(finished + sum(running.values()), len(parts) * ROWS_A_PART)
+            on_rows(rows, len(parts) * ROWS_A_PART)
+        if rows >= FIRST_ROWS and not images and not warned:
+            warned = True
+            log.warning(
+                "none of the first %s addresses gave an image; `error_message` in the parquets says why",
+                f"{rows:,}",
+            )
 
-    def on_done(index: int, rows: int) -> None:
-        nonlocal finished
-        running.pop(index, None)
-        finished += rows
+    def on_done(index: int, counts: tuple[int, int]) -> None:
+        finished[index] = counts
         tell()
 
-    def on_report(reports: Mapping[int, tuple[int]]) -> None:
+    def on_report(reports: Mapping[int, tuple[int, int]]) -> None:
         running.clear()
-        running.update({index: rows for index, (rows,) in reports.items()})
+        running.update(reports)
         tell()
 
     failures = executor.run_tasks(

@@ -35,7 +35,7 @@ COMMANDS = {
         "--workers --address --device --overwrite --retry-failed --time-limit",
     ],
     "doctor": [],
-    "fetch": [RECIPE, "--out --retry-failed src"],
+    "fetch": [RECIPE, "--out --retry-failed --workers --address src"],
     "materialize": ["--format --out shards", "--workers --address --device --overwrite --time-limit"],
     "estimate": [RECIPE, "--src --out --workers"],
     "preview": ["--all --fps --frames --out --seed --shot --size image"],

@@ -1,5 +1,6 @@
 """Addresses of images as lists write them, made into what can be asked for: ASCII, with IDNA host names."""
 
+import ipaddress
 import re
 from urllib.parse import quote, unquote, urlsplit
 
@@ -14,6 +15,9 @@ _CLEAN = re.compile(
 )
 #: The beginning of an address of any protocol.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?=.)")
+_LINE_ENDS = re.compile(r"[\t\r\n]")
+#: White space and control characters around an address.
+_AROUND = "".join(map(chr, range(0x21)))
 #: ASCII that stands in an address as it is. A `%` does: what is encoded already is not encoded again.
 _KEPT = "%/:=&?~#+!$,;'@()*[]"
 
@@ -36,6 +40,8 @@ def clean_address(text: str) -> str:
     """
     if _CLEAN.fullmatch(text):
         return text
+    # What browsers leave out, too.
+    text = _LINE_ENDS.sub("", text).strip(_AROUND)
     if not _SCHEME.match(text):
         raise BadAddress(f"not an address: {printable(text)[:100]!r}")
     try:
@@ -43,13 +49,14 @@ def clean_address(text: str) -> str:
         host, port = parts.hostname, parts.port
     except ValueError as error:
         raise BadAddress(f"{printable(text)[:100]!r}: {error}") from None
-    if parts.scheme in ("http", "https"):
-        if not host:
-            raise BadAddress(f"no host: {printable(text)[:100]!r}")
-        user, at, _ = parts.netloc.rpartition("@")
-        place = ascii_host(host) + (f":{port}" if port is not None else "")
-        parts = parts._replace(netloc=_quoted(user) + at + place)
-    return _quoted(parts.geturl())
+    if parts.scheme not in ("http", "https"):
+        return _quoted(text)
+    if not host:
+        raise BadAddress(f"no host: {printable(text)[:100]!r}")
+    user, at, _ = parts.netloc.rpartition("@")
+    place = _quoted(user) + at + ascii_host(host) + (f":{port}" if port is not None else "")
+    rest = text.partition("//")[2][len(parts.netloc) :]
+    return f"{parts.scheme}://{place}{_quoted(rest)}"
 
 
 def ascii_host(host: str) -> str:
@@ -58,7 +65,10 @@ def ascii_host(host: str) -> str:
     Names in ASCII are taken as they are, so long as they could be looked up: servers with `_` do answer.
     """
     if ":" in host:
-        return f"[{host}]"
+        try:
+            return f"[{ipaddress.IPv6Address(host.partition('%')[0])}]"
+        except ValueError:
+            raise BadAddress(f"no host: {printable(host)[:100]!r}") from None
     host = unquote(host, errors="surrogateescape")
     try:
         named = host if host.isascii() else _idna(host)

@@ -84,7 +84,8 @@ class Folder:
                 continue
             except OSError as error:
                 return (), Fault("bad_row", f"{text!r}: {error.strerror}")
-            lines = content.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape").splitlines()
+            # A line ends at LF, as everywhere; a CR before it goes with the white space.
+            lines = content.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape").split("\n")
             captions = unique(line.strip() for line in lines if line.strip())
             if captions:
                 return captions, None

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Src = Annotated[
     str, typer.Option(help="A source by name (`animate sources` lists them), or a path or URL of one.")
 ]
+Root = Annotated[str, typer.Option(help="Folder with a folder for each named corpus (else ANIMATE_DATA).")]
 Workers = Annotated[
     int | None,
     typer.Option(
@@ -41,9 +42,7 @@ def read_options(
     urls: Annotated[
         str, typer.Option(help="The list, archive or folder of the corpus that --src names.")
     ] = "",
-    root: Annotated[
-        str, typer.Option(help="Folder with a folder for each named corpus (else ANIMATE_DATA).")
-    ] = "",
+    root: Root = "",
     recipe: Annotated[str, typer.Option(help="TOML file with the recipe; all defaults without one.")] = "",
     format: Annotated[str, typer.Option(help="mp4, frames or virtual.")] = "",
     takes: Annotated[int | None, typer.Option(help="How often each still is filmed.")] = None,

@@ -82,11 +82,12 @@ def print_report(report: "BuildReport") -> None:
 
 def _why(rejected: Mapping[str, int]) -> str:
     """What the commonest rejection means, and where each row says more."""
-    from animate.data import STATUSES
+    from animate.data import MENDABLE, STATUSES
 
     status = max(rejected, key=lambda name: rejected[name], default="")
     means = f": {status}, {STATUSES[status].partition(';')[0]}" if status else ""
-    return f"{means}; `error_message` in the parquets says why of each"
+    again = ", and --retry-failed tries again" if status in MENDABLE else ""
+    return f"{means}; `error_message` in the parquets says why of each{again}"
 
 
 def _size(size_bytes: int) -> str:

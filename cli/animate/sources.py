@@ -4,10 +4,12 @@ from typing import Annotated
 
 import typer
 
+from .options import Root
+
 
 def sources(
     name: Annotated[str, typer.Argument(help="A corpus to explain; without it, all are listed.")] = "",
-    root: Annotated[str, typer.Option(help="Folder with a folder for each corpus (else ANIMATE_DATA).")] = "",
+    root: Root = "",
 ) -> None:
     """List the named corpora, or explain one: files, page, licence, what was found, and the next command."""
     from animate.sources.named.find import explain, overview

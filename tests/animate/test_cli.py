@@ -203,6 +203,7 @@ def test_a_build_without_a_clip_is_no_success(monkeypatch, capsys, built):
     code, _, err = run(monkeypatch, capsys, "build", "--out", "x")
     assert code == 1
     assert "no clip came of 1,500 inputs: failed_to_download, the address gave no image" in err
+    assert err.endswith("says why of each, and --retry-failed tries again\n")
 
 
 def test_failed_shards_are_listed_and_the_exit_code_is_1(monkeypatch, capsys, built):

@@ -44,7 +44,7 @@ def test_an_estimate_of_a_list_keeps_no_image(server, tmp_path):
     quick = ["source.fetch.allow_private=true", "source.fetch.retries=0", "source.fetch.seconds=3"]
     recipe = read_recipe(None, [*SMALL, *settings, *quick])
     found = estimate(recipe)
-    assert (found.share_made.value, found.rejected) == (0.5, {"failed_to_download": 2})
+    assert (found.share_made.value, found.rejected) == (0.5, {"gone": 2})
     assert not (tmp_path / "k").exists()
     downloader(dataclasses.replace(recipe.source.fetch, keep_images="")).stop()
 

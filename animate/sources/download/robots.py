@@ -14,8 +14,8 @@ from protego import Protego
 _REMEMBERED = 10_000
 #: Bytes of a robots.txt that are read; RFC 9309 asks for 500 KiB at least.
 MAX_BYTES = 1 << 19
-#: Seconds after which a site that gave no rules is asked again.
-_ASK_AGAIN_SECONDS = 60.0
+#: Seconds after which a site that gave no rules is asked again: at first, and, doubled each time, at most.
+_FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0
 
 
 class Robots:
@@ -23,7 +23,7 @@ class Robots:
 
     A site that answers 4xx, as for a file that it does not have, allows everything. One that answers 5xx or
     429, or cannot be reached, allows nothing for now: `ConnectionError` is raised, as its images would do.
-    After a minute it is asked again.
+    It is asked again: after a second at first, after a minute at most.
     """
 
     def __init__(self, token: str, read: Callable[[str], bytes]):
@@ -61,14 +61,19 @@ class Robots:
             site.fault = f"HTTP {error.code}"
         except (OSError, http.client.HTTPException, ValueError) as error:  # a refusal of the opener, too
             site.fault = str(error)
-        site.ask_at = time.monotonic() + _ASK_AGAIN_SECONDS
+        site.ask_at = time.monotonic() + site.wait
+        site.wait = min(2 * site.wait, _LONGEST_WAIT)
 
 
 class _Site:
-    """A site with its `rules`, or the `fault` because of which there are none until `ask_at` (monotonic)."""
+    """A site with its `rules`, or the `fault` because of which there are none until `ask_at` (monotonic).
+
+    If there are none then, they are asked for once more after `wait` seconds.
+    """
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.rules: Protego | None = None
         self.fault = ""
         self.ask_at = 0.0
+        self.wait = _FIRST_WAIT

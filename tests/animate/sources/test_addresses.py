@@ -1,10 +1,18 @@
 """Addresses as lists write them, in ASCII; every row of a list with its own fate."""
 
+import re
+import urllib.request
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from animate.sources.addresses import BadAddress, clean_address
 from tests.support.address_lists import listed, read_list
 from tests.support.corpora import PHOTOGRAPH
+
+#: Characters of any kind, with bytes that are not UTF-8 and halves of pairs.
+raw = st.characters(exclude_categories=()) | st.sampled_from("/:@?#[]%.-_\udce9")
 
 
 @pytest.mark.parametrize(
@@ -14,7 +22,7 @@ from tests.support.corpora import PHOTOGRAPH
         ("http://x.org/a b.jpg", "http://x.org/a%20b.jpg"),
         ("http://x.org/café.jpg", "http://x.org/caf%C3%A9.jpg"),
         ("http://x.org/caf\udce9.jpg", "http://x.org/caf%E9.jpg"),
-        ("http://x.org/\x00", "http://x.org/%00"),
+        (" http://x.org/\x00a\tb? ", "http://x.org/%00ab?"),
         ("http://x.org/\ud800.jpg", "http://x.org/%EF%BF%BD.jpg"),
         ("HTTP://Bücher.example:8080/a|b", "http://xn--bcher-kva.example:8080/a%7Cb"),
         ("http://b%C3%BCcher.example/", "http://xn--bcher-kva.example/"),
@@ -52,6 +60,18 @@ def test_an_address_in_ascii(written, clean):
 def test_what_is_no_address(written):
     with pytest.raises(BadAddress, match=r"http|no host name|not an address"):
         clean_address(written)
+
+
+@given(st.sampled_from(["http://x.org/", "http://", "https://é.example:80/?", "", "ftp:"]), st.text(raw))
+def test_any_text_is_an_address_in_ascii_or_none(start, text):
+    try:
+        clean = clean_address(start + text)
+    except BadAddress as error:
+        str(error).encode()
+        return
+    assert clean.isascii() and not re.search(r"[\x00-\x20\x7f]", clean)
+    assert clean_address(clean) == clean
+    urllib.request.Request(clean)
 
 
 def test_one_byte_that_is_not_utf8_costs_no_row(tmp_path):

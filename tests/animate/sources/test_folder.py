@@ -261,3 +261,10 @@ def test_a_table_may_name_a_file_by_any_of_its_links(tmp_path):
     )
     rows = read(corpus, tmp_path)
     assert [(row.key, row.captions) for row in rows] == [("real%2Fa", ("ay",)), ("real%2Fb", ("b",))]
+
+
+def test_a_line_beside_an_image_ends_at_lf_alone(tmp_path):
+    write_images(tmp_path / "corpus", "a.jpg")
+    (tmp_path / "corpus/a.txt").write_bytes("one\x85of\u2028many\r\n\r\ntwo\rof many\r\n".encode())
+    (row,) = read(tmp_path / "corpus", tmp_path)
+    assert row.captions == ("one of many", "two of many")

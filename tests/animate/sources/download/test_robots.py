@@ -86,10 +86,25 @@ def test_no_answer_is_not_now_and_then_the_site_is_asked_again(monkeypatch, answ
             robots.allow("http://x.org/1.jpg")
         assert may_come_back(fault_of(str(error.value)))
     assert site.asked == 1
-    clock[0] += 61
+    clock[0] += 1.1
     assert robots.allow("http://x.org/1.jpg")
     assert not robots.allow("http://x.org/x.jpg")
     assert site.asked == 2
+
+
+def test_a_site_that_is_down_is_asked_less_and_less_often(monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr("animate.sources.download.robots.time.monotonic", lambda: clock[0])
+    site = Site(*[TimeoutError("timed out")] * 100)
+    robots = Robots("animate", site)
+    asked = []
+    for _ in range(200):
+        with pytest.raises(ConnectionError):
+            robots.allow("http://x.org/1.jpg")
+        if site.asked > len(asked):
+            asked.append(clock[0] - 100)
+        clock[0] += 1
+    assert asked == [0, 1, 3, 7, 15, 31, 63, 123, 183]
 
 
 @pytest.mark.parametrize("code", [401, 403, 404, 410])

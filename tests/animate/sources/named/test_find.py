@@ -122,3 +122,9 @@ def test_a_tar_copy_is_found_through_the_environment(tmp_path, monkeypatch):
     monkeypatch.setenv(ROOT_VARIABLE, str(tmp_path / "data"))
     (row,) = read("cc12m", tmp_path)
     assert row.image == PHOTOGRAPH
+
+
+@pytest.mark.parametrize("name", ["cc12m.tsv.part", "cc12m.tsv.aria2", "cc12m.tsv.crdownload"])
+def test_a_download_that_is_not_complete_is_no_corpus(tmp_path, name):
+    put(tmp_path / "cc12m" / name, "http://x.org/1.jpg\ta\n")
+    assert "not found" in explain("cc12m", root=str(tmp_path))
