@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, UInt64
 
 #: Hashes of a run that stays in memory; longer ones go to a temporary file.
-IN_MEMORY = 1 << 20
+IN_MEMORY = 1 << 18
 #: Hashes of a file that are read together: 1 kB.
 _BLOCK = 128
 #: Bits of a Bloom filter before the files: 64 MB, which of 100 million new keys lets a tenth through to them.
