@@ -31,7 +31,7 @@ from animate.sources import SourceError, open_source
 from animate.sources.download.part import Answer, is_complete, part_files, write_part
 from animate.sources.download.process import Download, Order, downloader
 from animate.sources.download.rows import scratch_folder
-from animate.sources.listing import FIRST_ROWS, listed_rows
+from animate.sources.listing import listed_rows
 from animate.sources.urls import TextPair, Urls
 
 log = logging.getLogger(__name__)
@@ -118,12 +118,9 @@ def fetch(
     return FetchReport(statuses=statuses, parts=parts, broken_parts=broken)
 
 
-def fetch_parts(task: FetchTask, report: TaskReport | None = None) -> tuple[int, int]:
-    """Downloads the parts of a task; how many rows they have, and how many of these gave an image.
-
-    Slow hosts of one part hold up no other.
-    """
-    folder, begun, done, images = Path(task.folder), dict[int, _Begun](), 0, 0
+def fetch_parts(task: FetchTask, report: TaskReport | None = None) -> int:
+    """Downloads the parts of a task; how many rows they have. Slow hosts of one part hold up no other."""
+    folder, begun, done = Path(task.folder), dict[int, _Begun](), 0
 
     def orders(scratch: Path) -> Iterator[Order]:
         for number in task.parts:
@@ -142,11 +139,11 @@ def fetch_parts(task: FetchTask, report: TaskReport | None = None) -> tuple[int,
             number, place = divmod(download.place, ROWS_A_PART)
             begun[number].add(place, download)
             finish_if_whole(number, scratch)
-            done, images = done + 1, images + (download.fault is None)
+            done += 1
             if report is not None:
-                report(done, images)
+                report(done)
     assert not begun, f"parts {sorted(begun)} lack rows"
-    return done, images
+    return done
 
 
 class _Begun:
@@ -205,30 +202,26 @@ def _download(
     size = len(parts) if here else max(1, min(PARTS_A_TASK, len(parts) // (2 * (workforce.workers or 1))))
     groups = [parts[first : first + size] for first in range(0, len(parts), size)]
     tasks = [(FetchTask(folder=str(folder), parts=group, fetch=fetch),) for group in groups]
-    #: Rows, and images that they gave, of each task.
-    finished, running = dict[int, tuple[int, int]](), dict[int, tuple[int, int]]()
-    warned = False
+    finished, running = 0, dict[int, int]()
+    looked_at = False
 
     def tell() -> None:
-        nonlocal warned
-        counts = {**running, **finished}.values()
-        rows, images = sum(rows for rows, _ in counts), sum(images for _, images in counts)
+        nonlocal looked_at
+        if not looked_at and is_complete(folder, part_name(parts[0])):
+            looked_at = True
+            _warn_of_no_images(folder, parts[0])
         if on_rows is not None:
-            on_rows(rows, len(parts) * ROWS_A_PART)
-        if rows >= FIRST_ROWS and not images and not warned:
-            warned = True
-            log.warning(
-                "none of the first %s addresses gave an image; `error_message` in the parquets says why",
-                f"{rows:,}",
-            )
+            on_rows(finished + sum(running.values()), len(parts) * ROWS_A_PART)
 
-    def on_done(index: int, counts: tuple[int, int]) -> None:
-        finished[index] = counts
+    def on_done(index: int, rows: int) -> None:
+        nonlocal finished
+        running.pop(index, None)
+        finished += rows
         tell()
 
-    def on_report(reports: Mapping[int, tuple[int, int]]) -> None:
+    def on_report(reports: Mapping[int, tuple[int]]) -> None:
         running.clear()
-        running.update(reports)
+        running.update({index: rows for index, (rows,) in reports.items()})
         tell()
 
     failures = executor.run_tasks(
@@ -242,6 +235,19 @@ def _download(
         f"parts {groups[failure.task][0]:05d} to {groups[failure.task][-1]:05d}: {failure.message}"
         for failure in failures
     ]
+
+
+def _warn_of_no_images(folder: Path, number: int) -> None:
+    """Says so if no address of a part gave an image: the rest of a list is seldom better."""
+    table = pq.read_table(part_files(folder, part_name(number))[1], columns=_ANSWERED).to_pylist()
+    if table and not any(row["status"] == SUCCESS for row in table):
+        [((status, message), count)] = Counter(
+            (row["status"], row["error_message"]) for row in table
+        ).most_common(1)
+        log.warning(
+            "none of the first %s addresses gave an image; %s times %s: %s",
+            *(f"{len(table):,}", f"{count:,}", status, message),
+        )
 
 
 def _freeze(folder: Path, opened: Urls | TextPair, source: SourceRecipe) -> dict[str, int]:

@@ -14,13 +14,15 @@ from jaxtyping import Bool, UInt64
 IN_MEMORY = 1 << 20
 #: Hashes of a file that are read together: 1 kB.
 _BLOCK = 128
+#: Bits of a Bloom filter before the files: 64 MB, which of 100 million new keys lets a tenth through to them.
+_FILTER_BITS = 1 << 29
 
 #: Sorted hashes, none twice.
 Hashes = UInt64[np.ndarray, " n"]
 
 
 class SeenKeys:
-    """Which keys came before, at 8 bytes of disk for each and a few megabytes of memory for all.
+    """Which keys came before, at 8 bytes of disk for each and some 100 megabytes of memory for all.
 
     Kept are sorted runs of hashes. A new run is merged with the last one while that is at most twice as long,
     so that a look-up searches only a few: runs of 40, 8 and 3 and a new one of 2 become runs of 40 and 13.
@@ -29,6 +31,7 @@ class SeenKeys:
 
     def __init__(self) -> None:
         self._runs: list[_Run] = []
+        self._filter: _Filter | None = None
 
     def add(self, keys: list[str]) -> Bool[np.ndarray, " k"]:
         """For each key in order, whether the same key came before it, in this call or in an earlier one."""
@@ -37,17 +40,47 @@ class SeenKeys:
         repeated = np.ones(len(keys), bool)
         repeated[first] = False
         known = np.zeros(len(unique), bool)
+        maybe = np.ones(len(unique), bool) if self._filter is None else self._filter.may_hold(unique)
         for run in self._runs:
-            known |= run.holds(unique)
+            asked = maybe if run.in_file else slice(None)
+            known[asked] |= run.holds(unique[asked])
         repeated[first[known]] = True
         self._insert(_Run(iter([unique[~known]])))
         return repeated
 
     def _insert(self, run: "_Run") -> None:
+        if self._filter is not None:
+            self._filter.add(run)
         while self._runs and len(self._runs[-1]) <= 2 * len(run):
             run = _Run(_merged(self._runs.pop(), run))
         if len(run):
             self._runs.append(run)
+        if run.in_file and self._filter is None:
+            self._filter = _Filter(_FILTER_BITS)
+            for one in self._runs:
+                self._filter.add(one)
+
+
+class _Filter:
+    """A Bloom filter of two bits a hash: whether a hash may have been added, or surely was not."""
+
+    def __init__(self, bits: int) -> None:
+        self._bytes = np.zeros(bits // 8, np.uint8)
+        self._bits = np.uint64(bits)
+
+    def add(self, run: "_Run") -> None:
+        for piece in run.pieces():
+            for byte, bit in self._places(piece):
+                np.bitwise_or.at(self._bytes, byte, bit)
+
+    def may_hold(self, hashes: Hashes) -> Bool[np.ndarray, " n"]:
+        (byte, bit), (other_byte, other_bit) = self._places(hashes)
+        return (self._bytes[byte] & bit > 0) & (self._bytes[other_byte] & other_bit > 0)
+
+    def _places(self, hashes: Hashes) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Byte and bit of each hash, twice, from its lower and its upper half."""
+        halves = (hashes % self._bits, (hashes >> np.uint64(32)) % self._bits)
+        return [(half // 8, np.left_shift(1, half % 8).astype(np.uint8)) for half in halves]
 
 
 class _Run:
@@ -76,9 +109,13 @@ class _Run:
     def __len__(self) -> int:
         return self._length
 
+    @property
+    def in_file(self) -> bool:
+        return self._file is not None
+
     def holds(self, wanted: Hashes) -> Bool[np.ndarray, " n"]:
         """Whether each of `wanted` is in the run."""
-        if self._file is None:
+        if self._file is None or not len(wanted):
             return _found(self._hashes, wanted)
         # Block 2 holds what lies between the first hash of block 2 and that of block 3.
         blocks = np.searchsorted(self._firsts, wanted, side="right") - 1

@@ -94,13 +94,15 @@ def freeze_rows(
     identify: IdentifyImage | None = None,
     types: CarriedTypes | None = None,
     more_texts: tuple[str, ...] = (),
+    unique_keys: bool = False,
 ) -> Frozen:
     """Writes `rows` to listings in `folder`, each a part of the corpus (none when it is empty).
 
     `reader` says how workers read the parts: a name in `animate.sources.READERS`. `identify` says which
     images are the same, where the recipe wants none twice. `types` knows what samples carry where the rows do
-    not tell, and may learn it while they are listed. `more_texts` are columns that the worker adds. Memory
-    does not grow with the rows.
+    not tell, and may learn it while they are listed. `more_texts` are columns that the worker adds. With
+    `unique_keys`, such as the numbers of rows, no key is compared with those before it. Memory does not grow
+    with the rows.
     """
     keys, images, carried, count = SeenKeys(), SeenKeys(), types or CarriedTypes(), 0
     shortened = False
@@ -120,7 +122,9 @@ def freeze_rows(
                     carried.see(row.meta)
             if count == 0 and types is None:
                 check_columns(carried.names, source.filters, source.path)
-            checked = _reject_repeated_keys([_checked_row(row, source) for row in batch], keys)
+            checked = [_checked_row(row, source) for row in batch]
+            if not unique_keys:
+                checked = _reject_repeated_keys(checked, keys)
             if count == 0:
                 warn_of_unwanted([row.fault for row in checked[:FIRST_ROWS]])
             shortened = shortened or any(row.meta and ORIGINAL_KEY in row.meta for row in checked)

@@ -183,7 +183,16 @@ def _freeze_list(rows: Iterable[Row], source: SourceRecipe, folder: Path, rows_p
     def identify(row: Row) -> str | None:
         return row.file if by_address else (row.meta or {}).get("sha256")
 
-    return freeze_rows(rows, "urls", folder, rows_per_shard, source, identify=identify, more_texts=DOWNLOADED)
+    return freeze_rows(
+        rows,
+        "urls",
+        folder,
+        rows_per_shard,
+        source,
+        identify=identify,
+        more_texts=DOWNLOADED,
+        unique_keys=True,
+    )
 
 
 def _refuse_perceptual(source: SourceRecipe) -> None:

@@ -22,9 +22,11 @@ def test_seen_keys_agree_with_a_set(batches):
         assert index.add(batch).tolist() == expected
 
 
+@pytest.mark.parametrize("bits", [64, 1 << 20], ids=["a filter that lets all through", "a filter"])
 @pytest.mark.parametrize("seed", range(3))
-def test_runs_in_files_agree_with_a_set(monkeypatch, seed):
+def test_runs_in_files_agree_with_a_set(monkeypatch, seed, bits):
     monkeypatch.setattr(seen, "IN_MEMORY", 2 * seen._BLOCK)
+    monkeypatch.setattr(seen, "_FILTER_BITS", bits)
     rng, index, known = np.random.default_rng(seed), SeenKeys(), set[str]()
     for _ in range(60):
         batch = [str(number) for number in rng.integers(20_000, size=rng.integers(1, 400))]
@@ -42,6 +44,7 @@ def test_runs_in_files_agree_with_a_set(monkeypatch, seed):
 
 def test_memory_does_not_grow_with_the_keys(monkeypatch):
     monkeypatch.setattr(seen, "IN_MEMORY", 4096)
+    monkeypatch.setattr(seen, "_FILTER_BITS", 1 << 20)
     index = SeenKeys()
     tracemalloc.start()
     for first in range(0, 400_000, 8192):
