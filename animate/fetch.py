@@ -13,7 +13,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,7 +31,7 @@ from animate.sources import SourceError, open_source
 from animate.sources.download.part import Answer, is_complete, part_files, write_part
 from animate.sources.download.process import Download, Order, downloader
 from animate.sources.download.rows import scratch_folder
-from animate.sources.listing import listed_rows
+from animate.sources.listing import FIRST_ROWS, listed_rows
 from animate.sources.urls import TextPair, Urls
 
 log = logging.getLogger(__name__)
@@ -52,6 +52,8 @@ PARTS_A_TASK = 10
 #: Fewer rows are downloaded before a cluster has started.
 TOO_FEW_FOR_RAY = 2000
 
+#: Rows of a row group of `failed.parquet`.
+_FAILED_TOGETHER = 20_000
 #: Columns of a part that say what became of a row, …
 _ANSWERED = ["key", "url", "caption", "status", "error_message"]
 #: … and those of the frozen list and of what failed.
@@ -118,12 +120,17 @@ def fetch(
     return FetchReport(statuses=statuses, parts=parts, broken_parts=broken)
 
 
-def fetch_parts(task: FetchTask, report: TaskReport | None = None) -> int:
-    """Downloads the parts of a task; how many rows they have. Slow hosts of one part hold up no other."""
-    folder, begun, done = Path(task.folder), dict[int, _Begun](), 0
+def fetch_parts(task: FetchTask, report: TaskReport | None = None) -> tuple[int, int]:
+    """Downloads the parts of a task; how many rows they have, and how many of these gave an image.
+
+    Slow hosts of one part hold up no other.
+    """
+    folder, begun, done, images = Path(task.folder), dict[int, _Begun](), 0, 0
 
     def orders(scratch: Path) -> Iterator[Order]:
         for number in task.parts:
+            if is_complete(folder, part_name(number)):  # the task was tried before
+                continue
             part = begun[number] = _Begun(rows_of_part(folder, number), scratch)
             for place, row in enumerate(part.rows):
                 if row.fault is None:
@@ -139,11 +146,11 @@ def fetch_parts(task: FetchTask, report: TaskReport | None = None) -> int:
             number, place = divmod(download.place, ROWS_A_PART)
             begun[number].add(place, download)
             finish_if_whole(number, scratch)
-            done += 1
+            done, images = done + 1, images + (download.fault is None)
             if report is not None:
-                report(done)
+                report(done, images)
     assert not begun, f"parts {sorted(begun)} lack rows"
-    return done
+    return done, images
 
 
 class _Begun:
@@ -202,26 +209,30 @@ def _download(
     size = len(parts) if here else max(1, min(PARTS_A_TASK, len(parts) // (2 * (workforce.workers or 1))))
     groups = [parts[first : first + size] for first in range(0, len(parts), size)]
     tasks = [(FetchTask(folder=str(folder), parts=group, fetch=fetch),) for group in groups]
-    finished, running = 0, dict[int, int]()
-    looked_at = False
+    #: Rows, and images that they gave, of each task.
+    finished, running = dict[int, tuple[int, int]](), dict[int, tuple[int, int]]()
+    warned = False
 
     def tell() -> None:
-        nonlocal looked_at
-        if not looked_at and is_complete(folder, part_name(parts[0])):
-            looked_at = True
-            _warn_of_no_images(folder, parts[0])
+        nonlocal warned
+        counts = {**running, **finished}.values()
+        rows, images = sum(rows for rows, _ in counts), sum(images for _, images in counts)
         if on_rows is not None:
-            on_rows(finished + sum(running.values()), len(parts) * ROWS_A_PART)
+            on_rows(rows, len(parts) * ROWS_A_PART)
+        if rows >= FIRST_ROWS and not images and not warned:
+            warned = True
+            log.warning(
+                "none of the first %s addresses gave an image; `error_message` in the parquets says why",
+                f"{rows:,}",
+            )
 
-    def on_done(index: int, rows: int) -> None:
-        nonlocal finished
-        running.pop(index, None)
-        finished += rows
+    def on_done(index: int, counts: tuple[int, int]) -> None:
+        finished[index] = counts
         tell()
 
-    def on_report(reports: Mapping[int, tuple[int]]) -> None:
+    def on_report(reports: Mapping[int, tuple[int, int]]) -> None:
         running.clear()
-        running.update({index: rows for index, (rows,) in reports.items()})
+        running.update(reports)
         tell()
 
     failures = executor.run_tasks(
@@ -284,20 +295,28 @@ def _freeze(folder: Path, opened: Urls | TextPair, source: SourceRecipe) -> dict
 
 def _freeze_rows(folder: Path, rows: Iterable[Asked], *, first_part: int) -> str:
     """Writes rows to ask for, as parts from `first_part` on; the key of the last. A file appears whole."""
-    waiting, last = iter(rows), ""
-    while many := list(islice(waiting, PARTS_A_FILE * ROWS_A_PART)):
-        columns = {
-            "key": [row.key for row in many],
-            "url": [row.url for row in many],
-            "caption": [row.caption for row in many],
-            "status": [row.fault.status if row.fault else "" for row in many],
-            "message": [row.fault.message if row.fault else "" for row in many],
-        }
-        attempt = folder / FROZEN / "rows.tmp"
-        pq.write_table(pa.table(columns, _ROWS), attempt, row_group_size=ROWS_A_PART, compression="zstd")
-        os.replace(attempt, _frozen_file(folder, first_part))
-        first_part, last = first_part + PARTS_A_FILE, many[-1].key
+    waiting, last, number = iter(rows), "", first_part
+    parts = iter(lambda: list(islice(waiting, ROWS_A_PART)), [])
+    attempt = folder / FROZEN / "rows.tmp"
+    for first in parts:
+        with pq.ParquetWriter(attempt, _ROWS, compression="zstd") as writer:
+            for part in chain([first], islice(parts, PARTS_A_FILE - 1)):
+                writer.write_table(_frozen_rows(part), row_group_size=ROWS_A_PART)
+                last = part[-1].key
+        os.replace(attempt, _frozen_file(folder, number))
+        number += PARTS_A_FILE
     return last
+
+
+def _frozen_rows(part: Sequence[Asked]) -> pa.Table:
+    columns = {
+        "key": [row.key for row in part],
+        "url": [row.url for row in part],
+        "caption": [row.caption for row in part],
+        "status": [row.fault.status if row.fault else "" for row in part],
+        "message": [row.fault.message if row.fault else "" for row in part],
+    }
+    return pa.table(columns, _ROWS)
 
 
 def _frozen_file(folder: Path, first_part: int) -> Path:
@@ -336,7 +355,7 @@ def _write_failed(folder: Path, frozen: Mapping[str, int]) -> dict[str, int]:
     statuses: Counter[str] = Counter()
     retried = _num_parts(folder) > frozen["parts"]
     known = np.zeros(frozen["keys"] if retried else 0, bool)
-    attempt = folder / FROZEN / "failed.tmp"
+    attempt, pending = folder / FROZEN / "failed.tmp", _ROWS.empty_table()
     with pq.ParquetWriter(attempt, _ROWS, compression="zstd") as writer:
         for number in reversed(range(_num_parts(folder))):
             if not is_complete(folder, part_name(number)):
@@ -348,6 +367,10 @@ def _write_failed(folder: Path, frozen: Mapping[str, int]) -> dict[str, int]:
                 known[keys] = True
             statuses.update(table["status"].to_pylist())
             failed = table.filter(pc.field("status") != SUCCESS)
-            writer.write_table(failed.rename_columns(_ROWS.names))
+            pending = pa.concat_tables([pending, failed.rename_columns(_ROWS.names)])
+            if len(pending) >= _FAILED_TOGETHER:
+                writer.write_table(pending)
+                pending = _ROWS.empty_table()
+        writer.write_table(pending)
     os.replace(attempt, folder / FAILED)
     return dict(statuses.most_common())

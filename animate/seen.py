@@ -104,7 +104,7 @@ class _Run:
         self._hashes = np.concatenate([np.empty(0, np.uint64), *waiting])
         if self._file is not None:
             self._file.flush()
-            self._firsts = np.concatenate([piece[::_BLOCK] for piece in self.pieces()])
+            self._firsts = np.concatenate([piece[::_BLOCK].copy() for piece in self.pieces()])
 
     def __len__(self) -> int:
         return self._length

@@ -32,14 +32,21 @@ def fetch(
     from animate.leeway import check_leeway
     from animate.record import SUCCESS
 
+    from .progress import RowsProgress
+
     check_leeway(wanted)
-    report = run_fetch(
-        wanted.source,
-        out,
-        workforce(workers, address, "cpu", ""),
-        retry_failed=retry_failed,
-        on_rows=lambda done, of: print(f"{done:,} of {of:,} rows", file=sys.stderr),
-    )
+    try:
+        with RowsProgress() as progress:
+            report = run_fetch(
+                wanted.source,
+                out,
+                workforce(workers, address, "cpu", ""),
+                retry_failed=retry_failed,
+                on_rows=progress.show,
+            )
+    except KeyboardInterrupt:
+        print("\nanimate: stopped; the same command goes on from the parts that are done", file=sys.stderr)
+        raise typer.Exit(130) from None
     for status, count in report.statuses.items():
         print(f"{status:<20} {count:>12,}")
     print(f"{report.parts:,} parts in {out}; what failed is in {out}/{FAILED}")
