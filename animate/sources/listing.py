@@ -253,7 +253,7 @@ def _checked_row(row: Row, source: SourceRecipe) -> Row:
         captions, fault = verdict.captions, verdict.fault
         if verdict.raw is not None:
             meta = {**(meta or {}), CAPTION_RAW: verdict.raw}
-    elif fault.status == "caption_not_utf8":
+    else:  # whatever else is wrong with the row, its captions may be no text
         captions = tuple(map(printable, captions))
     if row.image is None and row.cell is None and row.content is None:
         # So it is for each row of a long list, and `_replace` is several times slower.

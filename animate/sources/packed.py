@@ -13,6 +13,8 @@ from animate.sources.errors import SourceError
 PACKED_SUFFIXES = (".gz", ".zip")
 #: What reading such a file to its end may raise when it is broken.
 BROKEN = (EOFError, OSError, zlib.error, zipfile.BadZipFile)
+#: What opening a zip, or a member of it, may raise when it is broken, encrypted or packed in an unknown way.
+UNREADABLE_ZIP = (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, ValueError)
 
 #: The same of tars, which have readers of their own.
 _PACKED_TARS = (".bz2", ".xz", ".zst")
@@ -46,11 +48,11 @@ def open_packed(path: str) -> IO[bytes]:
             names = [
                 name for name in archive.namelist() if not name.endswith("/") and "__MACOSX/" not in name
             ]
-            if len(names) != 1:
-                raise SourceError(f"{path!r} holds {len(names)} files where one is read: unpack it")
-            return archive.open(names[0])  # the file stays open for as long as this does
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+            if len(names) == 1:
+                return archive.open(names[0])  # the file stays open for as long as this does
+    except UNREADABLE_ZIP as error:
         raise SourceError(f"{path!r}: not a readable zip: {error}") from None
+    raise SourceError(f"{path!r} holds {len(names)} files where one is read: unpack it")
 
 
 def open_text(path: str, newline: str) -> io.TextIOWrapper:

@@ -16,7 +16,7 @@ from animate.sources.image_files import file_content
 from animate.sources.image_paths import outside_fault, written_file
 from animate.sources.listing import listed_rows
 from animate.sources.table import Table, table_root
-from animate.sources.table_files import open_parquet
+from animate.sources.table_files import BROKEN_PARQUET, open_parquet
 
 
 def read_files(
@@ -89,7 +89,10 @@ class _Cells:
             self._file, self._first, self._values = file, 0, pa.chunked_array([], pa.binary())
             self._reader = open_parquet(os.path.join(self._root, file))
         if not self._first <= row < self._first + len(self._values):
-            self._load(self._reader, row)
+            try:
+                self._load(self._reader, row)
+            except BROKEN_PARQUET as error:
+                return Fault("bad_row", f"the file is damaged: {str(error).splitlines()[0]}")
         value = self._values[row - self._first].as_py()
         if isinstance(value, dict):
             value = value.get("bytes") or value.get("path")

@@ -81,6 +81,11 @@ class Table:
                 )
             columns = [name for name in table_columns(path) if name not in held]
             for number, row in enumerate(respelled(table_rows(path, columns), self.names)):
+                if BAD_ROW in row:
+                    yield Row(
+                        f"{_key_of_path(file)}-{number:06d}", (), file, fault=Fault("bad_row", row[BAD_ROW])
+                    )
+                    continue
                 own = str(row.get(self.columns.key) or "") if self.columns.key else ""
                 key = own or f"{_key_of_path(file)}-{number:06d}"
                 captions = caption_texts(row.get(self.columns.caption))

@@ -33,6 +33,8 @@ BAD_ROW = "\0bad_row"
 _LONGEST_RECORD = 1 << 20
 #: Rows of a parquet file that are read at a time.
 _READ_TOGETHER = 4096
+#: What reading a parquet file may raise when it is damaged.
+BROKEN_PARQUET = (pa.ArrowException, OSError)
 #: Suffixes that are other names of one in `_ROWS_OF_KIND`.
 _SAME_KIND = {".ndjson": ".jsonl"}
 
@@ -97,7 +99,7 @@ def open_parquet(path: str) -> pq.ParquetFile:
             with open_packed(path) as packed:
                 return pq.ParquetFile(io.BytesIO(packed.read()))
         return pq.ParquetFile(path)
-    except (pa.ArrowInvalid, *BROKEN) as error:
+    except (*BROKEN_PARQUET, *BROKEN, UnicodeDecodeError) as error:
         raise SourceError(f"{path!r}: not a readable parquet file: {error}") from None
 
 
@@ -271,11 +273,19 @@ def _parquet_schema(path: str) -> pa.Schema:
 
 
 def _parquet_rows(path: str, columns: Sequence[str] | None) -> Iterator[dict[str, Any]]:
+    """The rows; in a row group that is damaged, a rejected one for each that cannot be read."""
+    wanted = None if columns is None else list(columns)
     with open_parquet(path) as file:
-        for batch in file.iter_batches(
-            batch_size=_READ_TOGETHER, columns=None if columns is None else list(columns)
-        ):
-            yield from _plain_rows(batch)
+        for group in range(file.num_row_groups):
+            left = file.metadata.row_group(group).num_rows
+            try:
+                for batch in file.iter_batches(_READ_TOGETHER, row_groups=[group], columns=wanted):
+                    rows = _plain_rows(batch)
+                    left -= len(rows)
+                    yield from rows
+            except BROKEN_PARQUET as error:
+                fault = f"the file is damaged: {str(error).splitlines()[0]}"
+                yield from ({BAD_ROW: fault} for _ in range(left))
 
 
 def _plain_rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:

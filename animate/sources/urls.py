@@ -181,7 +181,10 @@ def _freeze_list(rows: Iterable[Row], source: SourceRecipe, folder: Path, rows_p
     by_address = source.filters.duplicates == "url"
 
     def identify(row: Row) -> str | None:
-        return row.file if by_address else (row.meta or {}).get("sha256")
+        if by_address:
+            return row.file
+        digest = (row.meta or {}).get("sha256")
+        return digest.strip().lower() or None if isinstance(digest, str) else None
 
     return freeze_rows(
         rows,

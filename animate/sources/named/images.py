@@ -13,7 +13,7 @@ from animate.record import Columns
 from animate.sources.errors import SourceError
 from animate.sources.listing import listed_rows
 from animate.sources.named.find import find
-from animate.sources.packed import BROKEN
+from animate.sources.packed import BROKEN, UNREADABLE_ZIP
 from animate.sources.paths import survey
 
 #: A box with a side shorter than this, in pixels, is widened about its middle, as far as the image goes.
@@ -39,7 +39,7 @@ def locate_images(roots: list[str], folder: str) -> dict[str, str]:
             try:
                 with zipfile.ZipFile(root) as archive:
                     members = [name for name in archive.namelist() if not name.endswith("/")]
-            except zipfile.BadZipFile as error:
+            except UNREADABLE_ZIP as error:
                 raise SourceError(f"{root!r}: not a readable zip: {error}") from None
             located.update((name.rpartition("/")[2], relative + ZIP_MEMBER + name) for name in members)
     return located
@@ -58,7 +58,7 @@ def read_images(
                 continue
             try:
                 image = _file_or_member(root, row.file, archives)
-            except (*BROKEN, KeyError, NotImplementedError, RuntimeError) as error:
+            except (*BROKEN, *UNREADABLE_ZIP, KeyError) as error:
                 yield Rejected.of(row, Fault("missing_file", f"{row.file!r}: {error}"))
                 continue
             box = row.meta.get("box")

@@ -76,3 +76,14 @@ def test_an_address_with_one_can_be_asked_for(tmp_path):
     rows = list(listed_rows(tmp_path / frozen.parts[0].path, 0, None, frozen.columns))
     assert rows[1].file == "http://x.org/half%20%EF%BF%BD%20of%20a%20pair.jpg"
     assert not any(isinstance(row, Rejected) for row in rows)
+
+
+def test_a_caption_with_one_in_a_row_that_is_rejected_anyway(tmp_path):
+    """The other rows of the list are there, and the caption as far as it is text."""
+    rows = [{"url": "http://x.org/1.jpg", "caption": "c"}, {"url": "dog", "caption": HALF}, {"caption": HALF}]
+    (tmp_path / "list.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    source = SourceRecipe(name="urls", path=str(tmp_path / "list.jsonl"))
+    frozen = open_source(source).freeze(tmp_path, 10)
+    found = list(listed_rows(tmp_path / frozen.parts[0].path, 0, None, frozen.columns))
+    assert [row.fault.status if row.fault else "" for row in found] == ["", "bad_url", "bad_row"]
+    assert [row.captions for row in found[1:]] == [(HALF.replace("\ud83d", "\ufffd"),)] * 2

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from animate.data import Sample
 from animate.sources import SourceError
 from tests.support.corpora import JPEG, carried_by, read, statuses, write_images, write_rows
 from tests.support.texts import captions, few
@@ -132,3 +133,16 @@ def test_columns_of_several_files_may_differ_in_case(tmp_path):
     write_rows(tmp_path / "u/b.tsv", [{"Caption": "one", "IMAGE": "1.jpg"}])
     rows = read(tmp_path / "u/*.tsv", tmp_path)
     assert [(row.key, row.captions) for row in rows] == [("0", ("zero",)), ("1", ("one",))]
+
+
+def test_images_in_a_damaged_row_group_are_rows(tmp_path):
+    table = pa.table({"image": [JPEG + bytes([i]) * 50 for i in range(6)], "text": ["c"] * 6})
+    path = tmp_path / "t.parquet"
+    plain = {"compression": "none", "use_dictionary": False, "write_statistics": False}
+    pq.write_table(table, path, row_group_size=2, **plain)
+    data = path.read_bytes()
+    first = data.index(JPEG + bytes([2]))
+    path.write_bytes(data[: first - 16] + b"\xff" * 16 + data[first:])
+    rows = read(path, tmp_path)
+    assert statuses(rows) == ["ok", "ok", "bad_row", "bad_row", "ok", "ok"]
+    assert [row.image[-1] for row in rows if isinstance(row, Sample)] == [0, 1, 4, 5]

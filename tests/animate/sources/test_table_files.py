@@ -88,3 +88,17 @@ def test_a_column_whose_name_comes_again_is_another_column(tmp_path):
     write_images(tmp_path, "a.jpg")
     [row] = read(tmp_path / "t.csv", tmp_path)
     assert (row.captions, carried_by(row)) == (("first",), {"caption_2": "second"})
+
+
+def test_a_parquet_file_that_is_damaged_has_a_row_for_each_that_is_lost(tmp_path):
+    content = pa.table({"url": [f"http://x.org/{i}.jpg" for i in range(9)], "text": ["a dog"] * 9})
+    path = tmp_path / "t.parquet"
+    plain = {"compression": "none", "use_dictionary": False, "write_statistics": False}
+    pq.write_table(content, path, row_group_size=3, **plain)
+    data = path.read_bytes()
+    third = data.rindex(b"http://x.org/6.jpg")
+    path.write_bytes(data[: third - 16] + b"\xff" * 16 + data[third:])
+    rows = list(table_rows(str(path)))
+    assert len(rows) == 9
+    assert rows[:6] == [{"url": f"http://x.org/{i}.jpg", "text": "a dog"} for i in range(6)]
+    assert all("damaged" in row[BAD_ROW] for row in rows[6:])
