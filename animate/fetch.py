@@ -248,19 +248,6 @@ def _download(
     ]
 
 
-def _warn_of_no_images(folder: Path, number: int) -> None:
-    """Says so if no address of a part gave an image: the rest of a list is seldom better."""
-    table = pq.read_table(part_files(folder, part_name(number))[1], columns=_ANSWERED).to_pylist()
-    if table and not any(row["status"] == SUCCESS for row in table):
-        [((status, message), count)] = Counter(
-            (row["status"], row["error_message"]) for row in table
-        ).most_common(1)
-        log.warning(
-            "none of the first %s addresses gave an image; %s times %s: %s",
-            *(f"{len(table):,}", f"{count:,}", status, message),
-        )
-
-
 def _freeze(folder: Path, opened: Urls | TextPair, source: SourceRecipe) -> dict[str, int]:
     """The folder has the frozen list, of this source: how many `parts` it has, and `keys`, all below that.
 

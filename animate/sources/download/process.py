@@ -29,7 +29,6 @@ SECONDS_OF_START = 60.0
 #: Columns that come with an image: the digest of its file, and its EXIF as JSON.
 DOWNLOADED = ("sha256", "exif")
 
-
 #: Seconds that this program has waited for downloads, start-up included.
 _waited = 0.0
 
@@ -102,6 +101,8 @@ class Downloader:
         alone = False
         try:
             while True:
+                if not in_flight and self._process is not None and not self._process.alive:
+                    self.stop()  # it died while nothing was asked of it
                 if not (alone and in_flight):
                     alone = bool(suspects)
                     room = ROWS_A_THREAD * self._fetch.threads - len(in_flight)
@@ -137,8 +138,6 @@ class Downloader:
                 self.stop()
 
     def _ask(self, orders: Iterable[Order], folder: Path) -> None:
-        if self._process is not None and not self._process.alive:
-            self.stop()
         for order in orders:
             if self._process is None:
                 self._process = _Process(self._fetch)

@@ -125,14 +125,18 @@ def test_a_downloader_that_dies_is_started_again(server, fetch, tmp_path):
     assert isinstance(row, Sample)
 
 
-def test_nothing_is_lost_when_it_dies_with_rows_in_flight(site, running, tmp_path):
-    names = [f"{i}.jpg" for i in range(30)]
-    came = []
+@pytest.mark.parametrize(
+    "rows", [30, 3 * process.ROWS_A_THREAD * THREADS], ids=["all asked for", "more to ask for"]
+)
+def test_nothing_is_lost_when_it_dies_with_rows_in_flight(site, running, tmp_path, rows):
+    names, came, began = [f"{i}.jpg" for i in range(rows)], [], time.monotonic()
     for download in running.download(orders(site, *names), tmp_path):
         came.append(download)
-        if len(came) == 5:
+        if len(came) in (5, 25):
             os.kill(process_id(running), signal.SIGKILL)
-    assert by_place(came) == ["ok"] * 30
+            time.sleep(0.2)  # so that its end is known before the next row is asked for
+    assert by_place(came) == ["ok"] * rows
+    assert time.monotonic() - began < process.SECONDS_OF_START, "waited for a process that was dead"
 
 
 def deadly(folder: Path, death: str) -> None:
