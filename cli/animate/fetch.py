@@ -32,11 +32,11 @@ def fetch(
     from animate.leeway import check_leeway
     from animate.record import SUCCESS
 
-    from .progress import RowsProgress
+    from ..progress import CountProgress
 
     check_leeway(wanted)
     try:
-        with RowsProgress() as progress:
+        with CountProgress("rows") as progress:
             report = run_fetch(
                 wanted.source,
                 out,

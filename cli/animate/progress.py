@@ -1,4 +1,4 @@
-"""The progress of a build or a download on stderr: a bar on a terminal, a line now and then in a log file."""
+"""The progress of a build on stderr: a bar on a terminal, a line now and then in a log file."""
 
 import time
 from types import TracebackType
@@ -29,7 +29,16 @@ class BuildProgress:
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(stderr=True)
-        self._bar = _bar(self._console)
+        self._bar = Progress(
+            SpinnerColumn(),
+            BarColumn(bar_width=10),
+            TextColumn("{task.fields[text]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+            disable=not self._console.is_terminal,
+        )
         self._task = self._bar.add_task("build", total=None, text="planning")
         self._first: tuple[float, BuildState] | None = None
         self._last_line = time.monotonic()
@@ -77,47 +86,6 @@ class BuildProgress:
         if not self._console.is_terminal and now - self._last_line >= LINE_SECONDS:
             self._last_line = now
             self._console.print(text + _time_left(before, state, now - began), soft_wrap=True)
-
-
-class RowsProgress:
-    """Shows rows of a list that are downloaded, inside a `with` block."""
-
-    def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(stderr=True)
-        self._bar = _bar(self._console)
-        self._task = self._bar.add_task("fetch", total=None, text="planning")
-        self._began = self._last_line = time.monotonic()
-
-    def __enter__(self) -> "RowsProgress":
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bar.stop()
-
-    def show(self, rows: int, planned: int) -> None:
-        """Bring the bar up to `rows` of at most so many `planned`."""
-        now = time.monotonic()
-        text = f"{rows:,} of {planned:,} rows, {rows / max(now - self._began, 1e-3):.0f} rows/s"
-        self._bar.update(self._task, completed=rows, total=planned, text=text)
-        if not self._console.is_terminal and now - self._last_line >= LINE_SECONDS:
-            self._last_line = now
-            self._console.print(text, soft_wrap=True)
-
-
-def _bar(console: Console) -> Progress:
-    return Progress(
-        SpinnerColumn(),
-        BarColumn(bar_width=10),
-        TextColumn("{task.fields[text]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
 
 
 def _time_left(before: "BuildState", state: "BuildState", seconds: float) -> str:

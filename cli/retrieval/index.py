@@ -57,7 +57,7 @@ def index(
 
     from retrieval.reference import find_model
 
-    from .progress import VideoProgress
+    from ..progress import CountProgress
 
     found = find_model(model, set_ or ())
 
@@ -67,7 +67,7 @@ def index(
 
     place = pick_device(device)
     loaded = open_model(found, place)
-    with VideoProgress() as progress, _says_that_it_goes_on():
+    with CountProgress("videos") as progress, _says_that_it_goes_on():
         show = progress.show
         if add:
             facts = add_to_gallery(

@@ -4,13 +4,13 @@ import io
 
 from rich.console import Console
 
-from cli.retrieval.progress import VideoProgress
+from cli.progress import CountProgress
 from cli.retrieval.search import clock
 
 
 def test_progress_is_lines_in_a_log():
     now, log = [0.0], io.StringIO()
-    progress = VideoProgress(Console(file=log), clock=lambda: now[0])
+    progress = CountProgress("videos", Console(file=log), clock=lambda: now[0])
     for second, done in ((0, 24), (10, 334), (31, 1024), (40, 1100), (62, 20_000)):
         now[0] = second
         progress.show(done, 20_000)

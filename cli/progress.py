@@ -1,4 +1,4 @@
-"""The progress of an index on stderr: a bar on a terminal, a line now and then in a log file."""
+"""How many of how many are done, on stderr: a bar on a terminal, a line now and then in a log file."""
 
 import time
 from collections.abc import Callable
@@ -7,21 +7,27 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import Progress
 
-from ..program import LINE_SECONDS
+from .program import LINE_SECONDS
 
 
-class VideoProgress:
-    """Shows how many videos are done and how many a second, inside a `with` block."""
+class CountProgress:
+    """Shows how many `things` are done and how many a second, inside a `with` block."""
 
-    def __init__(self, console: Console | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        things: str,
+        console: Console | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._things = things
         self._console = console or Console(stderr=True)
         self._clock = clock
         self._bar = Progress(console=self._console, disable=not self._console.is_terminal)
-        self._task = self._bar.add_task("videos", total=None)
+        self._task = self._bar.add_task(things, total=None)
         self._began: tuple[float, int] | None = None
         self._last_line = clock()
 
-    def __enter__(self) -> "VideoProgress":
+    def __enter__(self) -> "CountProgress":
         self._bar.start()
         return self
 
@@ -36,12 +42,13 @@ class VideoProgress:
         if self._began is None:
             self._began = now, done
             if done:
-                self._line(f"{done:,} of {total:,} videos are there already")
+                self._line(f"{done:,} of {total:,} {self._things} are there already")
         self._bar.update(self._task, completed=done, total=total)
         seconds = now - self._began[0]
         if not self._console.is_terminal and now - self._last_line >= LINE_SECONDS:
             self._last_line = now
-            self._line(f"{done:,} of {total:,} videos, {(done - self._began[1]) / seconds:.1f} a second")
+            speed = (done - self._began[1]) / seconds
+            self._line(f"{done:,} of {total:,} {self._things}, {speed:.1f} a second")
 
     def _line(self, text: str) -> None:
         self._console.print(text, soft_wrap=True, highlight=False)
