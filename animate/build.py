@@ -11,12 +11,13 @@ import importlib.metadata
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from animate import executor
+from animate.careful import build_carefully
 from animate.data import SHARD_SUFFIXES, ShardPlan, ShardRecord
 from animate.executor import AUTOMATIC, Workforce
 from animate.leeway import check_leeway
@@ -167,13 +168,14 @@ def run_build(
     """Plan, make the shards that have no marker yet, merge: so is every shard set made."""
     started = time.monotonic()
     check_device(workforce.device, here=workforce.address is None)
-    with open_shard_set(out) as place:
+    with open_shard_set(out) as (place, cut_off):
         build = _Build(
             plan=make_plan(place),
             place=place,
             recipe=recipe,
             workforce=workforce.after(time.monotonic() - started),
             on_progress=on_progress,
+            cut_off=cut_off,
         )
         earlier = set(build.records)
         build.make(make_shard)
@@ -199,14 +201,18 @@ def run_build(
 
 
 @contextlib.contextmanager
-def open_shard_set(out: str | Path) -> Iterator[Place]:
-    """The place of a shard set, ours alone inside the block; no leftovers of attempts before or after."""
+def open_shard_set(out: str | Path) -> Iterator[tuple[Place, frozenset[str]]]:
+    """The place of a shard set, ours alone inside the block; no leftovers of attempts before or after.
+
+    With it come the shards in whose midst an earlier run was cut off, without a word: by a crash, maybe.
+    """
     place = Place.at(out)
     check_ours(place)
     with place.locked():
+        cut_off = frozenset(name.partition("-")[0] for name in place.names(ATTEMPTS))
         place.remove(ATTEMPTS)
         try:
-            yield place
+            yield place, cut_off
         finally:
             place.remove(ATTEMPTS)
 
@@ -225,10 +231,14 @@ class _Timed(NamedTuple):
     waited: float
 
 
-def _timed(make_shard: MakeShard, *task: Any) -> _Timed:
+def _timed(make_shard: MakeShard, assignment: Assignment, *report: Any) -> _Timed:
     began, waited = time.monotonic(), seconds_waited()
-    record = make_shard(*task)
+    record = (build_carefully if assignment.careful else make_shard)(assignment, *report)
     return _Timed(record, time.monotonic() - began, seconds_waited() - waited)
+
+
+def _carefully(task: tuple[Assignment]) -> tuple[Assignment]:
+    return (dataclasses.replace(task[0], careful=True),)
 
 
 class _Build:
@@ -242,8 +252,10 @@ class _Build:
         recipe: BuildRecipe,
         workforce: Workforce,
         on_progress: OnProgress | None,
+        cut_off: Collection[str],
     ) -> None:
         self.plan, self.place, self.recipe, self.workforce = plan, place, recipe, workforce
+        self.cut_off = cut_off
         self.on_progress = on_progress
         self.records = _finished(plan, place, recipe.takes)
         self.failures: list[ShardFailure] = []
@@ -273,14 +285,22 @@ class _Build:
             self.in_hand = dict(running)
             self._tell()
 
-        tasks = [(self._assignment(shard),) for shard in todo]
+        # Whatever else makes shards reads what has been filmed: it has no samples to be careful with.
+        careful = make_shard is build_shard
         samples = sum(TOO_FEW_FOR_RAY if x.stop is None else x.stop - x.start for x in todo)
+        small = samples < TOO_FEW_FOR_RAY
+        workforce = self.workforce.sized(len(todo), small=small, waiting=self.downloads)
+        tasks = [
+            (self._assignment(shard, workforce, careful=careful and shard.name in self.cut_off),)
+            for shard in todo
+        ]
         failed = executor.run_tasks(
             functools.partial(_timed, make_shard),
             tasks,
-            self.workforce.sized(len(todo), small=samples < TOO_FEW_FOR_RAY, waiting=self.downloads),
+            workforce,
             on_done=on_done,
             on_report=on_report if self.on_progress is not None else None,
+            after_loss=_carefully if careful else None,
         )
         self.failures += _named(failed, [shard.name for shard in todo])
 
@@ -311,14 +331,16 @@ class _Build:
             del self.records[name]
         self.failures += _named(failed, [name for _, name, _, _ in tasks])
 
-    def _assignment(self, shard: ShardPlan) -> Assignment:
+    def _assignment(self, shard: ShardPlan, workforce: Workforce, *, careful: bool) -> Assignment:
         return Assignment(
             shard=shard,
             recipe=self.recipe,
             out=self.place.location,
             frozen=self.plan.frozen,
             columns=self.plan.columns,
-            device=self.workforce.device,
+            device=workforce.device,
+            watched=bool(workforce.workers or workforce.address),
+            careful=careful,
         )
 
     def _tell(self) -> None:

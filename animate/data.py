@@ -42,6 +42,9 @@ STATUSES: Mapping[str, str] = {
     "filtered_nsfw": "the listed value is none of source.filters.nsfw, or not from min_nsfw to max_nsfw",
     "filtered_licence": "the listed licence is not one of source.filters.licences",
     "duplicate_image": "an earlier input has the same image (source.filters.duplicates)",
+    "crashed": "filming it ended the process, twice; the message has the process's last words",
+    "took_too_long": "filming it ended a worker, and took longer than limits.seconds",
+    "took_too_much_memory": "filming it ended a worker, and took more than limits.memory_mb",
     "bad_row": "the row of the table or the sidecar file cannot be read",
 }
 

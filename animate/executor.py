@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 #: Told how far running tasks are: their index to what each reported last.
 OnReport = Callable[[Mapping[int, Any]], None]
 
+#: The task to try in place of one whose worker was lost: that may have been its doing.
+AfterLoss = Callable[[tuple[Any, ...]], tuple[Any, ...]]
+
 #: What a task may call as often as it likes to say how far it is.
 TaskReport = Callable[..., None]
 
@@ -117,6 +120,7 @@ def run_tasks(
     *,
     on_done: Callable[[int, Any], None],
     on_report: OnReport | None = None,
+    after_loss: AfterLoss | None = None,
     retries: int = 2,
 ) -> list[Failure]:
     """Call `function(*task)` for every task and `on_done(index, answer)` as each ends; return the failures.
@@ -127,6 +131,9 @@ def run_tasks(
     than GPUs; raises `NoGpu` if the cluster has none. A task that raises is tried `retries` times more.
     When the time is up, tasks that run are finished. Ctrl-C stops the running tasks, lets them clear up, and
     goes on as KeyboardInterrupt.
+
+    A worker of Ray that is lost, or its machine, is replaced `LOST_WORKER_RETRIES` times, but with
+    `after_loss` the task is another from then on.
 
     With `on_report`, `function` gets one more argument, a `TaskReport`; now and then `on_report` hears what
     the running tasks reported last.
@@ -142,7 +149,9 @@ def run_tasks(
         _run_here(function, tasks, queue, on_done, on_report)
     else:
         with _ray_cluster(workers, workforce.address):
-            _run_on_ray(function, tasks, queue, on_done, on_report, workers, workforce.on_gpus)
+            _run_on_ray(
+                function, list(tasks), queue, on_done, on_report, after_loss, workers, workforce.on_gpus
+            )
     return sorted(queue.failures, key=lambda failure: failure.task)
 
 
@@ -187,10 +196,11 @@ def _run_here(
 
 def _run_on_ray(
     function: Callable[..., Any],
-    tasks: Sequence[tuple[Any, ...]],
+    tasks: list[tuple[Any, ...]],
     queue: _Queue,
     on_done: Callable[[int, Any], None],
     on_report: OnReport | None,
+    after_loss: AfterLoss | None,
     workers: int,
     on_gpus: bool,
 ) -> None:
@@ -198,7 +208,8 @@ def _run_on_ray(
     import ray.exceptions
 
     gpus = _gpus_a_task(ray.cluster_resources(), workers) if on_gpus else 0
-    remote = ray.remote(_on_worker).options(num_cpus=1, num_gpus=gpus, max_retries=LOST_WORKER_RETRIES)
+    remote = ray.remote(_on_worker)
+    changed: set[int] = set()
     # An actor gathers the reports: it costs a process, so only where somebody wants to know.
     reports: Any = ray.remote(_Reports).options(num_cpus=0).remote() if on_report else None
     running: dict[Any, tuple[int, int]] = {}
@@ -207,7 +218,10 @@ def _run_on_ray(
             # Asked anew each time: machines join and leave a cluster.
             width = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
             while len(running) < width and (started := queue.next()) is not None:
-                running[remote.remote(function, tasks[started[0]], started, reports)] = started
+                index = started[0]
+                lost = 0 if after_loss is not None and index not in changed else LOST_WORKER_RETRIES
+                task = remote.options(num_cpus=1, num_gpus=gpus, max_retries=lost)
+                running[task.remote(function, tasks[index], started, reports)] = started
             if not running:
                 return
             ready, _ = ray.wait(list(running), num_returns=1, timeout=1.0)
@@ -219,6 +233,9 @@ def _run_on_ray(
                     queue.raised(index, attempt, _one_line(error.cause), str(error))
                 except ray.exceptions.RayError as error:  # lost more often than Ray tries again
                     queue.raised(index, attempt, _one_line(error), str(error))
+                    if after_loss is not None and index not in changed:
+                        changed.add(index)
+                        tasks[index] = after_loss(tasks[index])
                 else:
                     on_done(index, answer)
             if on_report is not None:

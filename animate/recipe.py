@@ -293,8 +293,23 @@ class ShardsRecipe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsRecipe:
+    """What filming one sample (one montage group) may take, once it has ended a worker.
+
+    Workers on Ray that are at one for `seconds` are ended. They are no part of the digest.
+    """
+
+    seconds: float = 600.0
+    memory_mb: int = 8000
+
+    def __post_init__(self) -> None:
+        _at_least("seconds", self.seconds, 1)
+        _at_least("memory_mb", self.memory_mb, 500)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BuildRecipe:
-    """A whole build: corpus, camera, frames, captions, shards."""
+    """A whole build: corpus, camera, frames, captions, shards, limits."""
 
     name: str = "default"
     seed: int = 0
@@ -304,6 +319,7 @@ class BuildRecipe:
     video: VideoRecipe = field(default_factory=VideoRecipe)
     captions: CaptionsRecipe = field(default_factory=CaptionsRecipe)
     shards: ShardsRecipe = field(default_factory=ShardsRecipe)
+    limits: LimitsRecipe = field(default_factory=LimitsRecipe)
 
     def __post_init__(self) -> None:
         _at_least("takes", self.takes, 1)
@@ -315,11 +331,14 @@ class BuildRecipe:
 
     def content(self) -> dict[str, Any]:
         """The plain table of all that decides the clips: the recipe without where the corpus lies."""
-        return strict_toml.to_table(dataclasses.replace(self, source=self.source.anywhere()))
+        return strict_toml.to_table(self._anywhere())
 
     def digest(self) -> str:
         """32 hex digits that change when, and only when, a content knob does."""
-        return strict_toml.digest(dataclasses.replace(self, source=self.source.anywhere()))
+        return strict_toml.digest(self._anywhere())
+
+    def _anywhere(self) -> "BuildRecipe":
+        return dataclasses.replace(self, source=self.source.anywhere(), limits=LimitsRecipe())
 
 
 def read_recipe(path: str | Path | None, overrides: Sequence[str] = ()) -> BuildRecipe:

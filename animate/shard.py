@@ -1,13 +1,14 @@
 """One piece of a corpus in, one finished shard out: the composition of everything else."""
 
+import faulthandler
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from animate.arrivals import in_groups, in_order
 from animate.codec import UndecodableImage
-from animate.data import Clip, Rejected, Sample, ShardPlan, ShardRecord, Take
+from animate.data import Clip, Fault, Rejected, Sample, ShardPlan, ShardRecord, Take
 from animate.film import Scene, Still, develop, stage
 from animate.recipe import BuildRecipe
 from animate.record import Columns
@@ -28,7 +29,9 @@ class Assignment:
     """One shard to make, and what a worker anywhere must know for it.
 
     `out` is the shard set and `frozen` names the frozen files of its plan; its corpus carries `columns`.
-    `device` renders: "cpu", or whatever torch takes.
+    `device` renders: "cpu", or whatever torch takes. `lost` says which groups of rows, by number, are not
+    filmed, and why not. A worker that is `watched` is ended when a group takes longer than the recipe's
+    limit. With `careful` the shard is made in a process of its own (`animate.careful`).
     """
 
     shard: ShardPlan
@@ -37,6 +40,9 @@ class Assignment:
     frozen: str
     columns: Columns
     device: str = "cpu"
+    lost: Mapping[int, Fault] = field(default_factory=dict)
+    watched: bool = False
+    careful: bool = False
 
     def plan_folder(self) -> Path:
         """A local folder with the frozen files of the plan."""
@@ -47,14 +53,26 @@ class Assignment:
         return ShardWriter(self.out, self.shard.name, self.columns, on_row=on_row)
 
 
-def build_shard(assignment: Assignment, on_row: OnRow | None = None) -> ShardRecord:
-    """Films the rows of the shard's plan, and counts every one of them."""
+#: Told at which group of rows a worker is, and None when it is past it.
+OnGroup = Callable[[int | None], None]
+
+
+def build_shard(
+    assignment: Assignment, on_row: OnRow | None = None, *, on_group: OnGroup | None = None
+) -> ShardRecord:
+    """Films the rows of the shard's plan, and counts every one of them.
+
+    With `on_group` one group is filmed at a time, so that it is known which.
+    """
     plan, recipe = assignment.shard, assignment.recipe
+    one_by_one = on_group is not None
+    if on_group is None and assignment.watched:
+        on_group = _ended_after(recipe.limits.seconds)
     folder = assignment.plan_folder()
     rows = read_arrivals(plan.part, plan.start, plan.stop, recipe.source, folder, assignment.columns)
-    groups = in_groups(rows, recipe.shot.edit.stills)
+    groups = _told(in_groups(rows, recipe.shot.edit.stills), assignment.lost, on_group)
     with assignment.writer(on_row) as writer:
-        for outcome in in_order(film_groups(groups, recipe, assignment.device)):
+        for outcome in in_order(film_groups(groups, recipe, assignment.device, one_by_one=one_by_one)):
             if isinstance(outcome, Clip):
                 writer.add(outcome)
             else:
@@ -62,10 +80,44 @@ def build_shard(assignment: Assignment, on_row: OnRow | None = None) -> ShardRec
         return writer.finish()
 
 
+def _told(
+    groups: Iterable[tuple[int, Sequence[Sample | Rejected]]],
+    lost: Mapping[int, Fault],
+    on_group: OnGroup | None,
+) -> Iterator[tuple[int, Sequence[Sample | Rejected]]]:
+    """The groups, those that are `lost` as rejections; `on_group` hears which is being filmed."""
+    for number, group in groups:
+        if number in lost:
+            group = [Rejected.of(row, lost[number]) if isinstance(row, Sample) else row for row in group]
+        if on_group is not None:
+            on_group(number)
+        yield number, group
+        if on_group is not None:
+            on_group(None)
+
+
+def _ended_after(seconds: float) -> OnGroup:
+    """Ends the process when it is at one group for so long, even in native code that never returns."""
+
+    def watch(group: int | None) -> None:
+        if group is None:
+            faulthandler.cancel_dump_traceback_later()
+        else:
+            faulthandler.dump_traceback_later(seconds, exit=True)
+
+    return watch
+
+
 def film_groups(
-    groups: Iterable[tuple[int, Sequence[Sample | Rejected]]], recipe: BuildRecipe, device: str = "cpu"
+    groups: Iterable[tuple[int, Sequence[Sample | Rejected]]],
+    recipe: BuildRecipe,
+    device: str = "cpu",
+    *,
+    one_by_one: bool = False,
 ) -> Iterator[tuple[int, Outcome]]:
     """Every take of every row of every montage group (of one row, without montage), as the groups come.
+
+    A GPU renders `GPU_BATCH` of them at once, unless they are wanted `one_by_one`.
 
     Each has its place, as if the groups had come in order.
     """
@@ -75,7 +127,8 @@ def film_groups(
         for number, group in groups
         for place, scene in enumerate(_stage_group(group, recipe), number * takes)
     )
-    while batch := list(itertools.islice(staged, 1 if device == "cpu" else GPU_BATCH)):
+    at_once = 1 if one_by_one or device == "cpu" else GPU_BATCH
+    while batch := list(itertools.islice(staged, at_once)):
         jobs = [scene.job for _, scene in batch if isinstance(scene, Scene) and scene.job]
         frames = iter(render_jobs(jobs, recipe.video, device))
         for place, scene in batch:

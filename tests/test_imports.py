@@ -33,6 +33,7 @@ LAYERS = (
     ("film", "preview"),
     ("shards",),
     ("shard", "load", "fetch"),
+    ("careful",),
     ("build",),
     ("estimate", "materialize"),
 )

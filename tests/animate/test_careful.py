@@ -1,0 +1,157 @@
+"""Samples that end the process that films them: they alone are lost, on workers and without."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from animate.build import build_shards
+from animate.executor import HERE, Workforce
+from animate.recipe import BuildRecipe, read_recipe
+from animate.shards.verify import verify
+from tests.support.corpora import PHOTOGRAPH
+from tests.support.shard_sets import all_files
+
+ROWS = 7
+#: A decoder that does what the comment of a JPEG says, in every Python that has this on its path.
+DECODER = """
+import os, signal, simplejpeg
+
+decode = simplejpeg.decode_jpeg
+
+def do(data, *args, **options):
+    if b"do: crash" in data[:200]:
+        os.write(2, b"a native crash")
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if b"do: hang" in data[:200]:
+        while True:
+            pass
+    if b"do: eat" in data[:200]:
+        kept = []
+        while True:
+            kept.append(bytearray(50_000_000))
+    return decode(data, *args, **options)
+
+simplejpeg.decode_jpeg = do
+"""
+
+
+def photograph_that(does: str) -> bytes:
+    comment = f"do: {does}".encode()
+    return PHOTOGRAPH[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + PHOTOGRAPH[2:]
+
+
+@pytest.fixture
+def corpus(tmp_path, monkeypatch) -> Path:
+    """Seven photographs with captions, and a decoder that obeys them."""
+    (tmp_path / "path").mkdir()
+    (tmp_path / "path" / "sitecustomize.py").write_text(DECODER)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "path"))
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    for i in range(ROWS):
+        (folder / f"{i}.jpg").write_bytes(PHOTOGRAPH)
+        (folder / f"{i}.txt").write_text(f"photograph {i}")
+    return folder
+
+
+def recipe_of(corpus: Path, *settings: str) -> BuildRecipe:
+    return read_recipe(
+        None,
+        [
+            "source.name='folder'",
+            f"source.path={json.dumps(str(corpus))}",
+            "video.format='frames'",
+            "video.size=32",
+            "video.num_frames=2",
+            "shards.clips_per_shard=4",
+            *settings,
+        ],
+    )
+
+
+def rows(out: Path) -> dict[str, tuple[str, str]]:
+    """Status and message by key, of all shards."""
+    tables = [pq.read_table(path).to_pylist() for path in sorted(out.glob("*.parquet"))]
+    return {row["source_key"]: (row["status"], row["error_message"]) for rows in tables for row in rows}
+
+
+def command(recipe: BuildRecipe, corpus: Path, out: Path) -> subprocess.CompletedProcess[str]:
+    """`animate build` in a process of its own, which may die."""
+    return subprocess.run(
+        [
+            *(sys.executable, "-c", "from cli.animate.main import main; main()", "build", "--workers", "0"),
+            *("--src", str(corpus), "--out", str(out), "--format", "frames", "--size", "32", "--frames", "2"),
+            *("--set", "shards.clips_per_shard=4", "--set", f"limits.seconds={recipe.limits.seconds}"),
+            *("--set", f"limits.memory_mb={recipe.limits.memory_mb}"),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "PYTHONPATH": f"{Path(__file__).parents[2]}:{os.environ['PYTHONPATH']}"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("does", "status", "said"),
+    [
+        ("crash", "crashed", "a native crash"),
+        ("hang", "took_too_long", "limits.seconds = 2"),
+    ],
+)
+def test_on_workers_the_sample_that_ends_them_is_one_row(corpus, tmp_path, does, status, said):
+    recipe = recipe_of(corpus, "limits.seconds=2", "limits.memory_mb=600")
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    build_shards(recipe, whole, workforce=HERE)
+    (corpus / "2.jpg").write_bytes(photograph_that(does))
+    report = build_shards(recipe, out, workforce=Workforce(workers=2))
+    assert report.complete
+    assert (report.inputs, report.clips, report.rejected) == (ROWS, ROWS - 1, {status: 1})
+    assert verify(str(out)) == []
+    found = rows(out)
+    assert found["2"][0] == status
+    assert said in found["2"][1]
+    assert (out / "00001.tar").read_bytes() == (whole / "00001.tar").read_bytes()
+
+
+def test_without_workers_the_next_run_finds_it(corpus, tmp_path):
+    (corpus / "2.jpg").write_bytes(photograph_that("crash"))
+    (corpus / "3.jpg").write_bytes(photograph_that("crash"))
+    recipe, out = recipe_of(corpus), tmp_path / "out"
+    assert command(recipe, corpus, out).returncode == -signal.SIGSEGV
+    second = command(recipe, corpus, out)
+    assert second.returncode == 0, second.stderr
+    assert [status for status, _ in rows(out).values()] == [
+        "success", "success", "crashed", "crashed", "success", "success", "success"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("does", ["hang", "eat"])
+def test_a_shard_that_was_cut_off_is_held_to_the_limits(corpus, tmp_path, does):
+    (corpus / "5.jpg").write_bytes(photograph_that(does))
+    recipe, out = recipe_of(corpus, "limits.seconds=2", "limits.memory_mb=600"), tmp_path / "out"
+    (out / "_animate").mkdir(parents=True)
+    (out / "_tmp" / "00001-abcd").mkdir(parents=True)
+    report = build_shards(recipe, out, workforce=HERE)
+    assert report.rejected == {"took_too_long" if does == "hang" else "took_too_much_memory": 1}
+    assert report.clips == ROWS - 1
+
+
+def test_a_careful_shard_is_the_same_as_any(corpus, tmp_path):
+    recipe = recipe_of(corpus, "takes=2", "shot.edit.stills=2", "shot.edit.shots=[1, 1]")
+    build_shards(recipe, tmp_path / "plain", workforce=HERE)
+    out = tmp_path / "careful"
+    (out / "_animate").mkdir(parents=True)
+    for name in ("00000-ab", "00001-cd", "00003-ef"):
+        (out / "_tmp" / name).mkdir(parents=True)
+    build_shards(recipe, out, workforce=HERE)
+    assert all_files(tmp_path / "plain") == all_files(out)
+
+
+def test_limits_are_no_part_of_the_recipe_of_a_set(corpus):
+    assert recipe_of(corpus).digest() == recipe_of(corpus, "limits.seconds=5").digest()
