@@ -1,8 +1,8 @@
 """A shard made in a process of its own, after a first attempt ended its worker: one sample is lost, no more.
 
-What a native library does to its process (a crash, all memory, a call that never returns) no `except` catches.
-So the process says which group of rows it is at. When it dies, or goes past a limit, that group is left out,
-with a row that says why, and the shard is made again without it.
+What a native library does to its process (a crash, all memory, a call that never returns) no `except`
+catches. So the process says which group of rows it is at. When it dies, or goes past a limit, that group is
+left out, with a row that says why, and the shard is made again without it.
 """
 
 import base64
