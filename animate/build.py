@@ -386,14 +386,25 @@ def _finished(plan: Plan, place: Place, takes: int) -> dict[str, ShardRecord]:
     """The records of the shards whose three files are there."""
     names = place.names()
     whole = [shard for shard in plan.shards if all(shard.name + suffix in names for suffix in SHARD_SUFFIXES)]
-    read = ((shard, read_marker(place, shard.name)) for shard in whole)
-    return {shard.name: _checked(record, shard, takes) for shard, record in read if record is not None}
+    try:
+        read = [(shard, read_marker(place, shard.name)) for shard in whole]
+        return {shard.name: _checked(record, shard, takes) for shard, record in read if record is not None}
+    except (ValueError, Miscounted) as error:
+        raise BuildRefused(
+            f"{place.root}: a finished shard is damaged: {error}; `animate verify --repair` has it made anew"
+        ) from None
+
+
+class Miscounted(RuntimeError):
+    """A shard that was just made lacks an input: never the fault of the data."""
 
 
 def _checked(record: ShardRecord, shard: ShardPlan, takes: int) -> ShardRecord:
-    assert record.name == shard.name, f"shard {shard.name} answers as {record.name}"
     wrong = counts_fault(record, shard, takes)
-    assert not wrong, f"shard {shard.name}: {wrong}"
+    if record.name != shard.name:
+        wrong = f"answers as {record.name}"
+    if wrong:
+        raise Miscounted(f"shard {shard.name}: {wrong}")
     return record
 
 

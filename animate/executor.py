@@ -10,9 +10,11 @@ Ray's own retry.
 
 import contextlib
 import dataclasses
+import errno
 import logging
 import math
 import os
+import shutil
 import signal
 import site
 import threading
@@ -40,6 +42,8 @@ TaskReport = Callable[..., None]
 
 #: Reports of a task go on at most so often.
 SECONDS_BETWEEN = 0.5
+#: What every task that writes would raise.
+_CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 #: Workers for each CPU where they wait most of the time.
 WAITING_A_CPU = 4
 #: How often Ray starts a task again after its worker or its machine was lost.
@@ -56,6 +60,10 @@ class ClusterNotFound(UserError):
 
 class NoGpu(UserError):
     """Tasks that want a GPU have none."""
+
+
+class CannotWrite(UserError):
+    """There is no room where tasks write, or no right to: no other task would fare better."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +137,8 @@ def run_tasks(
     cluster of this machine that lives as long as the call or, with an address, on a running one. Where
     frames are rendered on GPUs every task on Ray has one, or its share of one where there are more workers
     than GPUs; raises `NoGpu` if the cluster has none. A task that raises is tried `retries` times more.
-    When the time is up, tasks that run are finished. Ctrl-C stops the running tasks, lets them clear up, and
+    Raises `CannotWrite` at the first task for which there is no room. When the time is up, tasks that run are
+    finished. Ctrl-C stops the running tasks, lets them clear up, and
     goes on as KeyboardInterrupt.
 
     A worker of Ray that is lost, or its machine, is replaced `LOST_WORKER_RETRIES` times, but with
@@ -168,7 +177,14 @@ class _Queue:
         """The next task to start; None if there is none or the time is up."""
         return self.tasks.popleft() if self.tasks and time.monotonic() < self.ends else None
 
-    def raised(self, index: int, attempt: int, message: str, details: str) -> None:
+    def raised(self, index: int, attempt: int, error: BaseException, details: str) -> None:
+        """Tries the task again at the end of the queue, or gives it up; `CannotWrite` where none would do."""
+        if isinstance(error, OSError) and error.errno in _CANNOT_WRITE:
+            where = f" ({error.filename})" if error.filename else ""
+            raise CannotWrite(
+                f"{error.strerror}{where}: the same command goes on once that is mended"
+            ) from None
+        message = _one_line(error)
         log.warning("task %d, attempt %d: %s", index, attempt, message)
         if attempt <= self.retries:
             self.tasks.append((index, attempt + 1))
@@ -189,7 +205,7 @@ def _run_here(
             try:
                 answer = function(*tasks[index], *_reports_here(index, on_report))
             except Exception as error:  # the one place where a bug, whatever it is, becomes a listed failure
-                queue.raised(index, attempt, _one_line(error), traceback.format_exc())
+                queue.raised(index, attempt, error, traceback.format_exc())
             else:
                 on_done(index, answer)
 
@@ -230,9 +246,9 @@ def _run_on_ray(
                 try:
                     answer = ray.get(reference)
                 except ray.exceptions.RayTaskError as error:
-                    queue.raised(index, attempt, _one_line(error.cause), str(error))
+                    queue.raised(index, attempt, error.cause, str(error))
                 except ray.exceptions.RayError as error:  # lost more often than Ray tries again
-                    queue.raised(index, attempt, _one_line(error), str(error))
+                    queue.raised(index, attempt, error, str(error))
                     if after_loss is not None and index not in changed:
                         changed.add(index)
                         tasks[index] = after_loss(tasks[index])
@@ -313,6 +329,7 @@ def _ray_cluster(workers: int, address: str | None) -> Iterator[None]:
         yield
         return
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    session: str | None = None
     with _sigterm_kept():
         if address is not None:
             package = str(Path(__file__).resolve().parent)
@@ -324,17 +341,20 @@ def _ray_cluster(workers: int, address: str | None) -> Iterator[None]:
                 raise ClusterNotFound(f"address = {address!r}: {_one_line(error)} ({hint})") from None
         else:
             with _environment(_local_environment()):  # the processes of the cluster inherit it
-                ray.init(
+                cluster: Any = ray.init(
                     address="local",
                     num_cpus=workers,
                     include_dashboard=False,
                     object_store_memory=OBJECT_STORE_BYTES,
                     **quiet,
                 )
+                session = cluster.address_info["session_dir"]
     try:
         yield
     finally:
         ray.shutdown()
+        if session is not None:
+            shutil.rmtree(session, ignore_errors=True)  # logs and sockets of a cluster that is gone
 
 
 def _local_environment() -> Mapping[str, str]:

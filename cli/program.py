@@ -29,8 +29,12 @@ def run(app: typer.Typer) -> None:
     Exit codes: 0 done, 1 not all done or nothing came of it, 2 cannot be meant, 130 stopped.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch system's stop is as clean as Ctrl-C
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # not under nohup
+        signal.signal(signal.SIGHUP, signal.default_int_handler)
     try:
         app()
+    except KeyboardInterrupt:  # a second one, while what the first stopped was cleared up
+        sys.exit(130)
     except ValueError as error:
         from animate.errors import UserError
 

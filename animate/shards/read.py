@@ -81,7 +81,9 @@ def read_marker(place: Place, name: str) -> ShardRecord | None:
         }
         return ShardRecord(**{name: table[name] for name in known})
     except (KeyError, TypeError) as error:
-        raise ValueError(f"no marker: {error!r}") from None
+        raise ValueError(f"{name}{STATS} is no marker: {error!r}") from None
+    except ValueError as error:
+        raise ValueError(f"{name}{STATS} cannot be read: {error}") from None
 
 
 def stored_rows(place: Place, name: str, columns: Columns) -> Iterator[tuple[Take, Clip | Rejected]]:

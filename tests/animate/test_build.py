@@ -1,15 +1,17 @@
 """Laws of planning, running, resuming and refusing, with a shard function that films nothing."""
 
 import dataclasses
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from animate import sources
-from animate.build import BuildReport, build_shards, open_shard_set
+from animate.build import BuildReport, Miscounted, build_shards, open_shard_set
 from animate.data import Frozen, Part, ShardPlan, ShardRecord
-from animate.executor import HERE
+from animate.executor import HERE, CannotWrite
 from animate.recipe import BuildRecipe, EditRecipe, ShardsRecipe, SourceRecipe, VideoRecipe
 from animate.shard import Assignment
 from animate.shards.place import BuildRefused, Place
@@ -277,7 +279,7 @@ def test_a_lost_input_stops_the_build(tmp_path):
     def lose_one(assignment, on_row=None):
         return dataclasses.replace(make(assignment), clips=0)
 
-    with pytest.raises(AssertionError, match="neither clip nor rejected"):
+    with pytest.raises(Miscounted, match="neither clip nor rejected"):
         run(tmp_path, make_shard=lose_one)
 
 
@@ -286,8 +288,40 @@ def test_a_shard_with_fewer_rows_than_planned_stops_the_build(tmp_path):
         shorter = dataclasses.replace(assignment.shard, stop=assignment.shard.start + 1)
         return make(dataclasses.replace(assignment, shard=shorter))
 
-    with pytest.raises(AssertionError, match="2 inputs of 4 planned"):
+    with pytest.raises(Miscounted, match="2 inputs of 4 planned"):
         run(tmp_path, make_shard=skip_a_row)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "{}", '{"name": "00001"}'], ids=["empty", "broken", "list", "bare", "short"]
+)
+def test_a_damaged_marker_is_named_with_its_remedy(tmp_path, content):
+    run(tmp_path)
+    (tmp_path / "00001_stats.json").write_text(content)
+    with pytest.raises(BuildRefused, match=r"00001_stats.json .*verify --repair"):
+        run(tmp_path)
+
+
+def test_a_marker_that_counts_wrong_is_named_with_its_remedy(tmp_path):
+    run(tmp_path)
+    path = tmp_path / "00001_stats.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "clips": 0}))
+    with pytest.raises(BuildRefused, match=r"00001.*neither clip nor rejected.*verify --repair"):
+        run(tmp_path)
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES])
+def test_a_full_disk_stops_the_build_at_once(tmp_path, code):
+    tried = []
+
+    def no_room(assignment, on_row=None):
+        tried.append(assignment.shard.name)
+        raise OSError(code, os.strerror(code), str(tmp_path / "00000.tar"))
+
+    with pytest.raises(CannotWrite, match=r"00000.tar\): the same command goes on"):
+        run(tmp_path, make_shard=no_room)
+    assert tried == ["00000"]
+    assert run(tmp_path).complete
 
 
 def test_shards_hold_whole_montage_groups(tmp_path):

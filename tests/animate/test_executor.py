@@ -1,5 +1,6 @@
 """Laws of the executor: here and on Ray alike, every task is answered or listed."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import cv2
 import pytest
 
 from animate import executor
-from animate.executor import Failure, Workforce, run_tasks
+from animate.executor import CannotWrite, Failure, Workforce, run_tasks
 from animate.threads import available_cpus
 
 ROOT = Path(__file__).parents[2]
@@ -57,6 +58,24 @@ def test_our_own_ray_workers_run_at_our_priority_and_import_our_code():
     # Ray sets variables of its own for good.
     for name in ("OMP_NUM_THREADS", "PYTHONPATH", "RAY_worker_niceness"):
         assert os.environ.get(name) == environment.get(name)
+
+
+def test_a_full_disk_stops_the_other_tasks_on_ray_too(tmp_path):
+    def no_room(index):
+        if index == 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        (tmp_path / str(index)).touch()
+
+    with pytest.raises(CannotWrite, match="No space left"):
+        run(no_room, [(index,) for index in range(50)], 1)
+    assert len(list(tmp_path.iterdir())) < 3
+
+
+def test_ray_leaves_no_folder_behind():
+    root = Path("/tmp/ray")
+    before = set(root.glob("session_*"))
+    run(abs, [(1,), (2,)], 2)
+    assert set(root.glob("session_*")) <= before
 
 
 INTERRUPTED = """

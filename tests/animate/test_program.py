@@ -96,10 +96,11 @@ def test_a_build_that_was_killed_and_resumed_has_the_same_bytes(source, referenc
     assert all_files(out) == all_files(reference)
 
 
-def test_ctrl_c_ends_cleanly_and_leaves_nothing_half_done(tmp_path):
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_what_stops_it_ends_cleanly_and_leaves_nothing_half_done(tmp_path, how):
     out = tmp_path / "shards"
-    arguments = ["build", *SMALL, "--out", str(out), "--workers", "2"]
-    code, err = interrupt(arguments, out, signal.SIGINT)
+    arguments = ["build", *SMALL, "--out", str(out), "--workers", "2" if how == signal.SIGINT else "0"]
+    code, err = interrupt(arguments, out, how)
     assert code == 130, err
     assert "the same command goes on from there" in err
     assert "Traceback" not in err
