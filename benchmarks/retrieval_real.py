@@ -56,17 +56,21 @@ SEEDS = (0, 1, 2)
 HEADS = ("none", "mean", "eot", "tokens", "cross")
 BEFORE = ("nothing", "stills", "filmed stills", "both")
 #: What films are trained on with `--camera`: whether camera sentences take turns with the captions, and for
-#: how many times the steps. With twice, as many captions are seen as without.
+#: how many times the steps. With twice, as many captions are seen as without; twice without shows what is
+#: due to the steps.
 CAMERA = {
     "captions alone": (False, 1),
     "camera sentences mixed in": (True, 1),
+    "captions alone, twice the steps": (False, 2),
     "camera sentences mixed in, twice the steps": (True, 2),
 }
 #: What is set beside what, query by query.
 COMPARED = {
     "filmed stills": ("nothing", "stills"),
     "both": ("nothing", "stills"),
-    **{before: ("captions alone",) for before, (camera, _) in CAMERA.items() if camera},
+    "camera sentences mixed in": ("captions alone",),
+    "captions alone, twice the steps": ("captions alone",),
+    "camera sentences mixed in, twice the steps": ("captions alone", "captions alone, twice the steps"),
 }
 #: Candidates of each query, by protocol: about a twelfth of the gallery.
 TOP_K = {"zero-shot": 50, "fine-tuned": 20}
