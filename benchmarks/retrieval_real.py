@@ -134,7 +134,7 @@ def main() -> None:
         for seed in SEEDS[: options.seeds]
         for head in heads
         for before in befores
-        if seed == SEEDS[0] or head not in options.one_seed
+        if seed == SEEDS[0] or not {head, before} & set(options.one_seed)
     ]
     # A forked process has the features already; sent to it they would be copied for every case.
     _data.append(data)
@@ -374,7 +374,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--before", nargs="+", choices=(*BEFORE, *CAMERA), help="some cases; all if left out")
     parser.add_argument("--seeds", type=int, default=len(SEEDS), help="how many of the three seeds")
     parser.add_argument("--heads", nargs="+", default=HEADS, choices=HEADS)
-    parser.add_argument("--one-seed", nargs="+", default=[], choices=HEADS, help="heads for seed 0 alone")
+    once = (*HEADS, *BEFORE, *CAMERA)
+    parser.add_argument(
+        "--one-seed", nargs="+", default=[], choices=once, help="what is run for seed 0 alone"
+    )
     parser.add_argument("--processes", type=int, default=2, help="models trained at once, a core each")
     parser.add_argument("--results", type=Path, default=measure.RESULTS)
     return parser.parse_args()
