@@ -46,6 +46,7 @@ from retrieval.train import train
 
 SEEDS = (0, 1, 2)
 WIDTH, BATCH, WORDINGS = 128, 64, 4
+TRAIN, STEPS = 1600, 800
 RESAMPLES = 2000
 #: Photographs to test on, and as many to select on.
 HELD_OUT = 200
@@ -195,7 +196,7 @@ def judged(model: Retriever, bed: Bed, case: Case) -> Outcome:
     """Of every query of a bed, still by still and take by take, by stage and question."""
     hits: Hits = {}
     confusion: dict[str, np.ndarray] = {}
-    for stage, raw in _scores(model, bed).items():
+    for stage, raw in scores_of(model, bed).items():
         scores = _tied(raw)
         found = hits_of(scores)
         if stage in case.order_free:
@@ -235,7 +236,7 @@ def _tied(scores: np.ndarray) -> np.ndarray:
 
 
 @torch.no_grad()
-def _scores(model: Retriever, bed: Bed) -> dict[str, np.ndarray]:
+def scores_of(model: Retriever, bed: Bed) -> dict[str, np.ndarray]:
     """By stage `[n, 8, 8]`: the first sentence of every take with every take of the same still."""
     blocks: dict[str, list[np.ndarray]] = {}
     for first in range(0, len(bed), _TEST_STILLS_AT_ONCE):
@@ -409,9 +410,9 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--photographs", type=Path, default=data / "flickr8k-224")
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "animate-camera-motion")
-    parser.add_argument("--train", type=int, default=1600, help="how many photographs to train on")
+    parser.add_argument("--train", type=int, default=TRAIN, help="how many photographs to train on")
     parser.add_argument("--judge", default="test", choices=("test", "selection"), help="which others judge")
-    parser.add_argument("--steps", type=int, default=800)
+    parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--seeds", type=int, default=len(SEEDS), help="how many of the three seeds")
     parser.add_argument(
         "--one-seed", nargs="+", default=[], choices=list(CASES), help="cases for seed 0 alone"

@@ -15,6 +15,7 @@ from jaxtyping import Float16
 from safetensors.torch import load_file
 from torch import Tensor
 
+from animate.arrays import Frames
 from animate.camera import View
 from animate.edit import Edit, Layer, draw_edit
 from animate.film import Still
@@ -122,7 +123,7 @@ def load_bed(photographs: Sequence[Path], cache: Path, *, seed: int, wordings: i
                 keep(kept, {"frames": _features(move, files)})
             frames[first : first + len(files), number] = load_file(kept)["frames"]
     texts = [
-        wordings_of(_still(file), np.random.default_rng([seed, number]), wordings)
+        wordings_of(still_of(file), np.random.default_rng([seed, number]), wordings)
         for number, file in enumerate(photographs)
     ]
     good = [number for number, own in enumerate(texts) if own is not None]
@@ -132,6 +133,17 @@ def load_bed(photographs: Sequence[Path], cache: Path, *, seed: int, wordings: i
         wordings=tuple(own for own in texts if own is not None),
     )
     return bed, len(photographs) - len(bed)
+
+
+def still_of(photograph: Path) -> Still:
+    """A photograph, opened for filming."""
+    return Still(photograph.read_bytes(), SourceRecipe())
+
+
+def frames_of(still: Still, move: Move) -> Frames:
+    """The forward take of a move."""
+    _, layers = _draw(move, move.directions[0], still.view(VIDEO))
+    return render([still.pixels(0)], layers, VIDEO)
 
 
 class MotionLoader:
@@ -179,10 +191,6 @@ class MotionLoader:
         )
 
 
-def _still(file: Path) -> Still:
-    return Still(file.read_bytes(), SourceRecipe())
-
-
 def _digest(move: Move, files: Sequence[Path]) -> str:
     """Of all that features of a forward take depend on but the code."""
     parts = [repr((VIDEO, move, GRID)), *(file.name for file in files)]
@@ -201,8 +209,7 @@ def _features(move: Move, files: Sequence[Path]) -> Float16[Tensor, "n t p 1280"
     """Of the forward take of each still."""
     network = image_network()
     rows: list[Tensor] = []
-    for still in map(_still, files):
-        _, layers = _draw(move, move.directions[0], still.view(VIDEO))
-        frames = torch.from_numpy(render([still.pixels(0)], layers, VIDEO)).movedim(3, 1)
+    for still in map(still_of, files):
+        frames = torch.from_numpy(frames_of(still, move)).movedim(3, 1)
         rows.append(frame_features(network, frames, GRID).half())
     return torch.stack(rows)

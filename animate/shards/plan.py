@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +30,15 @@ class Plan:
     """What a shard set holds: `recipe` and `source` decide every clip, `shards` is the work to do.
 
     `recipe` is a plain table (`BuildRecipe.content`), `source` a fingerprint of the corpus, `columns`
-    what its samples carry.
+    what its samples carry. `frozen_files` has the sha256 of each file that was frozen beside the plan; it is
+    empty in plans of earlier releases.
     """
 
     recipe: Mapping[str, Any]
     source: Mapping[str, Any]
     shards: tuple[ShardPlan, ...]
     columns: Columns
+    frozen_files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -134,7 +136,50 @@ def open_plan(
             + "\n  ".join(changed)
             + "\ngive another --out, or --overwrite to start afresh"
         )
+    _mend_frozen_files(place, found, freeze)
     return found
+
+
+def damaged_files(place: Place, plan: Plan) -> list[str]:
+    """Names of the frozen files that are gone, or hold something else than when they were written."""
+    return [name for name, known in plan.frozen_files.items() if _sha256(place, name) != known]
+
+
+def _mend_frozen_files(place: Place, plan: Plan, freeze: Freeze) -> None:
+    """Frozen files that are damaged are written anew, from a corpus that is still the same.
+
+    Raises `BuildRefused` where that does not give what they held.
+    """
+    damaged = damaged_files(place, plan)
+    if not damaged:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        freeze(Path(folder))
+        for path in sorted(Path(folder).iterdir()):
+            if path.name not in damaged or file_sha256(path) != plan.frozen_files[path.name]:
+                path.unlink()
+            else:
+                damaged.remove(path.name)
+        if damaged:
+            raise BuildRefused(
+                f"{place.root}/{OURS}/{damaged[0]}: is damaged, and the corpus no longer gives what it held; "
+                "finished shards are sound, but no other can be made; --overwrite starts afresh"
+            )
+        place.upload(Path(folder), OURS)
+
+
+def file_sha256(path: Path) -> str:
+    """Hex digits of a local file's content."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sha256(place: Place, name: str) -> str | None:
+    try:
+        with place.open(f"{OURS}/{name}") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()  # pyright: ignore[reportArgumentType]
+    except FileNotFoundError:
+        return None
 
 
 def check_ours(place: Place) -> None:
@@ -165,7 +210,13 @@ def read_plan(place: Place) -> Plan | None:
             )
             for row in table["shards"]
         )
-        return Plan(recipe=table["recipe"], source=table["source"], shards=shards, columns=table["columns"])
+        return Plan(
+            recipe=table["recipe"],
+            source=table["source"],
+            shards=shards,
+            columns=table["columns"],
+            frozen_files=table.get("frozen_files", {}),
+        )
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, BuildRefused):
             raise
@@ -227,13 +278,21 @@ def _make_plan(
         folder = place.local / OURS
         folder.mkdir(parents=True, exist_ok=True)
         shards, columns = freeze(folder)
+        files = _digests(folder, shards)
     else:
         with tempfile.TemporaryDirectory() as temporary:
             shards, columns = freeze(Path(temporary))
+            files = _digests(Path(temporary), shards)
             place.upload(Path(temporary), OURS)
-    plan = Plan(recipe=recipe, source=source, shards=tuple(shards), columns=columns)
+    plan = Plan(recipe=recipe, source=source, shards=tuple(shards), columns=columns, frozen_files=files)
     write_plan(place, plan)
     return plan
+
+
+def _digests(folder: Path, shards: Iterable[ShardPlan]) -> dict[str, str]:
+    """By name, of the files in `folder` that the parts of shards lie in."""
+    names = sorted({shard.part.path for shard in shards})
+    return {name: file_sha256(folder / name) for name in names if (folder / name).is_file()}
 
 
 def write_plan(place: Place, plan: Plan) -> None:
@@ -244,6 +303,7 @@ def write_plan(place: Place, plan: Plan) -> None:
         "recipe": plan.recipe,
         "source": plan.source,
         "columns": plan.columns,
+        "frozen_files": plan.frozen_files,
         "shards": [asdict(shard) for shard in plan.shards],
     }
     place.write_json(PLAN, content)

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from animate.data import MENDABLE, SHARD_SUFFIXES, Part, ShardPlan
 from animate.shards.place import OURS, BuildRefused, Place
-from animate.shards.plan import Plan, cut, frozen_folder, write_plan
+from animate.shards.plan import Plan, cut, file_sha256, frozen_folder, write_plan
 from animate.shards.read import read_table
 from animate.sources.listing import RETRY
 
@@ -41,13 +41,14 @@ def plan_again(plan: Plan, place: Place, samples_per_shard: int, takes: int) -> 
         statuses = _copy_rows(listings, latest, place, Path(folder) / name, samples_per_shard, takes)
         if not statuses:
             return plan
+        files = {**plan.frozen_files, name: file_sha256(Path(folder) / name)}
         place.upload(Path(folder), OURS)
     again = []
     for shard in cut([Part(reader="urls", path=name, rows=len(statuses))], samples_per_shard):
         counts = Counter(statuses[shard.start : shard.stop])
         taken = {status: count * takes for status, count in sorted(counts.items())}
         again.append(dataclasses.replace(shard, index=len(plan.shards) + shard.index, again=taken))
-    longer = dataclasses.replace(plan, shards=(*plan.shards, *again))
+    longer = dataclasses.replace(plan, shards=(*plan.shards, *again), frozen_files=files)
     write_plan(place, longer)
     return longer
 

@@ -15,8 +15,8 @@ from animate.record import (
     SUCCESS,
 )
 from animate.shards.check import Damage, ShardCheck, check_shard
-from animate.shards.place import ATTEMPTS, LENGTH, MANIFEST, PLAN, BuildRefused, Place
-from animate.shards.plan import Plan, read_plan, totals
+from animate.shards.place import ATTEMPTS, LENGTH, MANIFEST, OURS, PLAN, BuildRefused, Place
+from animate.shards.plan import Plan, damaged_files, read_plan, totals
 from animate.shards.read import read_table
 
 
@@ -71,6 +71,8 @@ def _set_faults(place: Place, plan: Plan, checks: list[ShardCheck]) -> Iterator[
         return Damage(shard=shard, key="", what=what)
 
     yield from (fault(f"leftover: {ATTEMPTS}/{name}") for name in sorted(place.names(ATTEMPTS)))
+    for name in damaged_files(place, plan):
+        yield fault(f"{OURS}/{name} is damaged: the same build writes it anew from the same corpus")
     planned = {shard.name for shard in plan.shards}
     for name in sorted(place.names()):
         stem = next((name.removesuffix(suffix) for suffix in SHARD_SUFFIXES if name.endswith(suffix)), "")

@@ -5,6 +5,7 @@ The law: recipe and source decide every byte; where, how often interrupted and i
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -107,6 +108,38 @@ def test_what_stops_it_ends_cleanly_and_leaves_nothing_half_done(tmp_path, how):
     assert not (out / "_tmp").exists()
     stems = {path.name.removesuffix(".tar") for path in out.glob("*.tar")}
     assert {path.name.removesuffix("_stats.json") for path in out.glob("*_stats.json")} == stems
+
+
+@pytest.mark.parametrize("damage", ["a flipped bit", "gone"])
+def test_a_damaged_listing_is_named_and_written_anew(tmp_path, damage):
+    out, listing = tmp_path / "shards", tmp_path / "shards" / "_animate" / "listing.parquet"
+    built("--src", "demo", *SMALL, "--out", out, "--workers", "0")
+    whole = all_files(out)
+    if damage == "gone":
+        listing.unlink()
+    else:
+        content = bytearray(listing.read_bytes())
+        content[len(content) // 3] ^= 4
+        listing.write_bytes(content)
+    verified = animate("verify", out)
+    assert verified.returncode == 1
+    assert "_animate/listing.parquet is damaged" in verified.stdout + verified.stderr
+    for suffix in (".tar", ".parquet", "_stats.json"):
+        (out / f"00001{suffix}").unlink()
+    built("--src", "demo", *SMALL, "--out", out, "--workers", "0")
+    assert all_files(out) == whole
+
+
+def test_a_damaged_listing_of_a_corpus_that_changed_is_refused(tmp_path):
+    images, out = tmp_path / "images", tmp_path / "shards"
+    shutil.copytree(ROOT / "animate" / "demo", images)
+    built("--src", images, *SMALL, "--out", out, "--workers", "0")
+    (out / "_animate" / "listing.parquet").unlink()
+    captions = (images / "captions.jsonl").read_text()
+    (images / "captions.jsonl").write_text(captions.replace(" a ", " A ", 1))
+    refused = animate("build", "--src", images, *SMALL, "--out", out, "--workers", "0")
+    assert refused.returncode == 2
+    assert "Traceback" not in refused.stderr
 
 
 def interrupt(arguments: list[str], out: Path, how: signal.Signals) -> tuple[int, str]:
