@@ -41,6 +41,7 @@ COMMANDS = {
     "preview": ["--all --fps --frames --out --seed --shot --size image"],
     "sources": ["--root name"],
     "stats": ["--png shards"],
+    "status": ["shards"],
     "verify": ["--repair --workers shards"],
 }
 

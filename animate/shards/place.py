@@ -118,6 +118,13 @@ class Place:
         """File `name` lies at the local path `target` too."""
         self.filesystem.get_file(self._path(name), str(target))
 
+    def modified(self, name: str) -> float | None:
+        """When file `name` was last written, in seconds since 1970; None where the storage does not tell."""
+        try:
+            return self.filesystem.modified(self._path(name)).timestamp()
+        except (OSError, NotImplementedError, AttributeError, KeyError):
+            return None
+
     def remove(self, name: str) -> None:
         """There is no file or folder `name` any more."""
         with contextlib.suppress(FileNotFoundError):

@@ -45,7 +45,7 @@ def print_report(report: "BuildReport") -> None:
         "clips": f"{report.clips:,} of {report.inputs:,} inputs",
         "rejected": f"{sum(report.rejected.values()):,}" + (f" ({reasons})" if reasons else ""),
         "shards": f"{report.shards_finished:,} of {report.shards_planned:,}",
-        "size": _size(report.size_bytes),
+        "size": size(report.size_bytes),
         "time": f"{report.seconds:.1f} s"
         + (f", {report.clips_per_second:.1f} clips/s" if report.clips_made else ""),
         "where": report.out,
@@ -90,10 +90,11 @@ def _why(rejected: Mapping[str, int]) -> str:
     return f"{means}; `error_message` in the parquets says why of each{again}"
 
 
-def _size(size_bytes: int) -> str:
-    size, unit = float(size_bytes), "bytes"
+def size(size_bytes: int) -> str:
+    """As 512 bytes, 1.5 MB."""
+    number, unit = float(size_bytes), "bytes"
     for larger in ("kB", "MB", "GB", "TB"):
-        if size < 1000:
+        if number < 1000:
             break
-        size, unit = size / 1000, larger
-    return f"{size:,.0f} {unit}" if unit == "bytes" else f"{size:,.1f} {unit}"
+        number, unit = number / 1000, larger
+    return f"{number:,.0f} {unit}" if unit == "bytes" else f"{number:,.1f} {unit}"

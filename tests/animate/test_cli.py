@@ -17,7 +17,7 @@ from animate.sources import SourceError
 from cli.animate import main as cli
 from cli.animate.options import parse_seconds
 from cli.animate.progress import BuildProgress
-from cli.animate.report import _size
+from cli.animate.report import size as size_text
 
 REPORT = BuildReport(
     out="/somewhere/shards",
@@ -245,7 +245,7 @@ def test_a_time_limit_of_another_form_is_a_usage_error(monkeypatch, capsys):
     [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (2_500_000, "2.5 MB"), (10**13, "10.0 TB")],
 )
 def test_sizes_are_decimal(size, text):
-    assert _size(size) == text
+    assert size_text(size) == text
 
 
 def progress_text(states: list[Progress], *, terminal: bool, monkeypatch) -> str:
