@@ -66,8 +66,8 @@ def with_transparency(image: Image.Image, data: bytes, header: PngHeader) -> Ima
         image.info["transparency"] = key if len(key) == 3 else key[0]
         return image
     if header.color_type == _GREY:
-        grey = np.asarray(image).astype(np.uint16)
-        alpha = np.where(grey == header.key[0], 0, 255).astype(np.uint8)
+        grey = np.asarray(image).astype(np.uint16, copy=False)
+        alpha = (grey != header.key[0]) * np.uint8(255)
         return Image.fromarray(np.dstack([(grey >> 8).astype(np.uint8), alpha]))
     whole = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if whole is None or whole.shape[2:] != (4,):
