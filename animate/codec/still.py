@@ -23,7 +23,7 @@ from animate.codec.errors import UndecodableImage
 from animate.codec.exif import orientation_of, swaps_sides, turned_upright
 from animate.codec.jpeg import decode_stored, read_jpeg_header
 from animate.codec.jxl import jxl_size
-from animate.codec.png import read_png_header, with_transparency
+from animate.codec.png import FinishRows, read_png_header, transparency
 from animate.codec.quiet import pillow_as_we_use_it, silence_libtiff
 from animate.codec.reader import TURNED_BY_READER, reader_of
 from animate.codec.signature import image_format
@@ -49,13 +49,15 @@ _PREMULTIPLIED = ("La", "RGBa")
 class _Opened:
     """An image of which Pillow has read the header: `size` (width, height) is as stored, not turned upright.
 
-    `finished` makes of the image, when it is loaded, the picture with all that its format says.
+    `finished` makes of the image, when it is loaded, the picture with all that its format says; what
+    `prepared` gives, before it is loaded, does the same for some of its rows.
     """
 
     image: Image.Image
     size: tuple[int, int]
     orientation: int
     finished: Callable[[Image.Image], Image.Image]
+    prepared: Callable[[], FinishRows] = lambda: lambda image, rows: image
 
 
 def decode_still(data: bytes, source: SourceRecipe, at_least: tuple[int, int] | None = None) -> Picture:
@@ -79,8 +81,9 @@ def decode_still(data: bytes, source: SourceRecipe, at_least: tuple[int, int] | 
     with _opened(data, kind) as opened:
         _check_size(*opened.size, source)
         try:
+            finish_rows = opened.prepared()
             memory = _load_into_memory(opened.image)
-            size = _pack(opened.finished(opened.image), source.background, memory)
+            size = _pack(opened.finished(opened.image), finish_rows, source.background, memory)
         except UndecodableImage:
             raise
         except _BROKEN as error:
@@ -140,7 +143,8 @@ def _opened(data: bytes, kind: str) -> Iterator[_Opened]:
                     image=image,
                     size=image.size,
                     orientation=chunks.orientation,
-                    finished=lambda loaded: with_transparency(loaded, data, chunks),
+                    finished=lambda loaded: loaded,
+                    prepared=lambda: transparency(data, chunks),
                 )
         else:
             with _open(data, reader) as image:
@@ -200,7 +204,7 @@ def _load_into_memory(image: Image.Image) -> UInt8[np.ndarray, "n"]:
 
 
 def _pack(
-    image: Image.Image, background: tuple[int, int, int], memory: UInt8[np.ndarray, "n"]
+    image: Image.Image, finish: FinishRows, background: tuple[int, int, int], memory: UInt8[np.ndarray, "n"]
 ) -> tuple[int, int]:
     """Writes the RGB of the finished `image`, 3 bytes a pixel, to the front of `memory`; gives its size.
 
@@ -211,7 +215,7 @@ def _pack(
         raise ValueError("more pixels than its header states")
     packed = packed_rows(memory, width, height)
     for rows in strips(width, height):
-        packed[rows] = _rgb(image.crop((0, rows.start, width, rows.stop)), background)
+        packed[rows] = _rgb(finish(image.crop((0, rows.start, width, rows.stop)), rows), background)
     return width, height
 
 
