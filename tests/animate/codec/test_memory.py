@@ -84,7 +84,8 @@ def test_strips_give_the_same_pixels(monkeypatch, mode, kind):
 
 @pytest.mark.parametrize("mode", ["RGB", "CMYK"])
 def test_strips_of_a_jpeg_give_the_same_pixels(monkeypatch, mode):
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes().replace(b"sRGB", b"mine")
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    profile = srgb.replace("sRGB".encode("utf-16-be"), "mine".encode("utf-16-be"))
     pixels = np.random.default_rng(1).integers(0, 256, (90, 70, 4), np.uint8)
     image = Image.fromarray(pixels, "CMYK") if mode == "CMYK" else Image.fromarray(pixels).convert("RGB")
     data = saved(image, "JPEG", icc_profile=profile)
