@@ -36,6 +36,8 @@ from animate.text import printable
 
 #: The column of whatever a sample of a stream carries that its set has no column for, as JSON.
 MORE = "more"
+#: Why a link has no bytes in a stream.
+_LINKS = ", and links are not followed in a stream"
 #: What to do about halves of samples in a stream.
 _NOT_SORTED = (
     "in a tar that is read as a stream the members of a sample must be neighbours; sort it, or unpack it "
@@ -126,7 +128,7 @@ def _stream_rows(path: str, source: SourceRecipe, columns: Columns) -> Iterator[
                     text=sample.text,
                     json=sample.json,
                     fault=fault
-                    or sample.fault(", and links are not followed in a stream" * bool(sample.unread)),
+                    or sample.fault(_LINKS * any(member.target for member in sample.unread.values())),
                 )
                 yield _sample_of(found, beside.get(key, {}), columns, source)
     except (BrokenTar, OSError) as error:
