@@ -62,7 +62,7 @@ class Member(NamedTuple, Generic[Content]):
 
 
 class BrokenTar(ValueError):
-    """The tar ends too early or cannot be read any further; all before that was given."""
+    """The tar ends too early, or parts of it cannot be read; all that can be was given before."""
 
 
 def located_members(path: str) -> Iterator[Member[Extent]]:

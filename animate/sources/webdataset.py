@@ -97,7 +97,7 @@ class WebDataset:
                             types.see(carried((json_record(read_extent(tar, row.json)) or {}).items()))
                         yield row
             except BrokenTar as error:
-                # One row for all that may lie behind the break: nobody can tell how many samples that is.
+                # One row for all that cannot be read: nobody can tell how many samples that is.
                 fault = Fault("broken_archive", f"{file} {error}")
                 yield Row(f"{tar_stem(file)}-after-{count:06d}", None, file, fault=fault)
 
