@@ -4,19 +4,23 @@ Only looks: it imports each library to see whether it works, which is why it may
 may otherwise.
 """
 
+import contextlib
 import ctypes.util
 import importlib
 import importlib.metadata
 import importlib.util
+import os
 import platform
 import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Literal
 
 from animate.executor import available_cpus
+from animate.recipe import BYTES_A_PIXEL, SourceRecipe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +44,12 @@ def examine() -> list[Finding]:
         _torchcodec(),
         _ffmpeg(),
         _shared_memory(),
+        _worker_memory(),
     ]
+
+
+#: Bytes of a worker that has no large still in hand: libraries, the frames of a clip (185 MB were measured).
+WORKER_BYTES = 250_000_000
 
 
 #: Format that Pillow reads with a package of its own -> that package, and its module.
@@ -199,6 +208,31 @@ def _shared_memory() -> Finding:
     if free < OBJECT_STORE_BYTES:
         return Finding(name="memory", state="note", found=found, means="Ray falls back to files in /tmp")
     return Finding(name="memory", state="ok", found=found)
+
+
+def _worker_memory() -> Finding:
+    """A still of `max_pixels` is decoded in `BYTES_A_PIXEL`, and each worker may have one in hand."""
+    pixels = SourceRecipe().max_pixels
+    need, workers, memory = WORKER_BYTES + BYTES_A_PIXEL * pixels, available_cpus(), memory_bytes()
+    found = (
+        f"a worker may need {need / 1e9:.1f} GB, for a still of source.max_pixels = {pixels:,}; "
+        f"{workers} of them {workers * need / 1e9:.1f} GB; "
+        + (f"the machine has {memory / 1e9:.1f} GB" if memory else "what the machine has is not known")
+    )
+    if memory and workers * need > memory:
+        means = f"stills so large at once end a build: --workers {max(1, memory // need)}, or less max_pixels"
+        return Finding(name="workers", state="note", found=found, means=means)
+    return Finding(name="workers", state="ok", found=found)
+
+
+def memory_bytes() -> int | None:
+    """The memory that this process may use: the machine's, or its container's if that is less."""
+    known = set[int]()
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # not on Windows
+        known.add(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    with contextlib.suppress(OSError, ValueError):  # no container, or "max"
+        known.add(int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    return min(known, default=None)
 
 
 def _version(distribution: str) -> str | None:

@@ -83,6 +83,10 @@ class FetchRecipe:
         _at_least("threads", self.threads, 1)
 
 
+#: Bytes of memory a pixel that decoding a still takes at most, in the formats that `SourceRecipe` names.
+BYTES_A_PIXEL = 6
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceRecipe:
     """Which corpus, where it lies, its columns and its limits.
@@ -94,6 +98,10 @@ class SourceRecipe:
     characters and runs of white space become one space; the first caption as it was is kept as `caption_raw`.
     With `allow_outside`, tables may name images outside of their own folder. `background` is what transparent
     pixels are laid over, as red, green, blue in 0..255.
+
+    `max_pixels` bounds the memory of a worker, too: decoding takes at most `BYTES_A_PIXEL` for a PNG, a JPEG,
+    a GIF, a BMP or a TIFF of 8-bit samples. The decoders of some formats take more: for a progressive JPEG
+    without subsampled colour 9 bytes, for AVIF 10, for WebP 17, for JPEG 2000 25.
     """
 
     name: str = "demo"

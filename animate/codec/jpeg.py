@@ -10,9 +10,10 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from animate.arrays import Picture
-from animate.codec.color import convert_pixels, transform_to_srgb
+from animate.codec.color import Transform, convert_pixels, transform_to_srgb
 from animate.codec.errors import UndecodableImage
 from animate.codec.exif import stated_orientation
+from animate.codec.strips import converted
 
 #: What libjpeg says of data that ends early.
 _TRUNCATED = ("premature end",)
@@ -114,9 +115,15 @@ def decode_stored(data: bytes, header: JpegHeader, at_least: tuple[int, int]) ->
         pixels = _decode_again(data, str(error), stored)
     if stored == "RGB":
         transform = transform_to_srgb(header.profile, "RGB") if header.profile else None
-        return pixels if transform is None else convert_pixels(pixels, transform)
-    ink = 255 - pixels  # CMYK is stored inverted in JPEG, as Adobe began to
+        if transform is None:
+            return pixels
+        return converted(pixels, lambda rows: convert_pixels(rows, transform))
     transform = transform_to_srgb(header.profile, "CMYK") if header.profile else None
+    return converted(pixels, lambda rows: _rgb_of_ink(255 - rows, transform))
+
+
+def _rgb_of_ink(ink: UInt8[np.ndarray, "h w 4"], transform: Transform | None) -> Picture:
+    """CMYK, which is stored inverted in JPEG, as Adobe began to, and comes here as it is printed."""
     if transform is not None:
         return convert_pixels(ink, transform)
     image = Image.frombytes("CMYK", (ink.shape[1], ink.shape[0]), ink.tobytes())

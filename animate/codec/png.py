@@ -1,13 +1,16 @@
 """What the chunks of a PNG say that Pillow does not say, or says too late."""
 
+import io
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
-from PIL import Image
+from jaxtyping import Bool
+from PIL import Image, ImageFile
 
 from animate.codec.exif import orientation_of
+from animate.codec.strips import strips
 
 #: Colour types of the header.
 _GREY, _RGB = 0, 2
@@ -52,27 +55,60 @@ def read_png_header(data: bytes) -> PngHeader:
     return PngHeader(bits=bits, color_type=color_type, key=key, orientation=orientation_of(exif))
 
 
-def with_transparency(image: Image.Image, data: bytes, header: PngHeader) -> Image.Image:
-    """The loaded `image` of `data` with 8-bit samples and its transparent colour, if it has one, as alpha.
+#: Makes of some rows of a loaded image, cut out of it, the same rows as their format means them.
+FinishRows = Callable[[Image.Image, slice], Image.Image]
+
+
+def transparency(data: bytes, header: PngHeader) -> FinishRows:
+    """What gives rows of the image in `data` 8-bit samples, and its transparent colour, if any, as alpha.
 
     Pixels are compared as they are stored: Pillow compares them after it has widened samples of 2 and 4 bits
-    and cut those of 16.
+    and cut those of 16. To be called before the image is loaded: it may load it itself, for a while.
     """
     if not header.key or header.color_type not in (_GREY, _RGB):
-        return image
+        return lambda image, rows: image
     if header.bits < 16:
         largest = 2**header.bits - 1  # higher bits of the key count for nothing
-        key = tuple((sample & largest) * 255 // largest for sample in header.key)
-        image.info["transparency"] = key if len(key) == 3 else key[0]
-        return image
+        samples = tuple((sample & largest) * 255 // largest for sample in header.key)
+        key = samples if len(samples) == 3 else samples[0]
+
+        def with_key(image: Image.Image, rows: slice) -> Image.Image:
+            image.info["transparency"] = key
+            return image
+
+        return with_key
     if header.color_type == _GREY:
-        grey = np.asarray(image).astype(np.uint16)
-        alpha = np.where(grey == header.key[0], 0, 255).astype(np.uint8)
-        return Image.fromarray(np.dstack([(grey >> 8).astype(np.uint8), alpha]))
-    whole = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if whole is None or whole.shape[2:] != (4,):
-        raise ValueError("its 16-bit samples cannot be compared with its transparent colour")
-    over = image.convert("RGB")
-    over.info.pop("transparency", None)
-    over.putalpha(Image.fromarray(np.where(whole[..., 3] > 0, 255, 0).astype(np.uint8)))
-    return over
+        return lambda image, rows: _grey_with_alpha(np.asarray(image), header.key[0])
+    low = _has_low_bytes(data, header.key)
+    high = np.array([sample >> 8 for sample in header.key], np.uint8)
+
+    def with_alpha(image: Image.Image, rows: slice) -> Image.Image:
+        over = image.convert("RGB")
+        over.info.pop("transparency", None)
+        is_key = (np.asarray(over) == high).all(axis=2) & low[rows]
+        over.putalpha(Image.fromarray(~is_key * np.uint8(255)))
+        return over
+
+    return with_alpha
+
+
+def _grey_with_alpha(grey: np.ndarray, key: int) -> Image.Image:
+    return Image.fromarray(np.dstack([(grey >> 8).astype(np.uint8), (grey != key) * np.uint8(255)]))
+
+
+def _has_low_bytes(data: bytes, key: tuple[int, ...]) -> Bool[np.ndarray, "h w"]:
+    """Which pixels of an image of three samples of 16 bits have the lower bytes of `key`.
+
+    Pillow drops them: of big-endian samples it keeps the first byte, of little-endian ones the second. Told
+    that these are little-endian, it drops the higher ones.
+    """
+    low = np.array([sample & 255 for sample in key], np.uint8)
+    with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+        [(name, extents, offset, _)] = image.tile
+        image.tile = [ImageFile._Tile(name, extents, offset, "RGB;16L")]
+        image.load()
+        width, height = image.size
+        found = np.empty((height, width), bool)
+        for rows in strips(width, height):
+            found[rows] = (np.asarray(image.crop((0, rows.start, width, rows.stop))) == low).all(axis=2)
+    return found

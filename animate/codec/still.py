@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import UInt8
 from PIL import Image, UnidentifiedImageError
 
 from animate.arrays import Picture
@@ -22,10 +23,11 @@ from animate.codec.errors import UndecodableImage
 from animate.codec.exif import orientation_of, swaps_sides, turned_upright
 from animate.codec.jpeg import decode_stored, read_jpeg_header
 from animate.codec.jxl import jxl_size
-from animate.codec.png import read_png_header, with_transparency
+from animate.codec.png import FinishRows, read_png_header, transparency
 from animate.codec.quiet import pillow_as_we_use_it, silence_libtiff
 from animate.codec.reader import TURNED_BY_READER, reader_of
 from animate.codec.signature import image_format
+from animate.codec.strips import packed_rows, strips
 from animate.codec.tiff import check_tiff, read_tiff_header, unpacked, upright_tiff
 from animate.recipe import SourceRecipe
 
@@ -35,6 +37,8 @@ _BROKEN = (
     ZeroDivisionError, RuntimeError, struct.error, zlib.error,
 )  # fmt: skip
 
+#: Pillow's modes of 8-bit samples that take 4 bytes a pixel.
+_FOUR_BYTES = ("RGB", "RGBA", "LA", "RGBX", "CMYK", "YCbCr", "LAB", "La", "RGBa")
 #: Pillow's modes with an alpha channel.
 _ALPHA_MODES = ("RGBA", "LA", "PA")
 #: Those whose colour was multiplied by it.
@@ -45,13 +49,15 @@ _PREMULTIPLIED = ("La", "RGBa")
 class _Opened:
     """An image of which Pillow has read the header: `size` (width, height) is as stored, not turned upright.
 
-    `finished` makes of the image, when it is loaded, the picture with all that its format says.
+    `finished` makes of the image, when it is loaded, the picture with all that its format says; what
+    `prepared` gives, before it is loaded, does the same for some of its rows.
     """
 
     image: Image.Image
     size: tuple[int, int]
     orientation: int
     finished: Callable[[Image.Image], Image.Image]
+    prepared: Callable[[], FinishRows] = lambda: lambda image, rows: image
 
 
 def decode_still(data: bytes, source: SourceRecipe, at_least: tuple[int, int] | None = None) -> Picture:
@@ -75,14 +81,18 @@ def decode_still(data: bytes, source: SourceRecipe, at_least: tuple[int, int] | 
     with _opened(data, kind) as opened:
         _check_size(*opened.size, source)
         try:
-            opened.image.load()
-            pixels = _rgb(opened.finished(opened.image), source.background)
+            finish_rows = opened.prepared()
+            memory = _load_into_memory(opened.image)
+            size = _pack(opened.finished(opened.image), finish_rows, source.background, memory)
         except UndecodableImage:
             raise
         except _BROKEN as error:
             raise _broken(data, kind, error) from None
-    if pixels.shape[1::-1] != opened.size:
+    if size != opened.size:
         raise UndecodableImage("undecodable", f"{kind}: the pixels are not as many as its header states")
+    width, height = size
+    memory.resize(height * width * 3, refcheck=False)  # nothing but the closed image refers to it
+    pixels = packed_rows(memory, width, height)
     return np.ascontiguousarray(turned_upright(pixels, opened.orientation))
 
 
@@ -133,7 +143,8 @@ def _opened(data: bytes, kind: str) -> Iterator[_Opened]:
                     image=image,
                     size=image.size,
                     orientation=chunks.orientation,
-                    finished=lambda loaded: with_transparency(loaded, data, chunks),
+                    finished=lambda loaded: loaded,
+                    prepared=lambda: transparency(data, chunks),
                 )
         else:
             with _open(data, reader) as image:
@@ -176,6 +187,36 @@ def _check_size(width: int, height: int, source: SourceRecipe) -> None:
         raise UndecodableImage("too_small", f"{stated}: a side is under min_side = {source.min_side}")
     if max(width, height) > source.max_aspect * min(width, height):
         raise UndecodableImage("aspect_ratio", f"{stated}: sides differ by more than {source.max_aspect}")
+
+
+def _load_into_memory(image: Image.Image) -> UInt8[np.ndarray, "n"]:
+    """Memory of 4 bytes a pixel into which the pixels of `image` were loaded, if its reader heeds that.
+
+    Pillow's own memory cannot be given back row by row, so that with it a still would take 4 bytes a pixel
+    and 3 for the result.
+    """
+    width, height = image.size
+    memory = np.zeros(width * height * 4, np.uint8)
+    if image.mode in _FOUR_BYTES:
+        image.im = Image.core.map_buffer(memory, image.size, "raw", 0, (image.mode, 0, 1))
+    image.load()
+    return memory
+
+
+def _pack(
+    image: Image.Image, finish: FinishRows, background: tuple[int, int, int], memory: UInt8[np.ndarray, "n"]
+) -> tuple[int, int]:
+    """Writes the RGB of the finished `image`, 3 bytes a pixel, to the front of `memory`; gives its size.
+
+    `image` may lie in the same memory.
+    """
+    width, height = image.size
+    if width * height * 4 > memory.size:
+        raise ValueError("more pixels than its header states")
+    packed = packed_rows(memory, width, height)
+    for rows in strips(width, height):
+        packed[rows] = _rgb(finish(image.crop((0, rows.start, width, rows.stop)), rows), background)
+    return width, height
 
 
 def _rgb(image: Image.Image, background: tuple[int, int, int]) -> Picture:

@@ -3,7 +3,6 @@
 The corpus `coco` itself, with its splits and its zips, is one of `named`.
 """
 
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from animate.recipe import SourceRecipe
 from animate.sources.columns import ColumnNames
 from animate.sources.duplicates import image_identity
 from animate.sources.errors import SourceError
+from animate.sources.json_text import read_json
 from animate.sources.listing import Row, freeze_rows
 from animate.sources.packed import BROKEN, PACKED_SUFFIXES, open_packed
 from animate.sources.paths import files_fingerprint, find_files
@@ -106,8 +106,8 @@ def _read(path: str) -> Any:
             if not head.startswith(b"{"):
                 return None
             file.seek(0)
-            return json.loads(file.read())
-    except (ValueError, RecursionError, *BROKEN):
+            return read_json(file.read())
+    except (ValueError, *BROKEN):
         # Reading it as a table says what is wrong with it.
         return None
 

@@ -3,7 +3,6 @@
 import functools
 import html
 import html.entities
-import json
 import math
 import re
 import unicodedata
@@ -11,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from animate.data import Fault
+from animate.sources.json_text import read_json
 from animate.text import printable
 
 
@@ -28,7 +28,9 @@ def caption_texts(value: Any) -> tuple[str, ...]:
         return caption_texts(value.decode("utf-8", "surrogateescape"))
     if isinstance(value, dict):
         return next((caption_texts(value[name]) for name in _TEXT_KEYS if name in value), ())
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+    if isinstance(value, float):
+        return (str(value),) if math.isfinite(value) else ()
+    if isinstance(value, int) and not isinstance(value, bool):
         return (str(value),)
     if isinstance(value, Iterable):
         return unique(text for item in value for text in caption_texts(item))
@@ -104,7 +106,7 @@ _TEXT_KEYS = ("caption", "raw", "text", "sentence")
 def _json_list(text: str) -> list[str]:
     """The strings of a JSON list; none if it is something else: a caption may well begin with a bracket."""
     try:
-        value = json.loads(text)
+        value = read_json(text)
     except ValueError:
         return []
     if isinstance(value, list) and all(isinstance(item, str) for item in value):

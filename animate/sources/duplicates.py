@@ -2,16 +2,16 @@
 
 import hashlib
 import os
-from pathlib import Path
 
 import cv2
 import numpy as np
 
 from animate.codec import UndecodableImage, decode_still
+from animate.data import Fault
 from animate.recipe import SourceRecipe
 from animate.sources.errors import SourceError
-from animate.sources.image_files import file_content
 from animate.sources.listing import IdentifyImage, Row
+from animate.sources.regular import image_content
 from animate.sources.tars import read_extent
 
 
@@ -64,10 +64,11 @@ def difference_hash(content: bytes, source: SourceRecipe) -> str | None:
 def _content(row: Row, root: str) -> bytes | None:
     if row.content is not None:
         return row.content
+    if row.image is None:
+        content = image_content(root, row.file)
+        return None if isinstance(content, Fault) else content
     try:
-        if row.image is None:
-            return file_content(Path(root, row.file))
         with open(os.path.join(root, row.file), "rb") as tar:
             return read_extent(tar, row.image)
-    except (OSError, ValueError):  # its worker says what is wrong with it
+    except OSError:  # its worker says what is wrong with it
         return None

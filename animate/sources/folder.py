@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ from animate.sources.errors import SourceError
 from animate.sources.image_files import TEXT_SUFFIXES, FolderImage, folder_image, folder_images, image_key
 from animate.sources.listing import Row, freeze_rows
 from animate.sources.paths import TreeEntry, files_fingerprint, has_suffix, survey, walk
+from animate.sources.regular import MOST_BYTES, MOST_BYTES_SAID
 from animate.sources.table import group_rows, table_row
 from animate.sources.table_files import TABLE_SUFFIXES, table_columns, table_rows
 
@@ -40,8 +42,8 @@ class Folder:
     name if that occurs once in the tree. Without one, the metadata tables of the tree do the same, each for
     its own folder. Images that the table of their folder does not name are inputs without caption.
 
-    What may be an image and cannot be opened (a link to nowhere, a fifo, a folder without permission) is a
-    row that says so.
+    What may be an image, or has the name of a table, and cannot be opened (a link to nowhere, a fifo, a
+    folder without permission) is a row that says so.
     """
 
     def __init__(self, source: SourceRecipe):
@@ -63,6 +65,7 @@ class Folder:
             self._metadata_tables() if self.table is None else [self._open_table(self.table, self.source)]
         )
         rows = self._rows_of_tables(tables) if tables else map(self._row_of, folder_images(self.root))
+        rows = itertools.chain(rows, self._unread_tables())
         identify = image_identity(self.source, self.root)
         return freeze_rows(rows, "files", folder, rows_per_shard, self.source, identify=identify)
 
@@ -79,6 +82,8 @@ class Folder:
             try:
                 if not stat.S_ISREG(path.stat().st_mode):
                     return (), Fault("bad_row", f"{text!r} is no file")
+                if path.stat().st_size > MOST_BYTES:
+                    return (), Fault("bad_row", f"{text!r} {MOST_BYTES_SAID}")
                 content = path.read_bytes()
             except FileNotFoundError:
                 continue
@@ -91,9 +96,15 @@ class Folder:
                 return captions, None
         return (), None
 
+    def _unread_tables(self) -> Iterator[Row]:
+        """A row for each table that cannot be opened: a fifo, a device, a link to nowhere."""
+        for entry in survey(self.root):
+            if entry.problem and (entry.name.lower() in CAPTION_TABLES or _is_metadata(entry.name)):
+                yield Row(entry.name, (), fault=Fault("bad_row", f"{entry.name!r}: {entry.problem}"))
+
     def _metadata_tables(self) -> "list[_CaptionTable]":
         """The metadata tables of the tree that name images and captions."""
-        names = [file for file in walk(self.root) if _base(file).lower() in METADATA_TABLES]
+        names = [file for file in walk(self.root) if _is_metadata(file)]
         tables: list[_CaptionTable] = []
         for name in names:
             columns = table_columns(os.path.join(self.root, name))
@@ -146,7 +157,8 @@ class Folder:
 def captions_table(folder: str) -> str | None:
     """Name of the captions table at the top of a folder, or None; `SourceError` if there are several."""
     try:
-        found = sorted(name for name in os.listdir(folder) if name.lower() in CAPTION_TABLES)
+        named = sorted(name for name in os.listdir(folder) if name.lower() in CAPTION_TABLES)
+        found = [name for name in named if os.path.isfile(os.path.join(folder, name))]
     except OSError as error:
         raise SourceError(f"{folder!r}: cannot be read: {error.strerror}") from None
     _refuse_several(folder, found)
@@ -233,4 +245,8 @@ def _is_text_or_table(entry: TreeEntry) -> bool:
     if entry.problem or entry.again:
         return False
     name = entry.name.lower()
-    return has_suffix(name, TEXT_SUFFIXES) or name in CAPTION_TABLES or _base(name) in METADATA_TABLES
+    return has_suffix(name, TEXT_SUFFIXES) or name in CAPTION_TABLES or _is_metadata(name)
+
+
+def _is_metadata(file: str) -> bool:
+    return _base(file).lower() in METADATA_TABLES

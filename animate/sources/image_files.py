@@ -1,14 +1,13 @@
 """Which files are images: by a suffix that only images have, or else by their first bytes."""
 
 import os
-import stat
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 from animate.codec import image_format
 from animate.data import Fault
 from animate.sources.paths import TreeEntry, has_suffix, survey
+from animate.sources.regular import check_regular
 from animate.sources.table_files import TABLE_SUFFIXES
 
 #: Suffixes that make an image of whatever has them, best first: of two in one sample, the first is filmed.
@@ -69,15 +68,9 @@ def image_key(file: str) -> str:
 
 def first_bytes(path: str) -> bytes:
     """The bytes of a file that tell what it is."""
+    check_regular(path)
     with open(path, "rb", buffering=0) as file:
         return file.read(FIRST_BYTES)
-
-
-def file_content(path: Path) -> bytes:
-    """The bytes of a file; `ValueError` for what is none: a fifo would be waited for, a device never ends."""
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise ValueError("no file")
-    return path.read_bytes()
 
 
 def may_be_image(name: str) -> bool:

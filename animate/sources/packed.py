@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import IO, cast
 
 from animate.sources.errors import SourceError
+from animate.sources.regular import check_regular
 
 #: Suffixes of packed files that are read as if they were plain.
 PACKED_SUFFIXES = (".gz", ".zip")
@@ -38,7 +39,18 @@ def without_packed(files: Sequence[str]) -> list[str]:
 
 
 def open_packed(path: str) -> IO[bytes]:
-    """The file, unpacked while it is read; `SourceError` for a zip that holds anything but one file."""
+    """The file, unpacked while it is read.
+
+    `SourceError` for what cannot be opened, and for a zip that holds anything but one file.
+    """
+    try:
+        check_regular(path)
+        return _open_packed(path)
+    except OSError as error:
+        raise SourceError(f"{path!r}: cannot be read: {error.strerror or error}") from None
+
+
+def _open_packed(path: str) -> IO[bytes]:
     if path.lower().endswith(".gz"):
         return cast(IO[bytes], gzip.open(path, "rb"))
     if not path.lower().endswith(".zip"):

@@ -13,6 +13,7 @@ from braceexpand import braceexpand
 from animate.errors import UserError
 from animate.sources.errors import SourceError
 from animate.sources.packed import without_packed
+from animate.sources.regular import special
 from animate.text import file_bytes
 
 
@@ -35,8 +36,9 @@ def is_url(path: str) -> bool:
 def find_files(path: str, suffixes: Sequence[str]) -> list[str]:
     """The files of a path, a glob or a brace pattern; of a folder, those that end in one of `suffixes`.
 
-    Of a folder, hidden files and fifos are none. What lies beside itself unpacked is left out. Brace patterns
-    keep their written order; globs and folders are sorted. URLs are taken as they are.
+    Of a folder, hidden files and folders are none; what cannot be opened is told of later. What lies beside
+    itself unpacked is left out. Brace patterns keep their written order; globs and folders are sorted. URLs
+    are taken as they are.
     `SourceError` if a file that a brace pattern names is not there, or nothing matches.
     """
     found: list[str] = []
@@ -46,8 +48,7 @@ def find_files(path: str, suffixes: Sequence[str]) -> list[str]:
         elif os.path.isdir(name):
             named = (file for file in sorted(os.listdir(name)) if has_suffix(file, suffixes))
             paths = [os.path.join(name, file) for file in named if not file.startswith(".")]
-            # A folder's own list must not make a fifo of it be opened; a link to nowhere is told of later.
-            found += without_packed([p for p in paths if os.path.isfile(p) or not os.path.exists(p)])
+            found += without_packed([path for path in paths if not os.path.isdir(path)])
         elif os.path.isfile(name):
             found.append(name)
         else:
@@ -128,7 +129,7 @@ def survey(folder: str | Path) -> Iterator[TreeEntry]:
             if stat.S_ISDIR(mode):
                 folders.append(f"{name}/")
             elif mode and not stat.S_ISREG(mode):
-                yield TreeEntry(name, f"{_SPECIAL.get(stat.S_IFMT(mode), 'a device')}, which is never opened")
+                yield TreeEntry(name, special(mode))
             elif not link:
                 yield TreeEntry(name, again=target in linked)
             else:
@@ -158,9 +159,6 @@ def files_fingerprint(files: Sequence[str], root: str) -> dict[str, str | int]:
 
 #: Device and number of a file or folder, which all its names share.
 _Identity = tuple[int, int]
-
-#: What a file is that is neither a file nor a folder, where it is no device.
-_SPECIAL = {stat.S_IFIFO: "a fifo", stat.S_IFSOCK: "a socket"}
 
 
 def _identity(path: str) -> _Identity:

@@ -12,9 +12,9 @@ from animate.recipe import SourceRecipe
 from animate.record import Columns
 from animate.sources.columns import same_column
 from animate.sources.demo import DEMO_FOLDER
-from animate.sources.image_files import file_content
 from animate.sources.image_paths import outside_fault, written_file
 from animate.sources.listing import listed_rows
+from animate.sources.regular import image_content
 from animate.sources.table import Table, table_root
 from animate.sources.table_files import BROKEN_PARQUET, open_parquet
 
@@ -28,12 +28,8 @@ def read_files(
         if row.fault is not None:
             yield Rejected.of(row, row.fault)
             continue
-        try:
-            image = row.content if row.content is not None else file_content(Path(root, row.file))
-        except (OSError, ValueError) as error:
-            yield Rejected.of(row, Fault("missing_file", f"{row.file!r}: {_reason(error)}"))
-        else:
-            yield row.sample(image)
+        image = row.content if row.content is not None else image_content(root, row.file)
+        yield Rejected.of(row, image) if isinstance(image, Fault) else row.sample(image)
 
 
 def read_cells(
@@ -59,14 +55,7 @@ def _read_beside(path: str, root: str, source: SourceRecipe) -> bytes | Fault:
     """The image that a cell names in place of holding it, as Hugging Face's image cells may."""
     file = written_file(path, root)
     fault = None if source.allow_outside else outside_fault(file, root)
-    try:
-        return fault or file_content(Path(root, file))
-    except (OSError, ValueError) as error:
-        return Fault("missing_file", f"{file!r}: {_reason(error)}")
-
-
-def _reason(error: OSError | ValueError) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return fault or image_content(root, file)
 
 
 def _files_root(source: SourceRecipe) -> str:

@@ -1,8 +1,8 @@
 """The parquet beside a tar, as img2dataset writes it: a row for each sample, by key."""
 
+import logging
 from typing import Any
 
-import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -10,28 +10,39 @@ from animate.data import PARQUET
 from animate.sources.carried import carried
 from animate.sources.columns import KEY_NAMES, first_named
 from animate.sources.keys import safe_key
-from animate.sources.table_files import holds_bytes
+from animate.sources.regular import open_anywhere
+from animate.sources.table_files import BROKEN_PARQUET, holds_bytes, plain_rows
 from animate.sources.tars import tar_stem
+
+log = logging.getLogger(__name__)
 
 
 def sidecar_rows(tar: str) -> dict[str, dict[str, Any]]:
-    """The rows by tar-safe key; none if there is no such parquet, or it has no column of keys."""
+    """The rows by tar-safe key; none if there is no such parquet, or it has no column of keys.
+
+    One that is damaged is logged and counts for nothing: images and captions are in the tar.
+    """
+    path = tar_stem(tar) + PARQUET
     try:
-        with fsspec.open(tar_stem(tar) + PARQUET, "rb") as file:
+        with open_anywhere(path) as file:
+            table = pq.ParquetFile(file)
+            key = first_named(table.schema_arrow.names, KEY_NAMES)
             # Not on Arrow's threads: one that holds a piece of the file at exit aborts the process.
-            table = pq.ParquetFile(file).read(use_threads=False)
-    except (FileNotFoundError, pa.ArrowInvalid):
+            batches = table.iter_batches(use_threads=False) if key else ()
+            return {safe_key(str(row[key])): row for batch in batches for row in plain_rows(batch)}
+    except FileNotFoundError:
         return {}
-    key = first_named(table.column_names, KEY_NAMES)
-    return {safe_key(str(row[key])): row for row in table.to_pylist()} if key else {}
+    except BROKEN_PARQUET as error:
+        log.warning("%s: is not used: %s", path, error)
+        return {}
 
 
 def sidecar_types(tar: str) -> dict[str, type | None]:
     """The Python type of each column that samples carry from the parquet; None for a column of nulls."""
     try:
-        with fsspec.open(tar_stem(tar) + PARQUET, "rb") as file:
+        with open_anywhere(tar_stem(tar) + PARQUET) as file:
             schema = pq.ParquetFile(file).schema_arrow
-    except (FileNotFoundError, pa.ArrowInvalid):
+    except BROKEN_PARQUET:  # said when its rows are read
         return {}
     if not first_named(schema.names, KEY_NAMES):
         return {}

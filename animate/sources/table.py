@@ -30,6 +30,7 @@ from animate.sources.table_files import (
     BAD_ROW,
     TABLE_SUFFIXES,
     binary_columns,
+    rows_or_fault,
     table_columns,
     table_kind,
     table_rows,
@@ -74,7 +75,11 @@ class Table:
         """Rows of parquet files that hold the images: only the other columns are read."""
         for path in self.files:
             file = os.path.relpath(path, self.root)
-            held = binary_columns(path)
+            try:
+                held = binary_columns(path)
+            except SourceError as error:
+                yield Row(_key_of_path(file), (), file, fault=Fault("bad_row", str(error)))
+                continue
             if not same_column(self.columns.image, held):
                 raise SourceError(
                     f"{path!r} has no images in {self.columns.image!r}, as {self.files[0]!r} has"
@@ -94,7 +99,7 @@ class Table:
     def _rows_of_files(self) -> Iterator[Row]:
         for path in self.files:
             name = _key_of_path(os.path.relpath(path, self.root))
-            for number, row in enumerate(respelled(table_rows(path), self.names)):
+            for number, row in enumerate(respelled(rows_or_fault(table_rows(path)), self.names)):
                 yield table_row(row, self.columns, f"{name}-{number:06d}", self.root, self.source)
 
 

@@ -3,7 +3,6 @@
 import csv
 import io
 import itertools
-import json
 import mimetypes
 import sys
 from collections import deque
@@ -15,7 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from animate.sources.errors import SourceError
+from animate.sources.json_text import read_json
 from animate.sources.packed import BROKEN, PACKED_SUFFIXES, open_packed, open_text, unpacked_name, without_end
+from animate.sources.regular import check_regular
 
 #: Suffixes of tables, plain and packed.
 TABLE_SUFFIXES = tuple(
@@ -31,6 +32,8 @@ BAD_ROW = "\0bad_row"
 
 #: Characters of a csv record after its first line; a longer one has a quote that is not closed.
 _LONGEST_RECORD = 1 << 20
+#: Records of a JSON file of which the first that can be read tells the columns.
+_LOOKED_AT = 1000
 #: Rows of a parquet file that are read at a time.
 _READ_TOGETHER = 4096
 #: What reading a parquet file may raise when it is damaged.
@@ -49,15 +52,15 @@ def table_kind(path: str) -> str:
 
 
 def table_columns(path: str) -> list[str]:
-    """Names of the columns: the header, the parquet schema, or the keys of the first record."""
+    """Names of the columns: the header, the parquet schema, or the keys of the first good record."""
     kind = table_kind(path)
     if kind == ".parquet":
         return _parquet_schema(path).names
     if kind in (".csv", ".tsv"):
         with _open_lines(path) as file:
             return _header(_reader(file, kind), path)
-    first = next(table_rows(path), {})
-    return [name for name in first if name != BAD_ROW]
+    rows = itertools.islice(table_rows(path), _LOOKED_AT)
+    return list(next((row for row in rows if BAD_ROW not in row), {}))
 
 
 def binary_columns(path: str) -> list[str]:
@@ -92,9 +95,21 @@ def table_rows(
         yield from _ROWS_OF_KIND[kind](path)
 
 
+def rows_or_fault(rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The rows of `table_rows`; one `{BAD_ROW: message}` where the file cannot be read as a table.
+
+    For the second and later files of a corpus, whose first one told that it is one.
+    """
+    try:
+        yield from rows
+    except SourceError as error:
+        yield {BAD_ROW: str(error)}
+
+
 def open_parquet(path: str) -> pq.ParquetFile:
     """The parquet file, packed or not; `SourceError` if it is not readable as one."""
     try:
+        check_regular(path)
         if unpacked_name(path) != path:
             with open_packed(path) as packed:
                 return pq.ParquetFile(io.BytesIO(packed.read()))
@@ -219,7 +234,7 @@ def _guarded(lines: Iterator[Line]) -> Iterator[tuple[Line | None, str]]:
 
 def _json_object(line: str) -> dict[str, Any]:
     try:
-        value = json.loads(line)
+        value = read_json(line)
     except ValueError as error:
         return {BAD_ROW: f"not JSON: {error}"}
     return value if isinstance(value, dict) else {BAD_ROW: f"not a JSON object: {line[:80]!r}"}
@@ -233,8 +248,8 @@ def _json_rows(path: str) -> Iterator[dict[str, Any]]:
         return
     try:
         with _open_lines(path) as file:
-            value = json.load(file)
-    except (ValueError, RecursionError, *BROKEN) as error:
+            value = read_json(file.read())
+    except (ValueError, *BROKEN) as error:
         raise SourceError(f"{path!r}: not JSON: {error}") from None
     for item in _json_records(value, path):
         yield item if isinstance(item, dict) else {BAD_ROW: f"not a JSON object: {str(item)[:80]!r}"}
@@ -280,7 +295,7 @@ def _parquet_rows(path: str, columns: Sequence[str] | None) -> Iterator[dict[str
             left = file.metadata.row_group(group).num_rows
             try:
                 for batch in file.iter_batches(_READ_TOGETHER, row_groups=[group], columns=wanted):
-                    rows = _plain_rows(batch)
+                    rows = plain_rows(batch)
                     left -= len(rows)
                     yield from rows
             except BROKEN_PARQUET as error:
@@ -288,7 +303,8 @@ def _parquet_rows(path: str, columns: Sequence[str] | None) -> Iterator[dict[str
                 yield from ({BAD_ROW: fault} for _ in range(left))
 
 
-def _plain_rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
+def plain_rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
+    """The rows of a batch; text that is not UTF-8 keeps its bytes as surrogate escapes."""
     try:
         return batch.to_pylist()
     except UnicodeDecodeError:

@@ -6,7 +6,7 @@ from typing import Generic
 
 from animate.data import Fault
 from animate.sources.image_files import IMAGE_SUFFIXES, TEXT_SUFFIXES
-from animate.sources.tar_members import JSON_SUFFIX, Content, Member, MemberKind, Unread
+from animate.sources.tar_members import JSON_SUFFIX, Content, Member, MemberKind, Unread, cut_name
 
 #: A group of more members than this is never one sample, so that a stream need not hold it.
 _MOST_MEMBERS = 100
@@ -33,15 +33,17 @@ class TarSample(Generic[Content]):
     text: Content | None
     json: Content | None
     suffixes: tuple[str, ...]
-    unread: Mapping[MemberKind, str]
+    unread: Mapping[MemberKind, Unread]
 
     def fault(self, where: str = "") -> Fault | None:
         """What the sample lacks, None if that may be nothing; `where` ends the message."""
         if self.image is None:
-            what = f"its image is {self.unread['image']}" if "image" in self.unread else "no image"
-            return Fault("missing_file", f"{what}: has {', '.join(self.suffixes)}{where}")
+            image = self.unread.get("image")
+            what = f"its image is {image.what}" if image else "no image"
+            status = "too_large" if image and image.too_large else "missing_file"
+            return Fault(status, f"{what}: has {', '.join(self.suffixes)}{where}")
         if self.text is None and self.json is None and self.unread:
-            return Fault("missing_caption", f"its caption is {next(iter(self.unread.values()))}{where}")
+            return Fault("missing_caption", f"its caption is {next(iter(self.unread.values())).what}{where}")
         return None
 
 
@@ -104,13 +106,6 @@ class MemberGroup(Generic[Content]):
         return found
 
 
-def cut_name(name: str) -> tuple[str, str]:
-    """`d.1/x.Left.jpg` as its key `d.1/x`, which ends before the first dot, and its suffix `left.jpg`."""
-    folder, slash, file = name.rpartition("/")
-    first, _, suffix = file.partition(".")
-    return f"{folder}{slash}{first}", suffix.lower()
-
-
 def _sample(key: str, members: list[Member[Content]]) -> TarSample[Content]:
     """The sample that these members are together; those whose stem is the key go before the others."""
     own = [member for member in members if member.stem == key]
@@ -118,8 +113,8 @@ def _sample(key: str, members: list[Member[Content]]) -> TarSample[Content]:
     # Text with more in its name counts only where nothing has less.
     text, json = (_best(kind, own or members) for kind in ("text", "json"))
     chosen: dict[MemberKind, Member[Content] | None] = {"image": image, "text": text, "json": json}
-    unread: dict[MemberKind, str] = {
-        kind: member.content.what
+    unread: dict[MemberKind, Unread] = {
+        kind: member.content
         for kind, member in chosen.items()
         if member is not None and isinstance(member.content, Unread)
     }

@@ -6,8 +6,11 @@ import tarfile
 from collections.abc import Callable, Iterator
 from typing import IO, Any, Generic, Literal, NamedTuple, TypeVar
 
+import numpy as np
+
 from animate.codec import image_format
 from animate.sources.image_files import FIRST_BYTES, IMAGE_SUFFIXES, TEXT_SUFFIXES, may_be_image
+from animate.sources.regular import MOST_BYTES, check_regular
 from animate.sources.unpacking import open_unpacked
 
 #: What a member is for a sample.
@@ -30,14 +33,18 @@ class Extent(NamedTuple):
 
 
 class Unread(NamedTuple):
-    """A member without bytes of its own: `what` it is, in words, and of a link the name that it links to."""
+    """A member whose bytes are not used: `what` it is, in words, and of a link the name that it links to."""
 
     what: str
     target: str = ""
+    too_large: bool = False
 
 
 #: A member of a tar: where it lies, or its bytes.
 Content = TypeVar("Content", Extent, bytes)
+
+
+_TOO_LARGE = Unread(f"of more than {MOST_BYTES // 2**20} MiB", too_large=True)
 
 
 class Member(NamedTuple, Generic[Content]):
@@ -55,20 +62,25 @@ class Member(NamedTuple, Generic[Content]):
 
 
 class BrokenTar(ValueError):
-    """The tar ends too early or cannot be read any further; all before that was given."""
+    """The tar ends too early, or parts of it cannot be read; all that can be was given before."""
 
 
 def located_members(path: str) -> Iterator[Member[Extent]]:
-    """The members of a local plain tar; headers are read, and the first bytes where a name tells nothing."""
+    """The members of a local plain tar; headers are read, and the first bytes where a name tells nothing.
+
+    Behind a header that cannot be read it goes on at the next one that can: what lies between is in the
+    `BrokenTar` at the end.
+    """
     try:
-        size = os.path.getsize(path)
+        check_regular(path)
+        file = open(path, "rb", buffering=0)  # noqa: SIM115
     except OSError as error:
         raise BrokenTar(f"cannot be read: {error.strerror}") from None
-    with _opened(path, "r:", None) as tar, open(path, "rb", buffering=0) as file:
-        known = _Kinds()
-        for header in _headers(tar):
+    with file:
+        size, known, damage = os.path.getsize(path), _Kinds(), list[str]()
+        for header in _headers_behind_damage(file, damage):
             if header.isreg() and header.offset_data + header.size > size:
-                raise BrokenTar(f"ends within {header.name!r}")
+                raise BrokenTar(_told([*damage, f"ends within {header.name!r}"]))
             extent = Extent(header.offset_data, header.size)
 
             def head(extent: Extent = extent) -> bytes:
@@ -76,26 +88,44 @@ def located_members(path: str) -> Iterator[Member[Extent]]:
 
             kind = known.of(header, head)
             if kind is not None:
-                yield _member(header, kind, extent)
+                yield _member(header, kind, _TOO_LARGE if header.size > MOST_BYTES else extent)
+        if damage:
+            raise BrokenTar(_told(damage))
 
 
 def streamed_members(file: IO[bytes]) -> Iterator[Member[bytes]]:
-    """The members of a tar, plain or packed, read from front to back."""
+    """The members of a tar, plain or packed, read from front to back.
+
+    Of the members of one sample, `MOST_BYTES` at most are held.
+    """
     with _opened(None, "r|", _unpack(file)) as tar:
-        known = _Kinds()
+        known, key, held = _Kinds(), "", 0
         for header in _headers(tar):
-            content = b""
-            if header.isreg():
-                taken = tar.extractfile(header)
-                try:
-                    content = taken.read() if taken is not None else b""
-                except (tarfile.TarError, OSError, EOFError) as error:
-                    raise BrokenTar(f"ends within {header.name!r}: {error}") from None
-                if len(content) < header.size:
-                    raise BrokenTar(f"ends within {header.name!r}")
-            kind = known.of(header, lambda content=content: content[:FIRST_BYTES])
-            if kind is not None:
-                yield _member(header, kind, content)
+            try:
+                taken = tar.extractfile(header) if header.isreg() else None
+                head = b"" if taken is None else taken.read(FIRST_BYTES)
+                kind = known.of(header, lambda head=head: head)
+                if kind is None:
+                    continue
+                before, key = key, cut_name(_plain(header.name))[0]
+                held = header.size + (held if key == before else 0)
+                if taken is None or held > MOST_BYTES:
+                    held -= header.size
+                    yield _member(header, kind, _TOO_LARGE)
+                    continue
+                content = head + taken.read()
+            except (tarfile.TarError, OSError, EOFError) as error:
+                raise BrokenTar(f"ends within {header.name!r}: {error}") from None
+            if len(content) < header.size:
+                raise BrokenTar(f"ends within {header.name!r}")
+            yield _member(header, kind, content)
+
+
+def cut_name(name: str) -> tuple[str, str]:
+    """`d.1/x.Left.jpg` as its key `d.1/x`, which ends before the first dot, and its suffix `left.jpg`."""
+    folder, slash, file = name.rpartition("/")
+    first, _, suffix = file.partition(".")
+    return f"{folder}{slash}{first}", suffix.lower()
 
 
 def read_extent(file: IO[bytes], extent: Extent) -> bytes:
@@ -141,8 +171,10 @@ def _named_kind(name: str) -> MemberKind | None:
     return "image" if suffix in IMAGE_SUFFIXES else "text" if suffix in TEXT_SUFFIXES else "json"
 
 
-def _member(header: tarfile.TarInfo, kind: MemberKind, content: Content) -> Member[Content]:
+def _member(header: tarfile.TarInfo, kind: MemberKind, content: Content | Unread) -> Member[Content]:
     name = _plain(header.name)
+    if header.issparse():  # its bytes are not what it holds
+        return Member(name, kind, known_suffix(name), Unread("a file with holes"))
     if header.isreg():
         return Member(name, kind, known_suffix(name), content)
     if header.islnk() or header.issym():
@@ -163,13 +195,28 @@ def _plain(name: str) -> str:
     return name.removeprefix("./")
 
 
+#: Headers that say more of the next one: PAX, and GNU's long names and links.
+_OF_ANOTHER = (
+    *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+    *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+)
+#: They are read whole, so long ones are taken for damage.
+_LONGEST_HEADER = 2**20
+#: So many of them may come in a row: settings for all members, PAX, a long name and a long link, with room.
+_MOST_ABOUT_ANOTHER = 16
+#: What tarfile raises for headers that are damaged.
+_BROKEN = (tarfile.TarError, OSError, EOFError, ValueError, IndexError)
+
+
 class _Tar(tarfile.TarFile):
     """A tar that is read on behind its end mark: `cat a.tar b.tar` has one in its middle.
 
-    `ended` is true from the first block of zeros until a header comes.
+    `ended` is true from the first block of zeros until a header comes. `about_another` counts the headers
+    about the next one that came in a row.
     """
 
     ended = False
+    about_another = 0
 
 
 class _Header(tarfile.TarInfo):
@@ -195,15 +242,30 @@ def _read_header(cls: Any, tar: Any) -> tarfile.TarInfo:
     try:
         header = cls.frombuf(block, tar.encoding, tar.errors)
         header.offset = tar.fileobj.tell() - tarfile.BLOCKSIZE
-        return header._proc_member(tar)
+        _check_size(header)
+        tar.about_another = tar.about_another + 1 if header.type in _OF_ANOTHER else 0
+        if tar.about_another > _MOST_ABOUT_ANOTHER:
+            raise errors.InvalidHeaderError("one of many about the same member")
+        header = header._proc_member(tar)
+        _check_size(header)  # what stands before a header may give it another size
+        return header
     except (errors.InvalidHeaderError, errors.TruncatedHeaderError) as error:
         raise tarfile.ReadError(f"no readable header at byte {tar.offset}: {error}") from None
+
+
+def _check_size(header: tarfile.TarInfo) -> None:
+    """A tar with a size below zero leads back to where it came from, and is read for ever."""
+    errors: Any = tarfile
+    if header.size < 0:
+        raise errors.InvalidHeaderError(f"a size of {header.size}")
+    if header.type in _OF_ANOTHER and header.size > _LONGEST_HEADER:
+        raise errors.InvalidHeaderError(f"{header.size} bytes about another member")
 
 
 def _opened(path: str | None, mode: Any, file: Any) -> tarfile.TarFile:
     try:
         return _Tar.open(path, mode, file, tarinfo=_Header, ignore_zeros=True)
-    except (tarfile.TarError, OSError, EOFError) as error:
+    except _BROKEN as error:
         raise BrokenTar(f"not a tar: {error}") from None
 
 
@@ -218,10 +280,76 @@ def _headers(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
     while True:
         try:
             header = tar.next()
-        except (tarfile.TarError, OSError, EOFError, ValueError) as error:
+        except _BROKEN as error:
             raise BrokenTar(f"breaks off: {error}") from None
         if header is None:
             return
         yield header
         # tarfile would keep every header that it has seen, and memory would grow with the tar.
         tar.members.clear()  # type: ignore[attr-defined]
+
+
+def _headers_behind_damage(file: IO[bytes], damage: list[str]) -> Iterator[tarfile.TarInfo]:
+    """The headers of a plain tar, going on behind what cannot be read; `damage` gets what that was.
+
+    Headers and contents begin at multiples of 512 bytes. With the header at 1024 damaged:
+
+        byte   0       512      1024     1536     2048
+        block  header  content  damaged  content  header
+
+    the blocks from 1536 on are looked at until one is a header again: that at 2048. A member that is a tar
+    itself would give its own members away, but only if its header is the damaged one.
+    """
+    position = 0
+    while True:
+        file.seek(position)
+        tar = None
+        try:
+            tar = _opened(None, "r:", file)
+            for header in _headers(tar):
+                position = tar.offset
+                yield header
+            return
+        except BrokenTar as error:
+            if tar is not None:  # it may have passed zeros, or been led back by what it read
+                position = max(position, tar.offset)
+            found = _next_header(file, position + tarfile.BLOCKSIZE)
+            if found is None:
+                damage.append(str(error))
+                return
+            damage.append(f"{str(error).removeprefix('not a tar: ')}; read again from byte {found}")
+            position = found
+
+
+def _told(damage: list[str]) -> str:
+    more = f"; and {len(damage) - _MOST_TOLD:,} more" if len(damage) > _MOST_TOLD else ""
+    return "; ".join(damage[:_MOST_TOLD]) + more
+
+
+def _next_header(file: IO[bytes], position: int) -> int | None:
+    """Where the first block from `position` on lies that is a header, with the right checksum."""
+    size = _SEARCHED_FIRST
+    while True:
+        file.seek(position)
+        chunk = file.read(size)
+        blocks = np.frombuffer(chunk, np.uint8, len(chunk) // tarfile.BLOCKSIZE * tarfile.BLOCKSIZE)
+        blocks = blocks.reshape(-1, tarfile.BLOCKSIZE)
+        # The checksum is octal, in bytes 148 to 155: of other data, next to no block passes.
+        for number in np.flatnonzero(_IS_OCTAL[blocks[:, 148:156]].all(axis=1)).tolist():
+            try:
+                header = tarfile.TarInfo.frombuf(blocks[number].tobytes(), "utf-8", "surrogateescape")
+            except tarfile.HeaderError:
+                continue
+            if header.size >= 0:
+                return position + number * tarfile.BLOCKSIZE
+        if len(chunk) < size:
+            return None
+        position, size = position + size, min(2 * size, _SEARCHED_AT_ONCE)
+
+
+#: Bytes that are searched for a header at a time: few at first, for damage is mostly small, then more.
+_SEARCHED_FIRST, _SEARCHED_AT_ONCE = 2**13, 2**22
+#: So many damages of one tar are told.
+_MOST_TOLD = 5
+#: Which bytes stand in octal numbers.
+_IS_OCTAL = np.isin(np.arange(256), list(b"01234567 \0"))

@@ -1,13 +1,11 @@
 """Samples of tars as a worker reads them: from their places in the listing, or from front to back."""
 
+import contextlib
 import itertools
-import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, NamedTuple
-
-import fsspec
 
 from animate.data import Fault, Part, Rejected, Sample
 from animate.recipe import SourceRecipe
@@ -17,11 +15,13 @@ from animate.sources.captions import caption_fault, caption_texts, unique
 from animate.sources.carried import carried, fit, scalar, unfit
 from animate.sources.columns import CAPTION_NAMES, first_named
 from animate.sources.filters import CAPTION_RAW, judge
+from animate.sources.json_text import read_json
 from animate.sources.keys import ORIGINAL_KEY, key_fault, lost_text, safe_key, same_key
 from animate.sources.listing import listed_rows
 from animate.sources.named.corpora import CORPORA
 from animate.sources.named.find import find
 from animate.sources.paths import find_files, is_url
+from animate.sources.regular import check_regular, open_anywhere
 from animate.sources.sidecar import sidecar_rows
 from animate.sources.tars import (
     TAR_SUFFIXES,
@@ -36,6 +36,8 @@ from animate.text import printable
 
 #: The column of whatever a sample of a stream carries that its set has no column for, as JSON.
 MORE = "more"
+#: Why a link has no bytes in a stream.
+_LINKS = ", and links are not followed in a stream"
 #: What to do about halves of samples in a stream.
 _NOT_SORTED = (
     "in a tar that is read as a stream the members of a sample must be neighbours; sort it, or unpack it "
@@ -58,11 +60,15 @@ def read_tar_rows(
     root = tars_root(source)
     rows = listed_rows(folder / part.path, start, stop, columns)
     for file, group in itertools.groupby(rows, key=lambda row: row.file):
-        path, listed = os.path.join(root, file), list(group)
-        try:
-            with open(path, "rb") as tar:
-                beside = sidecar_rows(path)
-                for row in listed:
+        path = os.path.join(root, file)
+        beside = sidecar_rows(path)
+        with contextlib.ExitStack() as opened:
+            tar = _open_tar(path, opened)
+            for row in group:
+                if isinstance(tar, Fault):
+                    yield Rejected.of(row, row.fault or tar)
+                    continue
+                try:
                     found = _Contents(
                         key=row.key,
                         original=row.meta.get(ORIGINAL_KEY),
@@ -71,10 +77,11 @@ def read_tar_rows(
                         json=_bytes_at(tar, row.json),
                         fault=row.fault,
                     )
-                    yield _sample_of(found, beside.get(row.key, {}), columns, source)
-        except FileNotFoundError:
-            for row in listed:
-                yield Rejected.of(row, row.fault or Fault("missing_file", f"no tar {file!r}"))
+                except OSError as error:
+                    fault = Fault("missing_file", f"{file!r} cannot be read there: {error.strerror}")
+                    yield Rejected.of(row, row.fault or fault)
+                    continue
+                yield _sample_of(found, beside.get(row.key, {}), columns, source)
 
 
 def read_tar_stream(
@@ -106,7 +113,7 @@ class _Contents(NamedTuple):
 def _stream_rows(path: str, source: SourceRecipe, columns: Columns) -> Iterator[Sample | Rejected]:
     seen, count = SeenKeys(), 0
     try:
-        with fsspec.open(path, "rb") as file:
+        with open_anywhere(path) as file:
             beside = sidecar_rows(path)
             for sample in stream(file):  # type: ignore[arg-type]
                 count += 1
@@ -121,7 +128,7 @@ def _stream_rows(path: str, source: SourceRecipe, columns: Columns) -> Iterator[
                     text=sample.text,
                     json=sample.json,
                     fault=fault
-                    or sample.fault(", and links are not followed in a stream" * bool(sample.unread)),
+                    or sample.fault(_LINKS * any(member.target for member in sample.unread.values())),
                 )
                 yield _sample_of(found, beside.get(key, {}), columns, source)
     except (BrokenTar, OSError) as error:
@@ -179,10 +186,19 @@ def json_record(content: bytes | None) -> dict[str, Any] | None:
     if content is None:
         return None
     try:
-        value = json.loads(content)
-    except (ValueError, RecursionError):
+        value = read_json(content)
+    except ValueError:
         return None
     return value if isinstance(value, dict) else None
+
+
+def _open_tar(path: str, opened: contextlib.ExitStack) -> IO[bytes] | Fault:
+    """A tar of the listing, open for as long as `opened`, or why it is not."""
+    try:
+        check_regular(path)
+        return opened.enter_context(open(path, "rb"))
+    except OSError as error:
+        return Fault("missing_file", f"no tar {os.path.basename(path)!r}: {error.strerror}")
 
 
 def _bytes_at(tar: IO[bytes], extent: Extent | None) -> bytes | None:

@@ -60,7 +60,8 @@ def scan(path: str) -> Iterator[TarSample[Extent]]:
         a.jpg b.jpg a.txt b.txt     a and b, whole
         a.jpg a.txt b.jpg a.png     a, b without caption, and another a without caption
 
-    Memory grows with the members of the tar. Raises `BrokenTar` after the last sample that is whole.
+    Memory grows with the members of the tar. Where it is damaged it is read on from the next header. Raises
+    `BrokenTar` after the last sample, with all that could not be read.
     """
     groups: dict[str, list[MemberGroup[Extent]]] = {}
     order: list[MemberGroup[Extent]] = []

@@ -10,6 +10,8 @@ from typing import IO, Any
 
 import pyarrow as pa
 
+from animate.sources.regular import check_regular
+
 #: How a packed file begins -> what unpacks it, all pieces of it where several were put together.
 _PACKINGS: tuple[tuple[bytes, Callable[[Any], Any]], ...] = (
     (b"\x1f\x8b", lambda file: gzip.GzipFile(fileobj=file, mode="rb").read1),
@@ -23,6 +25,7 @@ _LONGEST_MARK = max(len(mark) for mark, _ in _PACKINGS)
 def is_packed(path: str) -> bool:
     """Whether a local file begins like a packed one, whatever it is called."""
     try:
+        check_regular(path)
         with open(path, "rb", buffering=0) as file:
             return _packing(file.read(_LONGEST_MARK)) is not None
     except OSError:

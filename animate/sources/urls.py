@@ -31,7 +31,7 @@ from animate.sources.listing import FIRST_ROWS, Row, freeze_rows
 from animate.sources.named.find import captions_beside
 from animate.sources.packed import text_lines
 from animate.sources.paths import files_fingerprint, find_files
-from animate.sources.table_files import BAD_ROW, TABLE_SUFFIXES, table_columns, table_rows
+from animate.sources.table_files import BAD_ROW, TABLE_SUFFIXES, rows_or_fault, table_columns, table_rows
 from animate.text import printable
 
 
@@ -67,7 +67,7 @@ class Urls:
     def _rows(self) -> Iterator[Row]:
         number = 0
         for path in self.files:
-            for row in respelled(table_rows(path, names=self.names), self.columns):
+            for row in respelled(rows_or_fault(table_rows(path, names=self.names)), self.columns):
                 yield self._row_of(row, _number_key(number))
                 number += 1
 

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-import fsspec
-
 from animate.data import Fault, Frozen, Part
 from animate.recipe import SourceRecipe
 from animate.sources.carried import CarriedTypes, carried
@@ -17,6 +15,7 @@ from animate.sources.errors import SourceError
 from animate.sources.filters import raw_columns
 from animate.sources.listing import Row, freeze_rows
 from animate.sources.paths import files_fingerprint, find_files, is_url
+from animate.sources.regular import open_anywhere
 from animate.sources.sidecar import sidecar_types
 from animate.sources.tar_samples import MORE, json_record, tars_root
 from animate.sources.tars import (
@@ -98,7 +97,7 @@ class WebDataset:
                             types.see(carried((json_record(read_extent(tar, row.json)) or {}).items()))
                         yield row
             except BrokenTar as error:
-                # One row for all that may lie behind the break: nobody can tell how many samples that is.
+                # One row for all that cannot be read: nobody can tell how many samples that is.
                 fault = Fault("broken_archive", f"{file} {error}")
                 yield Row(f"{tar_stem(file)}-after-{count:06d}", None, file, fault=fault)
 
@@ -108,7 +107,7 @@ def _peek(path: str) -> CarriedTypes:
     types = CarriedTypes()
     try:
         types.see_types(sidecar_types(path))
-        with fsspec.open(path, "rb") as file:
+        with open_anywhere(path) as file:
             for sample in itertools.islice(stream(file), PEEKED):  # type: ignore[arg-type]
                 types.see(carried((json_record(sample.json) or {}).items()))
     except (BrokenTar, OSError):

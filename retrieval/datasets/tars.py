@@ -1,6 +1,7 @@
 """Where each sample of a local tar lies, from its headers alone, so that samples can be read in any order."""
 
 import io
+import re
 import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ _BLOCK = 512
 _PLAIN = (b"0", b"\0")
 _NO_SAMPLE = (b"g", b"5")  # settings for all members, folders
 _LONGEST_HEADER = 1 << 20
+_SIZE = re.compile("[0-9]{1,19}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,8 @@ def index_tar(path: Path) -> TarIndex:
     ends: list[int] = []
     names: list[str] = []
     last = None
+    if not path.is_file():
+        raise DataError(f"{path}: is no regular file")
     with path.open("rb") as file:
         end = file.seek(0, 2)
         file.seek(0)
@@ -124,7 +128,7 @@ def _members(file: io.BufferedIOBase, end: int, path: Path) -> Iterator[_Member]
         name, size, kind = _parse(header, path, position)
         if kind in _PLAIN:
             name = long.get("path", name)
-            size = int(long["size"]) if long.get("size", "").isdecimal() else size
+            size = int(long["size"]) if _SIZE.fullmatch(long.get("size", "")) else size
         content = position + _BLOCK
         if content + size > end:
             raise DataError(f"{path}: is cut off at byte {end}, inside {name!r}")

@@ -8,6 +8,7 @@ import logging
 import pickle
 import re
 import warnings
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +77,10 @@ def put_weights(clip: Any, weights: Weights) -> None:
     Image positions of another grid are interpolated, and said; texts of another length are refused.
     """
     if weights.path.suffix in _BIG_VISION:
-        open_clip.load_checkpoint(clip, str(weights.path), strict=True)
+        try:
+            open_clip.load_checkpoint(clip, str(weights.path), strict=True)  # numpy refuses pickles in it
+        except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+            raise RecipeError(f"weights = {str(weights.path)!r}: cannot be read: {error}") from None
         return
     state = convert_state_dict(clip, dict(weights.state))
     if "positional_embedding" in state and not hasattr(clip, "positional_embedding"):
@@ -153,7 +157,10 @@ def _read(path: Path) -> tuple[Any, Activation | None]:
             )  # it is refused or read, without doubt
             return torch.load(path, map_location="cpu", weights_only=True), recorded
     except NotTorchScript as error:
-        raise RecipeError(f"weights = {str(path)!r}: a TorchScript archive that {error}") from None
+        raise RecipeError(
+            f"weights = {str(path)!r}: a TorchScript archive that {error}; its tensors alone are read, "
+            "and its code is never run. If it is yours, store its state_dict as .safetensors"
+        ) from None
     except SafetensorError as error:
         raise RecipeError(f"weights = {str(path)!r}: is cut off or damaged ({error})") from None
     except pickle.UnpicklingError as error:
@@ -162,7 +169,8 @@ def _read(path: Path) -> tuple[Any, Activation | None]:
         raise RecipeError(
             f"weights = {str(path)!r}: a pickle that holds "
             + (f"{named[1]} objects" if named else "more than tensors")
-            + "; it is not read, because a pickle can run code. If it is yours, store its state_dict alone"
+            + "; it is not read, because a pickle can run code. If it is yours, store its state_dict with "
+            "safetensors.torch.save_file, as .safetensors"
         ) from None
     except (RuntimeError, EOFError, ValueError, KeyError) as error:
         reason = (str(error).splitlines() or ["no content"])[0]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import os
 import shlex
 import signal
 import sys
@@ -291,3 +292,11 @@ def test_a_thousand_inputs_without_a_clip_are_told_of_once(monkeypatch):
 def test_a_terminal_gets_a_bar(monkeypatch):
     text = progress_text(states(4000), terminal=True, monkeypatch=monkeypatch)
     assert "3/4 shards, 2,970 clips, 16.5 clips/s, 30 rejected" in text
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_preview_opens_nothing_that_never_ends(monkeypatch, capsys, tmp_path, make):
+    make(tmp_path / "a.jpg")
+    code, _, stderr = run(monkeypatch, capsys, "preview", str(tmp_path / "a.jpg"))
+    assert code == 2
+    assert "no such file" in stderr

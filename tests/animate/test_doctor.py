@@ -14,7 +14,7 @@ from cli.animate import main as cli
 def test_a_whole_installation_misses_nothing():
     findings = {finding.name: finding for finding in examine()}
     assert {name for name, finding in findings.items() if finding.state == "missing"} == set()
-    assert set(LIBRARIES) | {"PIL", "torch", "machine", "memory"} <= set(findings)
+    assert set(LIBRARIES) | {"PIL", "torch", "machine", "memory", "workers"} <= set(findings)
     assert "libx264" in findings["av"].found
     assert all(finding.means for finding in findings.values() if finding.state != "ok")
 
@@ -55,3 +55,19 @@ def test_a_missing_library_is_named_with_what_is_lost(monkeypatch, capsys, libra
 )
 def test_the_pillow_that_runs_is_told_from_the_one_that_is_only_installed(running, pillow, simd, active):
     assert pillow_flavour(running, {"pillow": pillow, "pillow-simd": simd}) == active
+
+
+@pytest.mark.parametrize(("memory", "cpus", "state"), [(16e9, 4, "ok"), (2e9, 4, "note"), (None, 4, "ok")])
+def test_the_memory_of_workers_is_held_against_that_of_the_machine(monkeypatch, memory, cpus, state):
+    monkeypatch.setattr(doctor, "memory_bytes", lambda: memory and int(memory))
+    monkeypatch.setattr(doctor, "available_cpus", lambda: cpus)
+    [workers] = [finding for finding in examine() if finding.name == "workers"]
+    assert workers.state == state
+    assert "a worker may need 0.8 GB" in workers.found
+    assert ("the machine has 2.0 GB" in workers.found) == (memory == 2e9)
+    assert ("--workers 2" in workers.means) == (state == "note")
+
+
+def test_the_memory_of_this_machine_is_known():
+    memory = doctor.memory_bytes()
+    assert memory is None or memory > 1e8

@@ -11,6 +11,7 @@ from animate.recipe import SourceRecipe
 from animate.sources.captions import caption_texts, unique
 from animate.sources.columns import first_named
 from animate.sources.errors import SourceError
+from animate.sources.json_text import read_json
 from animate.sources.listing import Row
 from animate.sources.named.corpora import CORPORA
 from animate.sources.named.find import Found, matching
@@ -244,8 +245,8 @@ def _image_row(
 def _json(path: str) -> Any:
     try:
         with open_packed(path) as file:
-            return json.load(file)
-    except (ValueError, RecursionError, *BROKEN) as error:
+            return read_json(file.read())
+    except (ValueError, *BROKEN) as error:
         if isinstance(error, SourceError):
             raise
         raise SourceError(f"{path!r}: not JSON: {error}") from None

@@ -15,6 +15,7 @@ from animate.sources.listing import listed_rows
 from animate.sources.named.find import find
 from animate.sources.packed import BROKEN, UNREADABLE_ZIP
 from animate.sources.paths import survey
+from animate.sources.regular import MOST_BYTES, MOST_BYTES_SAID, image_content
 
 #: A box with a side shorter than this, in pixels, is widened about its middle, as far as the image goes.
 MIN_BOX_SIDE = 160
@@ -56,26 +57,27 @@ def read_images(
             if row.fault is not None:
                 yield Rejected.of(row, row.fault)
                 continue
-            try:
-                image = _file_or_member(root, row.file, archives)
-            except (*BROKEN, *UNREADABLE_ZIP, KeyError) as error:
-                yield Rejected.of(row, Fault("missing_file", f"{row.file!r}: {error}"))
-                continue
-            box = row.meta.get("box")
-            piece = image if box is None else _cut_out(image, json.loads(str(box)), source)
+            piece, box = _file_or_member(root, row.file, archives), row.meta.get("box")
+            if box is not None and not isinstance(piece, Fault):
+                piece = _cut_out(piece, json.loads(str(box)), source)
             yield Rejected.of(row, piece) if isinstance(piece, Fault) else row.sample(piece)
     finally:
         for archive in archives.values():
             archive.close()
 
 
-def _file_or_member(root: str, file: str, archives: dict[str, zipfile.ZipFile]) -> bytes:
+def _file_or_member(root: str, file: str, archives: dict[str, zipfile.ZipFile]) -> bytes | Fault:
     path, bang, member = file.partition(ZIP_MEMBER)
     if not bang:
-        return Path(root, file).read_bytes()
-    if path not in archives:
-        archives[path] = zipfile.ZipFile(os.path.join(root, path))
-    return archives[path].read(member)
+        return image_content(root, file)
+    try:
+        if path not in archives:
+            archives[path] = zipfile.ZipFile(os.path.join(root, path))
+        if archives[path].getinfo(member).file_size > MOST_BYTES:
+            return Fault("too_large", f"{file!r} {MOST_BYTES_SAID}")
+        return archives[path].read(member)
+    except (*BROKEN, *UNREADABLE_ZIP, KeyError) as error:
+        return Fault("missing_file", f"{file!r}: {error}")
 
 
 def _cut_out(image: bytes, box: list[int], source: SourceRecipe) -> bytes | Fault:

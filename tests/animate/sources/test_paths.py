@@ -98,8 +98,8 @@ def test_a_folder_that_cannot_be_read_at_all_is_an_error_for_the_user(tmp_path, 
         read(tmp_path / "locked", tmp_path)
 
 
-def test_a_special_file_or_a_hidden_one_is_no_tar_of_a_folder(tmp_path):
+def test_a_folder_or_a_hidden_file_is_no_tar_of_a_folder(tmp_path):
     write_members(tmp_path / "a.tar", [("a.jpg", b"x"), ("a.txt", b"x")])
     (tmp_path / "._a.tar").write_bytes(b"what macOS leaves")
-    os.mkfifo(tmp_path / "pipe.tar")
+    (tmp_path / "b.tar").mkdir()
     assert find_files(str(tmp_path), (".tar",)) == [str(tmp_path / "a.tar")]

@@ -1,6 +1,7 @@
 """Tars indexed from their headers: as `tarfile` reads them, or refused where they are damaged."""
 
 import gzip
+import os
 import tarfile
 
 import pytest
@@ -104,3 +105,22 @@ def test_a_tar_that_lost_its_end_after_it_was_indexed_is_named(tmp_path):
     path.write_bytes(path.read_bytes()[:600])
     with pytest.raises(DataError, match=r"0\.tar: is cut off at byte 600, inside '000\.jpg'"):
         index.read(0)
+
+
+def test_a_size_of_thousands_of_digits_is_none(tmp_path):
+    record = b"5015 size=" + b"9" * 5004 + b"\n"
+    path = tmp_path / "0.tar"
+    with tarfile.open(path, "w") as tar:
+        for name, kind, content in (("000", tarfile.XHDTYPE, record), ("000.txt", tarfile.REGTYPE, b"a")):
+            info = tarfile.TarInfo(name)
+            info.type, info.size = kind, len(content)
+            tar.fileobj.write(info.tobuf(tarfile.USTAR_FORMAT) + content + bytes(-len(content) % 512))
+            tar.offset = tar.fileobj.tell()
+    assert index_tar(path).read(0) == ("000", {"txt": b"a"})
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_what_never_ends_is_not_opened(tmp_path, make):
+    make(tmp_path / "0.tar")
+    with pytest.raises(DataError, match="is no regular file"):
+        index_tar(tmp_path / "0.tar")
