@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool
-from PIL import Image, ImageFile
+from PIL import Image
 
 from animate.codec.exif import orientation_of
 from animate.codec.strips import strips
@@ -105,7 +105,8 @@ def _has_low_bytes(data: bytes, key: tuple[int, ...]) -> Bool[np.ndarray, "h w"]
     low = np.array([sample & 255 for sample in key], np.uint8)
     with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
         [(name, extents, offset, _)] = image.tile
-        image.tile = [ImageFile._Tile(name, extents, offset, "RGB;16L")]
+        # A plain tuple: what Pillow calls it has changed over its releases.
+        image.tile = [(name, extents, offset, "RGB;16L")]  # pyright: ignore[reportAttributeAccessIssue]
         image.load()
         width, height = image.size
         found = np.empty((height, width), bool)
