@@ -46,9 +46,7 @@ def main() -> None:
         for still, hits in zip(stills, right, strict=True):
             print(f"{still.stem:<14} {int(hits.sum())} of {NUM_TAKES}", *np.array(LABELS)[~hits], sep=", ")
         whole = np.flatnonzero(right[:, ::2].all(axis=1))
-        print(
-            f"{right.sum()} of {right.size} sentences, {len(whole)} of {len(stills)} photographs with all four"
-        )
+        print(f"{right.sum()} of {right.size} sentences; all four moves of {len(whole)} photographs")
         shown = int(whole[0]) if len(whole) else 0
         sentences = [take[0] for take in own.wordings[shown]]
         sheet(sentences, found[shown], stills[shown]).save(options.out, quality=90)
