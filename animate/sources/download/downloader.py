@@ -28,7 +28,7 @@ from animate.sources.download.guard import GuardedOpener
 #: Directives of an X-Robots-Tag header that forbid the use of an image.
 _OPT_OUTS = frozenset(("noai", "noimageai", "noindex", "noimageindex"))
 
-#: Row, its status and message (or two empty texts and an image), or what became of it: see `main`.
+#: What became of a row: see `main`.
 _Answer = dict[str, Any]
 
 
@@ -37,7 +37,8 @@ def main(config: dict[str, Any]) -> None:
 
     `config` has the fields of `FetchRecipe`. A row is `{"place": 7, "url": "http://…", "file": "/…/7"}`. The
     answer has the same `place` and the `status` and `message` of the row's fault; where these are empty the
-    image is in the file, and `sha256` and `exif` are there. The first line, `{}`, says that it is ready.
+    image is in the file, and `sha256` and `exif` are there. Where it could not be written, `error` has the
+    number and the text of the system's error. The first line, `{}`, says that the process is ready.
     """
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print is no answer
@@ -83,7 +84,10 @@ def _answer(row: dict[str, Any], ask: Callable[[str], tuple[bytes | None, str]],
     for left in range(retries, -1, -1):
         image, message = ask(row["url"])
         if image is not None:
-            Path(row["file"]).write_bytes(image)
+            try:
+                Path(row["file"]).write_bytes(image)
+            except OSError as error:  # no fault of the row's: the parent raises it again
+                return {"place": row["place"], "error": [error.errno, error.strerror]}
             return {
                 "place": row["place"],
                 "status": "",

@@ -95,7 +95,7 @@ class Downloader:
 
         When the process dies, or is silent for longer than its time limits allow, the rows in flight are
         asked for once more, one at a time: the one that it dies of again is the one to blame. Raises
-        `DownloadFailed` if the process cannot start at all.
+        `DownloadFailed` if the process cannot start at all, and `OSError` if an image cannot be written.
         """
         rows, in_flight, suspects = iter(orders), dict[int, Order](), list[Order]()
         alone = False
@@ -126,6 +126,8 @@ class Downloader:
                             place=order.place, fault=fault, file=folder / str(order.place), meta={}
                         )
                     continue
+                if "error" in answer:
+                    raise OSError(*answer["error"], str(folder / str(answer["place"])))
                 order = in_flight.pop(answer["place"])
                 yield Download(
                     place=order.place,

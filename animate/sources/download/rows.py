@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import platform
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -15,8 +17,9 @@ from animate.sources.download.part import Answer, write_part
 from animate.sources.download.process import Download, Order, downloader
 from animate.sources.listing import RETRY, Listed, listed_rows
 
-#: Names of folders for downloads begin with this and the number of the process.
+#: Names of folders for downloads begin with this; then come the number of the process and its machine.
 _SCRATCH_PREFIX = "animate-fetch-"
+_SCRATCH_OWNER = re.compile(rf"{_SCRATCH_PREFIX}(\d+)@(.*)-[^-]*")
 
 
 def read_urls(
@@ -53,15 +56,16 @@ def read_urls_as_they_come(
 @contextlib.contextmanager
 def scratch_folder(root: str | None = None) -> Iterator[Path]:
     """An empty folder for downloads, in `root` or with other temporary files, deleted afterwards, as are
-    those that killed processes left behind there."""
+    those that killed processes of this machine left behind there: `root` may be shared with others."""
     if root:
         os.makedirs(root, exist_ok=True)
     place = Path(root or tempfile.gettempdir())
     for old in place.glob(f"{_SCRATCH_PREFIX}*"):
-        process = old.name.removeprefix(_SCRATCH_PREFIX).partition("-")[0]
-        if process.isdigit() and not _is_alive(int(process)):
+        owner = _SCRATCH_OWNER.match(old.name)
+        if owner and owner[2] == platform.node() and not _is_alive(int(owner[1])):
             shutil.rmtree(old, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=f"{_SCRATCH_PREFIX}{os.getpid()}-", dir=place) as folder:
+    prefix = f"{_SCRATCH_PREFIX}{os.getpid()}@{platform.node()}-"
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=place) as folder:
         yield Path(folder)
 
 

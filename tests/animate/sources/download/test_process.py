@@ -1,5 +1,6 @@
 """The process that downloads: what flows through it, and what it survives."""
 
+import errno
 import json
 import os
 import signal
@@ -170,6 +171,24 @@ def test_a_row_that_hangs_past_every_limit_is_found_and_blamed_alone(site, runni
     names = ["a.jpg", "deadly", "b.jpg"]
     came = list(running.download(orders(site, *names), tmp_path))
     assert by_place(came) == ["ok", "failed_to_download", "ok"]
+
+
+def test_no_room_for_an_image_is_an_error_and_no_row(site, running, tmp_path):
+    nowhere = tmp_path / "gone"
+    with pytest.raises(OSError, match="No such file") as error:
+        list(running.download(orders(site, "a.jpg", "b.jpg"), nowhere))
+    assert error.value.errno == errno.ENOENT
+    assert error.value.filename == str(nowhere / "0") or error.value.filename == str(nowhere / "1")
+
+
+def test_a_bug_while_a_row_is_asked_for_is_that_row_alone(site, running, tmp_path, monkeypatch):
+    deadly(tmp_path, "raise SystemError('a bug')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    names = ["a.jpg", *["deadly"] * (2 * THREADS), "b.jpg"]
+    began = time.monotonic()
+    came = list(running.download(orders(site, *names), tmp_path))
+    assert by_place(came) == ["ok", *["failed_to_download"] * (2 * THREADS), "ok"]
+    assert time.monotonic() - began < process.SECONDS_OF_START
 
 
 def test_a_process_that_cannot_start_says_why(site, running, tmp_path, monkeypatch):

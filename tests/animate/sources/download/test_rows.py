@@ -1,8 +1,13 @@
 """Rows of a list of addresses: each ends as a sample, or as a rejection that says why."""
 
+import os
+import platform
+import subprocess
+
 from animate.data import Rejected, Sample
 from animate.recipe import FetchRecipe
 from animate.sources.download.process import downloader
+from animate.sources.download.rows import scratch_folder
 from tests.support.address_lists import read_list
 from tests.support.corpora import PHOTOGRAPH, statuses
 from tests.support.hostile_site import OUTCOMES, HostileSite
@@ -29,6 +34,19 @@ def test_private_addresses_are_blocked_in_a_whole_list_too(server, tmp_path):
     downloader(strict).stop()
     assert isinstance(row, Rejected)
     assert row.fault.status == "blocked_address"
+
+
+def test_only_what_a_dead_process_of_this_machine_left_is_deleted(tmp_path):
+    with subprocess.Popen(["true"]) as ended:
+        dead = ended.pid
+    here = platform.node()
+    left = [f"animate-fetch-{dead}@{here}-a1", f"animate-fetch-{dead}@{here}-2-a1", "animate-fetch-notes"]
+    left += [f"animate-fetch-{os.getpid()}@{here}-b2", f"animate-fetch-{dead}@elsewhere-c3"]
+    for name in left:
+        (tmp_path / name).mkdir()
+    with scratch_folder(str(tmp_path)) as scratch:
+        assert scratch.is_dir()
+    assert {path.name for path in tmp_path.iterdir()} == set(left[1:])
 
 
 def test_parts_are_deleted_or_kept(server, fetch, tmp_path):
