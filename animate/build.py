@@ -7,9 +7,7 @@ what is finished is what the markers say.
 import contextlib
 import dataclasses
 import functools
-import importlib.metadata
 import os
-import platform
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,34 +16,22 @@ from typing import Any, NamedTuple
 
 from animate import executor
 from animate.careful import build_carefully
-from animate.data import SHARD_SUFFIXES, ShardPlan, ShardRecord
+from animate.data import ShardPlan, ShardRecord
 from animate.executor import AUTOMATIC, Workforce
 from animate.leeway import check_leeway
 from animate.recipe import BuildRecipe
 from animate.record import Columns
 from animate.render import check_device
 from animate.shard import Assignment, build_shard
+from animate.shards.finished import checked, finished_records, write_manifest
 from animate.shards.place import ATTEMPTS, LENGTH, MANIFEST, OURS, BuildRefused, Place
-from animate.shards.plan import Plan, check_ours, counts_fault, cut, open_plan, totals
-from animate.shards.read import read_marker
+from animate.shards.plan import Plan, check_ours, cut, open_plan, totals
 from animate.shards.repeated_stills import repeated_stills, without_stills
 from animate.shards.retry import plan_again, without_overtaken
 from animate.sources import open_source, seconds_waited
 
 #: Fewer samples than this are filmed before a Ray cluster has started.
 TOO_FEW_FOR_RAY = 500
-#: What decides the bytes of a clip beside recipe and source: named in the manifest.
-DECISIVE_LIBRARIES = (
-    "animate",
-    "av",
-    "numpy",
-    "opencv-python-headless",
-    "pillow",
-    "pillow-simd",
-    "pyarrow",
-    "simplejpeg",
-)
-
 #: Makes one shard, on any worker; the second argument hears how many clips and rejections it has so far.
 MakeShard = Callable[..., ShardRecord]
 
@@ -147,7 +133,7 @@ def build_shards(
 
     def make_plan(place: Place) -> Plan:
         plan = open_plan(place, recipe.content(), source.fingerprint(), freeze, overwrite=overwrite)
-        finished = _finished(plan, place, recipe.takes)
+        finished = finished_records(plan, place, recipe.takes)
         plan = without_overtaken(plan, finished, place)
         if retry_failed and len(finished) == len(plan.shards):
             plan = plan_again(plan, place, rows_per_shard, recipe.takes)
@@ -257,7 +243,7 @@ class _Build:
         self.plan, self.place, self.recipe, self.workforce = plan, place, recipe, workforce
         self.cut_off = cut_off
         self.on_progress = on_progress
-        self.records = _finished(plan, place, recipe.takes)
+        self.records = finished_records(plan, place, recipe.takes)
         self.failures: list[ShardFailure] = []
         self.downloads = all(shard.part.downloaded for shard in plan.shards)
         #: Seconds of all workers together, in this run.
@@ -277,7 +263,7 @@ class _Build:
         def on_done(index: int, made: _Timed) -> None:
             record = made.record
             self.worked, self.waited = self.worked + made.worked, self.waited + made.waited
-            self.records[record.name] = _checked(record, todo[index], self.recipe.takes)
+            self.records[record.name] = checked(record, todo[index], self.recipe.takes)
             self.in_hand.pop(index, None)
             self._tell()
 
@@ -312,7 +298,7 @@ class _Build:
         if self.recipe.source.filters.duplicates == "sha256":
             self._drop_repeated_stills()
         if not self.failures:
-            _write_manifest(self.plan, self.place, self.records)
+            write_manifest(self.plan, self.place, self.records)
 
     def _drop_repeated_stills(self) -> None:
         """Shards with a still that the set has already are written anew; those that cannot be are out."""
@@ -380,54 +366,3 @@ def _found_from_anywhere(recipe: BuildRecipe) -> BuildRecipe:
     if not path or "://" in path or path.startswith("pipe:"):
         return recipe
     return dataclasses.replace(recipe, source=dataclasses.replace(recipe.source, path=os.path.abspath(path)))
-
-
-def _finished(plan: Plan, place: Place, takes: int) -> dict[str, ShardRecord]:
-    """The records of the shards whose three files are there."""
-    names = place.names()
-    whole = [shard for shard in plan.shards if all(shard.name + suffix in names for suffix in SHARD_SUFFIXES)]
-    try:
-        read = [(shard, read_marker(place, shard.name)) for shard in whole]
-        return {shard.name: _checked(record, shard, takes) for shard, record in read if record is not None}
-    except (ValueError, Miscounted) as error:
-        raise BuildRefused(
-            f"{place.root}: a finished shard is damaged: {error}; `animate verify --repair` has it made anew"
-        ) from None
-
-
-class Miscounted(RuntimeError):
-    """A shard that was just made lacks an input: never the fault of the data."""
-
-
-def _checked(record: ShardRecord, shard: ShardPlan, takes: int) -> ShardRecord:
-    wrong = counts_fault(record, shard, takes)
-    if record.name != shard.name:
-        wrong = f"answers as {record.name}"
-    if wrong:
-        raise Miscounted(f"shard {shard.name}: {wrong}")
-    return record
-
-
-def _write_manifest(plan: Plan, place: Place, records: Mapping[str, ShardRecord]) -> None:
-    """`__len__`, then the manifest, the last file of a build. No clock: equal builds, equal files."""
-    counts = totals(plan, records)
-    place.write_text(LENGTH, str(counts["clips"]))
-    manifest = {
-        "name": plan.recipe.get("name", ""),
-        "digest": plan.digest,
-        "totals": counts,
-        "recipe": plan.recipe,
-        "source": plan.source,
-        "versions": versions(),
-        "shards": [dataclasses.asdict(records[shard.name]) for shard in plan.shards],
-    }
-    place.write_json(MANIFEST, manifest)
-
-
-def versions() -> dict[str, str]:
-    """Release of Python and of each library that has a say in a clip's bytes, where installed."""
-    found = {"python": platform.python_version()}
-    for name in DECISIVE_LIBRARIES:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found

@@ -4,7 +4,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from animate.data import SHARD_SUFFIXES, STATS
+from animate.data import STATS
+from animate.shards.finished import whole_shards
 from animate.shards.place import ATTEMPTS, MANIFEST, PLAN, BuildRefused, Place
 from animate.shards.plan import read_plan, totals
 from animate.shards.read import read_marker
@@ -53,10 +54,8 @@ def status(out: str) -> SetStatus:
     plan = read_plan(place)
     if plan is None:
         raise BuildRefused(f"{place.root}: holds no shard set ({PLAN} is missing)")
-    names = place.names()
-    whole = [shard for shard in plan.shards if all(shard.name + suffix in names for suffix in SHARD_SUFFIXES)]
     records, damaged = {}, []
-    for shard in whole:
+    for shard in whole_shards(plan, place):
         try:
             record = read_marker(place, shard.name)
         except ValueError:

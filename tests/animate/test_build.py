@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from animate import sources
-from animate.build import BuildReport, Miscounted, build_shards, open_shard_set
+from animate.build import BuildReport, build_shards, open_shard_set
 from animate.data import Frozen, Part, ShardPlan, ShardRecord
 from animate.executor import HERE, CannotWrite
 from animate.recipe import BuildRecipe, EditRecipe, ShardsRecipe, SourceRecipe, VideoRecipe
 from animate.shard import Assignment
+from animate.shards.finished import Miscounted
 from animate.shards.place import BuildRefused, Place
 from animate.shards.plan import Plan, cut, read_plan
 from animate.shards.write import OnRow

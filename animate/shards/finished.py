@@ -1,0 +1,80 @@
+"""The finished shards of a set: what their markers say, checked, and the manifest that says it of all."""
+
+import contextlib
+import dataclasses
+import importlib.metadata
+import platform
+from collections.abc import Mapping
+
+from animate.data import SHARD_SUFFIXES, ShardPlan, ShardRecord
+from animate.shards.place import LENGTH, MANIFEST, BuildRefused, Place
+from animate.shards.plan import Plan, counts_fault, totals
+from animate.shards.read import read_marker
+
+#: What decides the bytes of a clip beside recipe and source: named in the manifest.
+DECISIVE_LIBRARIES = (
+    "animate",
+    "av",
+    "numpy",
+    "opencv-python-headless",
+    "pillow",
+    "pillow-simd",
+    "pyarrow",
+    "simplejpeg",
+)
+
+
+class Miscounted(RuntimeError):
+    """A shard that was just made lacks an input: never the fault of the data."""
+
+
+def whole_shards(plan: Plan, place: Place) -> list[ShardPlan]:
+    """The shards whose three files are there."""
+    names = place.names()
+    return [shard for shard in plan.shards if all(shard.name + suffix in names for suffix in SHARD_SUFFIXES)]
+
+
+def finished_records(plan: Plan, place: Place, takes: int) -> dict[str, ShardRecord]:
+    """The records of the shards whose three files are there; `BuildRefused` if one is damaged."""
+    try:
+        read = [(shard, read_marker(place, shard.name)) for shard in whole_shards(plan, place)]
+        return {shard.name: checked(record, shard, takes) for shard, record in read if record is not None}
+    except (ValueError, Miscounted) as error:
+        raise BuildRefused(
+            f"{place.root}: a finished shard is damaged: {error}; `animate verify --repair` has it made anew"
+        ) from None
+
+
+def checked(record: ShardRecord, shard: ShardPlan, takes: int) -> ShardRecord:
+    """The record, if it is the shard's and counts every input; otherwise raises `Miscounted`."""
+    wrong = counts_fault(record, shard, takes)
+    if record.name != shard.name:
+        wrong = f"answers as {record.name}"
+    if wrong:
+        raise Miscounted(f"shard {shard.name}: {wrong}")
+    return record
+
+
+def write_manifest(plan: Plan, place: Place, records: Mapping[str, ShardRecord]) -> None:
+    """`__len__`, then the manifest, the last file of a build. No clock: equal builds, equal files."""
+    counts = totals(plan, records)
+    place.write_text(LENGTH, str(counts["clips"]))
+    manifest = {
+        "name": plan.recipe.get("name", ""),
+        "digest": plan.digest,
+        "totals": counts,
+        "recipe": plan.recipe,
+        "source": plan.source,
+        "versions": versions(),
+        "shards": [dataclasses.asdict(records[shard.name]) for shard in plan.shards],
+    }
+    place.write_json(MANIFEST, manifest)
+
+
+def versions() -> dict[str, str]:
+    """Release of Python and of each library that has a say in a clip's bytes, where installed."""
+    found = {"python": platform.python_version()}
+    for name in DECISIVE_LIBRARIES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
