@@ -16,9 +16,10 @@ from pathlib import Path
 import cv2
 import pytest
 
-from animate.build import build_shards, versions
+from animate.build import build_shards
 from animate.executor import HERE
 from animate.recipe import read_recipe
+from animate.shards.finished import versions
 
 GOLDEN = Path(__file__).parent / "golden" / "demo_shards.json"
 FORMATS = ("mp4", "frames", "virtual")
