@@ -82,7 +82,8 @@ class FeatureLoader:
     """`retrieval.batch.TrainData` over features: an epoch goes once through the clips, one caption each.
 
     With `motions`, one a clip, as with data.caption_of = "both": from epoch to epoch a clip's own captions
-    take turns with what its camera does, and the facts are those of `retrieval.loader`.
+    take turns with what its camera does, and the facts are those of `retrieval.loader`; with `fine_only`, as
+    with data.camera_for = "fine", the fine stage alone learns from what the camera does.
     """
 
     def __init__(
@@ -92,8 +93,10 @@ class FeatureLoader:
         *,
         seed: int,
         motions: Sequence[Motion] = (),
+        fine_only: bool = False,
     ) -> None:
-        self.films, self.captions, self.seed, self.motions = films, captions, seed, motions
+        self.films, self.captions, self.seed = films, captions, seed
+        self.motions, self.fine_only = motions, fine_only
         # Which of the two a clip begins with: 1 for its camera.
         self.turns = np.random.default_rng(seed).integers(2, size=len(captions))
 
@@ -110,7 +113,7 @@ class FeatureLoader:
             own = [self.captions[i] for i in rows.tolist()]
             texts = [c[int(share * len(c))] for c, share in zip(own, drawn[rows].tolist(), strict=True)]
             names = [str(i) for i in rows.tolist()]
-            facts = None
+            facts = camera = None
             if self.motions:
                 camera = [bool((self.turns[i] + epoch) % 2) for i in rows.tolist()]
                 motions = [self.motions[i] for i in rows.tolist()]
@@ -137,6 +140,7 @@ class FeatureLoader:
                 video_ids=names,
                 keys=names,
                 facts=facts,
+                fine_only=camera if self.fine_only else None,
             )
 
 

@@ -26,7 +26,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from importlib.metadata import version
@@ -44,7 +44,6 @@ from benchmarks.frozen_towers import FeatureLoader, FrozenTowers
 from benchmarks.real_data import Films, RealData
 from retrieval import metrics
 from retrieval.compute import Compute
-from retrieval.datasets import Motion
 from retrieval.encode import EncodedVideos, Ragged, encode_texts
 from retrieval.health import Health
 from retrieval.model import Retriever, assemble
@@ -55,22 +54,24 @@ from retrieval.train import train
 SEEDS = (0, 1, 2)
 HEADS = ("none", "mean", "eot", "tokens", "cross")
 BEFORE = ("nothing", "stills", "filmed stills", "both")
-#: What films are trained on with `--camera`: whether camera sentences take turns with the captions, and for
-#: how many times the steps. With twice, as many captions are seen as without; twice without shows what is
-#: due to the steps.
+#: What films are trained on with `--camera`: which stages camera sentences are for that take turns with the
+#: captions (data.camera_for), and for how many times the steps. With twice, as many captions are seen as
+#: without; twice without shows what is due to the steps.
 CAMERA = {
-    "captions alone": (False, 1),
-    "camera sentences mixed in": (True, 1),
-    "captions alone, twice the steps": (False, 2),
-    "camera sentences mixed in, twice the steps": (True, 2),
+    "captions alone": ("none", 1),
+    "camera sentences for the fine stage": ("fine", 1),
+    "camera sentences for all": ("all", 1),
+    "captions alone, twice the steps": ("none", 2),
+    "camera sentences for all, twice the steps": ("all", 2),
 }
 #: What is set beside what, query by query.
 COMPARED = {
     "filmed stills": ("nothing", "stills"),
     "both": ("nothing", "stills"),
-    "camera sentences mixed in": ("captions alone",),
+    "camera sentences for the fine stage": ("captions alone", "camera sentences for all"),
+    "camera sentences for all": ("captions alone",),
     "captions alone, twice the steps": ("captions alone",),
-    "camera sentences mixed in, twice the steps": ("captions alone", "captions alone, twice the steps"),
+    "camera sentences for all, twice the steps": ("captions alone", "captions alone, twice the steps"),
 }
 #: Candidates of each query, by protocol: about a twelfth of the gallery.
 TOP_K = {"zero-shot": 50, "fine-tuned": 20}
@@ -136,7 +137,9 @@ def main() -> None:
         for before in befores
         if seed == SEEDS[0] or not {head, before} & set(options.one_seed)
         # Twice the steps for the quickest head alone.
-        if head == "none" or CAMERA.get(before, (False, 1))[1] == 1
+        if (head == "none" or CAMERA.get(before, ("none", 1))[1] == 1)
+        # Without a fine stage nothing is left to learn from what is for it.
+        and (head, before) != ("none", "camera sentences for the fine stage")
     ]
     # A forked process has the features already; sent to it they would be copied for every case.
     _data.append(data)
@@ -178,34 +181,31 @@ def _run(head: str, before: str, seed: int) -> list[tuple[dict[str, Any], Hits]]
     if before in CAMERA:
         camera, times = CAMERA[before]
         films = data.photographs["filmed stills"]
-        motions = data.motions if camera else ()
-        seconds = _train(model, recipe, films, steps=times * PRE_STEPS, batch=BATCH, motions=motions)
+        motions = () if camera == "none" else data.motions
+        loader = FeatureLoader(
+            films.features, films.captions, seed=seed, motions=motions, fine_only=camera == "fine"
+        )
+        seconds = _train(model, recipe, loader, steps=times * PRE_STEPS, batch=BATCH)
         return [_judge(model, data.videos, "zero-shot", (head, before, seed), seconds)]
     if before != "nothing":
         films = data.photographs[before]
-        seconds = _train(model, recipe, films, steps=PRE_STEPS, batch=BATCH)
+        loader = FeatureLoader(films.features, films.captions, seed=seed)
+        seconds = _train(model, recipe, loader, steps=PRE_STEPS, batch=BATCH)
         answers.append(_judge(model, data.videos, "zero-shot", (head, before, seed), seconds))
     if before == "both":  # fine-tuning is asked for after stills and after films
         return answers
     tuned = copy.deepcopy(model)
-    seconds = _train(tuned, recipe, data.part("train"), steps=FINE_STEPS, batch=FINE_BATCH)
+    own = data.part("train")
+    loader = FeatureLoader(own.features, own.captions, seed=seed)
+    seconds = _train(tuned, recipe, loader, steps=FINE_STEPS, batch=FINE_BATCH)
     answers.append(_judge(tuned, data.part("validate"), "fine-tuned", (head, before, seed), seconds))
     return answers
 
 
-def _train(
-    model: Retriever,
-    recipe: TrainRecipe,
-    films: Films,
-    *,
-    steps: int,
-    batch: int,
-    motions: Sequence[Motion] = (),
-) -> float:
+def _train(model: Retriever, recipe: TrainRecipe, loader: FeatureLoader, *, steps: int, batch: int) -> float:
     """At least `steps` steps, in whole epochs; gives the seconds."""
-    per_epoch = len(films.captions) // batch
-    spec = replace(recipe.train, batch_size=batch, epochs=-(-steps // per_epoch))
-    loader = FeatureLoader(films.features, films.captions, seed=recipe.seed, motions=motions)
+    epochs = -(-steps // loader.batches_per_epoch(batch))
+    spec = replace(recipe.train, batch_size=batch, epochs=epochs)
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as run:
         train(

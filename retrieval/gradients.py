@@ -7,7 +7,7 @@ micro-batch with a graph, and send each its part of that gradient. The result is
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Shaped
@@ -72,7 +72,8 @@ def accumulate_gradients(
 
     compute = Compute(device=device, precision=precision, group=group)
     scores = score.coarse(whole_text, whole_video, model.temperature())
-    contrastive = loss.contrastive(scores, negative, rows)
+    counted = _for_coarse(batch, group, device)
+    contrastive = loss.contrastive(scores, negative, rows, counted)
     late = matching = distilled = torch.zeros((), device=device)
     interaction = model.interaction
     if interaction is not None:
@@ -87,6 +88,9 @@ def accumulate_gradients(
                 (scale * spec.match_weight * part).backward()
             matching = matching + part.detach()
         if spec.distill_weight:
+            if counted is not None:
+                fine = replace(fine, negative=negative & counted[:, None] & counted[None, :])
+                drawn = draw_both_ways(fine, spec, generator)
             distilled = distillation_loss(interaction, fine, scores, late_scores, drawn, rows, compute)
     (scale * (contrastive + spec.distill_weight * distilled)).backward()
 
@@ -188,6 +192,13 @@ def _negatives(batch: Batch, group: Group, device: torch.device) -> Bool[Tensor,
         group.gather(loss.groups(said, device).unflatten(0, (-1, 2))),
         group.gather(loss.groups(shown, device).unflatten(0, (-1, width))),
     )
+
+
+def _for_coarse(batch: Batch, group: Group, device: torch.device) -> Bool[Tensor, " all"] | None:
+    """Which pairs of all workers teach the coarse stage; None for all of them."""
+    if batch.fine_only is None:
+        return None
+    return ~group.gather(torch.tensor(batch.fine_only, device=device))
 
 
 def _gathered(features: Features, group: Group, *, trains: bool) -> Features:

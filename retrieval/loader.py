@@ -62,8 +62,8 @@ class TrainLoader:
 
     Entry i of an epoch, its caption, its drawn frames and its substitute depend on (seed, epoch, i) alone, so
     a run can resume at any step on any number of workers; where takes of a still stand together, the order
-    depends on the batch size, too. `identity` says what is trained on. Of `data`, `epoch_of`, `caption_of`
-    and `takes_together` are heeded here.
+    depends on the batch size, too. `identity` says what is trained on. Of `data`, `epoch_of`, `caption_of`,
+    `camera_for` and `takes_together` are heeded here.
     """
 
     def __init__(
@@ -104,6 +104,7 @@ class TrainLoader:
                     "build shards with `--takes` above 1"
                 )
             self._stills = stills[self._entries[:, 0]]
+        self._for_fine_alone = data.caption_of == "both" and data.camera_for == "fine"
         # Which of the two captions a video begins with, where they take turns: 1 for its camera.
         self._turns = self._rng().integers(2, size=len(clips))
         self._unreadable: dict[int, Status] = dict.fromkeys(absent.videos, "missing")
@@ -199,6 +200,7 @@ class TrainLoader:
             video_ids=[pair.example.video_id for pair in pairs],
             keys=[pair.key for pair in pairs],
             facts=None if self._data.caption_of == "caption" else _facts(pairs),
+            fine_only=[pair.number is None for pair in pairs] if self._for_fine_alone else None,
         )
 
     def _rng(self, *parts: int) -> np.random.Generator:

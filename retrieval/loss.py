@@ -41,19 +41,26 @@ def negatives_by_facts(said: Int[Tensor, "b s"], shown: Int[Tensor, "b k"]) -> B
 
 
 def contrastive(
-    scores: Float[Tensor, "b b"], negative: Bool[Tensor, "b b"], rows: slice = slice(None)
+    scores: Float[Tensor, "b b"],
+    negative: Bool[Tensor, "b b"],
+    rows: slice = slice(None),
+    counted: Bool[Tensor, " b"] | None = None,
 ) -> Float[Tensor, ""]:
     """The share of these rows in the mean, over both directions, of each pair's cross-entropy.
 
     `scores` are cosines over the temperature. Pairs that are neither the pair itself nor negatives take no
-    part.
+    part. The mean is that of the `counted` pairs (all by default): the text of another is no negative either,
+    its video is.
     """
+    if counted is None:
+        counted = torch.ones(len(scores), dtype=torch.bool, device=scores.device)
+    negative = negative & counted[:, None]
     own = torch.eye(len(scores), dtype=torch.bool, device=scores.device)
     masked = scores.masked_fill(~(negative | own), -torch.inf)
     target = torch.arange(len(scores), device=scores.device)[rows]
-    by_text = functional.cross_entropy(masked[rows], target, reduction="sum")
-    by_video = functional.cross_entropy(masked.T[rows], target, reduction="sum")
-    return (by_text + by_video) / (2 * len(scores))
+    by_text = functional.cross_entropy(masked[rows], target, reduction="none")
+    by_video = functional.cross_entropy(masked.T[rows], target, reduction="none")
+    return ((by_text + by_video) * counted[rows]).sum() / (2 * counted.sum().clamp(min=1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -118,6 +118,9 @@ class DataSpec:
     "camera" does in the clip, or "both", which take turns from epoch to epoch. What the camera does tells
     takes of one still apart, so clips with the same `camera` label alone are then no negatives of it, and
     `takes_together` places up to so many takes of a still in one batch, the hardest negatives there are.
+    Where both are trained on, camera sentences are `camera_for` the "fine" stage alone: one vector a clip
+    hardly tells moves apart, and trying costs it plain captions. With "all" both stages learn from them,
+    which is of use where `model.pooling` sees order.
     Validation and test are always looked for by their own captions.
     `cache` is a folder for decoded frames (of samplers that draw nothing: in training, train_position =
     "middle") and for features (in training, those of frozen towers, under the same condition and without
@@ -137,6 +140,7 @@ class DataSpec:
     held_out_table: str = ""
     epoch_of: Literal["videos", "captions"] = "videos"
     caption_of: Literal["caption", "camera", "both"] = "caption"
+    camera_for: Literal["fine", "all"] = "fine"
     takes_together: int = 1
     cache: str = ""
 
@@ -292,6 +296,12 @@ class TrainRecipe:
             raise ValueError(
                 f"interaction.max_frames = {self.interaction.max_frames}: must be at least "
                 f"frames.num_frames = {self.frames.num_frames}"
+            )
+        told = self.data.caption_of == "both" and self.data.camera_for == "fine"
+        if told and self.interaction.head == "none":
+            raise ValueError(
+                'interaction.head = "none" with data.caption_of = "both": nothing would learn from camera '
+                'sentences; take a head that sees order, such as "tokens", or data.camera_for = "all"'
             )
 
 

@@ -279,6 +279,27 @@ def test_facts_decide_what_is_a_negative():
     assert total == 0
 
 
+def coarse_parts(batch: Batch, spec: LossSpec) -> tuple[float, float]:
+    """The contrastive loss, and how long the gradient of its temperature is."""
+    model = build("tokens")
+    losses = accumulate_gradients(
+        model, batch, spec=spec, micro_batch=3, precision="fp32",
+        generator=torch.Generator().manual_seed(9), group=Group(),
+    )  # fmt: skip
+    assert losses.late > 0 and losses.matching > 0
+    assert model.log_scale.grad is not None
+    return losses.contrastive, float(model.log_scale.grad.abs())
+
+
+def test_captions_for_the_fine_stage_alone_teach_the_coarse_one_nothing():
+    batch = tiny_batch(8)
+    some = dataclasses.replace(batch, fine_only=[True, False] * 4)
+    every = dataclasses.replace(batch, fine_only=[True] * 8)
+    plain, distilled = replace(SPEC, distill_weight=0.0), replace(SPEC, distill_weight=2.0)
+    assert coarse_parts(batch, plain)[0] > coarse_parts(some, plain)[0] > 0
+    assert coarse_parts(every, plain) == coarse_parts(every, distilled) == (0, 0)
+
+
 def work(rank: int, size: int, folder: str) -> None:
     """One of `size` processes: its share of the batch, its gradients written out."""
     torch.set_num_threads(1)
@@ -301,6 +322,8 @@ def work(rank: int, size: int, folder: str) -> None:
     by_facts, gradients = cached_gradients(build(), told, 3, group)
     assert by_facts == found[0]
     assert_same(gradients, found[1])
+    mixed = dataclasses.replace(own, fine_only=[row % 3 == 0 for row in range(rows.start, rows.stop)])
+    found = (*found, *cached_gradients(build(), mixed, 3, group))
     # Each worker has met a broken video of its own, and both have met video 7.
     union = group.union({rank: "missing", 7: "broken"})
     torch.save((*found, union), f"{folder}/rank{rank}.pt")
@@ -309,9 +332,14 @@ def work(rank: int, size: int, folder: str) -> None:
 
 def test_any_number_of_workers_gives_the_gradients_of_one(tmp_path: Path):
     expected_loss, expected = cached_gradients(build(), tiny_batch(8), 0, Group())
+    mixed = dataclasses.replace(tiny_batch(8), fine_only=[row % 3 == 0 for row in range(8)])
+    of_mixed = cached_gradients(build(), mixed, 0, Group())
+    assert of_mixed[0] != expected_loss
     multiprocessing.spawn(work, args=(2, str(tmp_path)), nprocs=2)
     for rank in range(2):
-        found_loss, found, union = torch.load(tmp_path / f"rank{rank}.pt")
+        found_loss, found, mixed_loss, mixed, union = torch.load(tmp_path / f"rank{rank}.pt")
         assert count_left_out(union) == {"missing": 2, "broken": 1, "empty": 0}
         assert found_loss == pytest.approx(expected_loss, rel=1e-5)
         assert_same(found, expected)
+        assert mixed_loss == pytest.approx(of_mixed[0], rel=1e-5)
+        assert_same(mixed, of_mixed[1])

@@ -334,6 +334,14 @@ def test_both_captions_of_a_clip_take_turns(tmp_path):
     }
 
 
+def test_beside_plain_captions_those_of_the_camera_are_for_the_fine_stage(tmp_path):
+    sentences = {sentence for _, sentence in MOTIONS}
+    for batch in epoch_of(told(tmp_path, caption_of="both"), 0):
+        assert batch.fine_only == [text in sentences for text in batch.captions]
+    for spec in ({"caption_of": "both", "camera_for": "all"}, {"caption_of": "camera"}, {}):
+        assert all(batch.fine_only is None for batch in epoch_of(told(tmp_path, **spec), 0))
+
+
 @pytest.mark.parametrize("caption_of", ["camera", "both"])
 def test_a_text_is_no_negative_of_a_clip_of_which_it_is_true(tmp_path, caption_of):
     """Against the plain reading: the still's words of all its takes, the camera's of all with its label."""

@@ -62,6 +62,24 @@ def test_shares_of_rows_add_up_to_the_whole():
     torch.testing.assert_close(sum(parts), whole)
 
 
+def test_what_is_not_counted_has_no_row_and_its_text_is_no_negative():
+    """Against the mean over the pairs that are left, of which each video is a negative still."""
+    counted = torch.tensor([True, False, True, True, False])
+    own = counted.nonzero()[:, 0]
+    total = 0.0
+    for row in own.tolist():
+        others = negative()[row].nonzero()[:, 0]
+        by_text = torch.cat([scores()[row, row, None], scores()[row, others]])
+        texts = (negative()[:, row] & counted).nonzero()[:, 0]
+        by_video = torch.cat([scores()[row, row, None], scores()[texts, row]])
+        total -= (by_text.log_softmax(0)[0] + by_video.log_softmax(0)[0]).item() / 2
+    found = loss.contrastive(scores(), negative(), counted=counted)
+    assert found.item() == pytest.approx(total / len(own))
+    parts = [loss.contrastive(scores(), negative(), rows, counted) for rows in (slice(0, 2), slice(2, 5))]
+    torch.testing.assert_close(sum(parts), found)
+    assert loss.contrastive(scores(), negative(), counted=torch.zeros(5, dtype=torch.bool)) == 0
+
+
 def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 

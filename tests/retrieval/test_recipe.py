@@ -64,6 +64,10 @@ def test_an_override_is_read_as_toml_and_checked():
         ({"loss": {"negatives": 0}}, r"negatives = 0: must be at least 1"),
         ({"interaction": {"width": 30, "heads": 4}}, r"width = 30: must be a multiple of heads = 4"),
         ({"interaction": {"max_frames": 4}}, r"max_frames = 4: must be at least frames.num_frames = 12"),
+        (
+            {"interaction": {"head": "none"}, "data": {"caption_of": "both"}},
+            r'"none" with data.caption_of = "both": nothing would learn .* "tokens", or data.camera_for',
+        ),
         ({"model": {"config": {"embed_dim": 8}}}, r"give either name or the table config"),
         ({"model": {"weights": "openai"}}, r"random_weights = true: cannot be meant beside weights"),
         ({"eval": {"select_on": "train"}}, r"must be one of none, validation, test"),
