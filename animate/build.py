@@ -131,13 +131,15 @@ def build_shards(
             raise BuildRefused(f"source {recipe.source.name!r} at {recipe.source.path!r}: holds no samples")
         return shards, frozen.columns
 
-    def make_plan(place: Place) -> Plan:
+    def make_plan(place: Place) -> tuple[Plan, dict[str, ShardRecord]]:
         plan = open_plan(place, recipe.content(), source.fingerprint(), freeze, overwrite=overwrite)
         finished = finished_records(plan, place, recipe.takes)
         plan = without_overtaken(plan, finished, place)
+        planned = {shard.name for shard in plan.shards}
+        finished = {name: record for name, record in finished.items() if name in planned}
         if retry_failed and len(finished) == len(plan.shards):
             plan = plan_again(plan, place, rows_per_shard, recipe.takes)
-        return plan
+        return plan, finished
 
     return run_build(out, recipe, make_plan, make_shard, workforce=workforce, on_progress=on_progress)
 
@@ -145,25 +147,30 @@ def build_shards(
 def run_build(
     out: str | Path,
     recipe: BuildRecipe,
-    make_plan: Callable[[Place], Plan],
+    make_plan: Callable[[Place], tuple[Plan, dict[str, ShardRecord]]],
     make_shard: MakeShard,
     *,
     workforce: Workforce,
     on_progress: OnProgress | None,
 ) -> BuildReport:
-    """Plan, make the shards that have no marker yet, merge: so is every shard set made."""
+    """Plan, make the shards that have no marker yet, merge: so is every shard set made.
+
+    `make_plan` gives the plan and the records of the shards that are finished.
+    """
     started = time.monotonic()
     check_device(workforce.device, here=workforce.address is None)
     with open_shard_set(out) as (place, cut_off):
+        plan, finished = make_plan(place)
         build = _Build(
-            plan=make_plan(place),
+            plan=plan,
+            records=finished,
             place=place,
             recipe=recipe,
             workforce=workforce.after(time.monotonic() - started),
             on_progress=on_progress,
             cut_off=cut_off,
         )
-        earlier = set(build.records)
+        earlier = set(finished)
         build.make(make_shard)
         build.merge()
     made = [record for name, record in build.records.items() if name not in earlier]
@@ -234,6 +241,7 @@ class _Build:
         self,
         *,
         plan: Plan,
+        records: dict[str, ShardRecord],
         place: Place,
         recipe: BuildRecipe,
         workforce: Workforce,
@@ -243,7 +251,11 @@ class _Build:
         self.plan, self.place, self.recipe, self.workforce = plan, place, recipe, workforce
         self.cut_off = cut_off
         self.on_progress = on_progress
-        self.records = finished_records(plan, place, recipe.takes)
+        self.records = records
+        self.rows = plan.rows
+        #: Of all `records`, kept beside them: adding up a hundred thousand for each would take as many times.
+        self.clips = sum(record.clips for record in records.values())
+        self.rejected = sum(record.inputs - record.clips for record in records.values())
         self.failures: list[ShardFailure] = []
         self.downloads = all(shard.part.downloaded for shard in plan.shards)
         #: Seconds of all workers together, in this run.
@@ -264,6 +276,8 @@ class _Build:
             record = made.record
             self.worked, self.waited = self.worked + made.worked, self.waited + made.waited
             self.records[record.name] = checked(record, todo[index], self.recipe.takes)
+            self.clips += record.clips
+            self.rejected += record.inputs - record.clips
             self.in_hand.pop(index, None)
             self._tell()
 
@@ -332,15 +346,13 @@ class _Build:
     def _tell(self) -> None:
         if self.on_progress is None:
             return
-        made, rows = self.records.values(), self.plan.rows
-        clips = sum(record.clips for record in made) + sum(clips for clips, _ in self.in_hand.values())
-        rejected = sum(record.inputs - record.clips for record in made)
-        rejected += sum(lost for _, lost in self.in_hand.values())
+        clips = self.clips + sum(clips for clips, _ in self.in_hand.values())
+        rejected = self.rejected + sum(lost for _, lost in self.in_hand.values())
         self.on_progress(
             Progress(
                 shards_planned=len(self.plan.shards),
                 shards_finished=len(self.records),
-                inputs_planned=None if rows is None else rows * self.recipe.takes,
+                inputs_planned=None if self.rows is None else self.rows * self.recipe.takes,
                 inputs=clips + rejected,
                 clips=clips,
                 rejected=rejected,

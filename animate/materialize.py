@@ -16,6 +16,7 @@ from animate.film import replay_record
 from animate.formats import WRITERS
 from animate.recipe import BuildRecipe, Format
 from animate.shard import Assignment
+from animate.shards.finished import finished_records
 from animate.shards.place import MANIFEST, PLAN, BuildRefused, Place
 from animate.shards.plan import Plan, open_plan, read_plan
 from animate.shards.read import stored_rows
@@ -46,14 +47,15 @@ def materialize(
     recipe = dataclasses.replace(recipe, video=dataclasses.replace(recipe.video, format=stored))
     make_shard = functools.partial(_materialize_shard, shards=origin.location)
 
-    def make_plan(place: Place) -> Plan:
-        return open_plan(
+    def make_plan(place: Place) -> tuple[Plan, dict[str, ShardRecord]]:
+        plan = open_plan(
             place,
             recipe.content(),
             _fingerprint(origin, virtual),
             lambda _: (virtual.shards, virtual.columns),
             overwrite=overwrite,
         )
+        return plan, finished_records(plan, place, recipe.takes)
 
     return run_build(out, recipe, make_plan, make_shard, workforce=workforce, on_progress=on_progress)
 

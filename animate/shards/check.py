@@ -1,14 +1,18 @@
-"""Read one shard again, all of it: hash its files, walk its tar, decode its members, compare its rows."""
+"""Read one shard again, all of it: hash its files, walk its tar, decode its members, compare its rows.
+
+Or at a glance: hash its tar and count its rows.
+"""
 
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from jaxtyping import UInt64
 
 from animate.codec import declared_frames, decode_jpeg, decode_still
@@ -66,9 +70,15 @@ class ShardCheck:
     keys: UInt64[np.ndarray, " n"]
 
 
-def check_shard(out: str, shard: ShardPlan, recipe: Mapping[str, Any], columns: Columns) -> ShardCheck:
-    """Reads one planned shard again; `recipe` and `columns` are the plan's."""
-    return _Shard(Place.at(out), shard, from_table(BuildRecipe, recipe), columns).check()
+def check_shard(
+    out: str, shard: ShardPlan, recipe: Mapping[str, Any], columns: Columns, *, quick: bool = False
+) -> ShardCheck:
+    """Reads one planned shard again; `recipe` and `columns` are the plan's.
+
+    A `quick` look hashes the tar and counts the rows of the table, and opens neither clip nor JSON.
+    """
+    checking = _Shard(Place.at(out), shard, from_table(BuildRecipe, recipe), columns)
+    return checking.glance() if quick else checking.check()
 
 
 @dataclass
@@ -86,19 +96,41 @@ class _Shard:
     amplitudes: list[float] = field(default_factory=list)
 
     def check(self) -> ShardCheck:
-        missing = {self.plan.name + suffix for suffix in SHARD_SUFFIXES} - self.place.names()
-        for name in sorted(missing):
-            self.fault(f"{name} is missing")
         record = None
-        if not missing:
+        if self._is_there():
             record = self._check_marker()
             self._check_tar(record)
             self._check_parquet(record)
-        digests = b"".join(hashlib.blake2b(key.encode(), digest_size=8).digest() for key in self.clips)
+        return self._came_to(record, self.clips)
+
+    def glance(self) -> ShardCheck:
+        """As `check`, by the sha256 of the tar and the counts of the table alone."""
+        record, keys = None, []
+        if self._is_there():
+            record = self._check_marker()
+            with self.place.open(self.plan.name + TAR) as raw:
+                file = _Hashed(raw)
+                file.read_on()
+            if record is not None:
+                self._compare_tar(file, record)
+            if (table := self._read_parquet(["key", "status"])) is not None:
+                self._compare_counts(table["status"].to_pylist(), record)
+                keys = table.filter(pc.field("status") == SUCCESS)["key"].to_pylist()
+        return self._came_to(record, keys)
+
+    def _is_there(self) -> bool:
+        files = sorted(self.plan.name + suffix for suffix in SHARD_SUFFIXES)
+        missing = [name for name in files if not self.place.has(name)]
+        for name in missing:
+            self.fault(f"{name} is missing")
+        return not missing
+
+    def _came_to(self, record: ShardRecord | None, keys: Collection[str]) -> ShardCheck:
+        digests = b"".join(hashlib.blake2b(key.encode(), digest_size=8).digest() for key in keys)
         return ShardCheck(
             damages=tuple(self.damages),
             record=record,
-            clips=len(self.clips),
+            clips=len(keys),
             keys=np.frombuffer(digests, np.uint64),
         )
 
@@ -131,13 +163,9 @@ class _Shard:
                         self.fault(what, key)
             except ValueError as error:
                 self.fault(f"{self.plan.name}{TAR}: {error}")
-            while file.read(1 << 20):  # what lies behind the end
-                pass
+            file.read_on()  # what lies behind the end
         if record is not None:
-            if (file.bytes, file.sha256.hexdigest()) != (record.bytes, record.sha256):
-                self.fault(
-                    f"{self.plan.name}{TAR} has {file.bytes} bytes and another sha256 than its marker says"
-                )
+            self._compare_tar(file, record)
             if len(self.clips) != record.clips:
                 self.fault(f"{len(self.clips)} clips in the tar, {record.clips} in its marker")
             held_back = sum(amplitude < HELD_BACK for amplitude in self.amplitudes)
@@ -147,6 +175,12 @@ class _Shard:
                     f"{len(self.amplitudes)} shots in the tar, {held_back} of them held back, and "
                     f"{counted[0]} and {counted[1]} in its marker"
                 )
+
+    def _compare_tar(self, file: "_Hashed", record: ShardRecord) -> None:
+        if (file.bytes, file.sha256.hexdigest()) != (record.bytes, record.sha256):
+            self.fault(
+                f"{self.plan.name}{TAR} has {file.bytes} bytes and another sha256 than its marker says"
+            )
 
     def _clip_faults(self, key: str, members: Mapping[str, bytes]) -> Iterator[str]:
         video = self.recipe.video
@@ -222,10 +256,8 @@ class _Shard:
 
     def _check_parquet(self, record: ShardRecord | None) -> None:
         name = self.plan.name + PARQUET
-        try:
-            table = read_table(self.place, self.plan.name)
-        except (pa.ArrowException, OSError) as error:
-            self.fault(f"{name} cannot be read: {error}")
+        table = self._read_parquet()
+        if table is None:
             return
         expected = {column: pa.type_for_alias(kind) for column, kind in parquet_columns(self.columns).items()}
         if {field.name: field.type for field in table.schema} != expected:
@@ -240,10 +272,22 @@ class _Shard:
             different = [column for column in row if clip and not _same(row[column], clip.get(column))]
             if different:
                 self.fault(f"{name} and json differ in {', '.join(different)}", row["key"])
-        if record is not None:
-            counts = Counter(row["status"] for row in rows if row["status"] != SUCCESS)
-            if len(rows) != record.inputs or dict(counts) != dict(record.rejected):
-                self.fault(f"{name} has other counts than the marker: {len(rows)} rows, {dict(counts)}")
+        self._compare_counts([row["status"] for row in rows], record)
+
+    def _read_parquet(self, columns: Sequence[str] | None = None) -> pa.Table | None:
+        try:
+            return read_table(self.place, self.plan.name, columns)
+        except (pa.ArrowException, OSError) as error:
+            self.fault(f"{self.plan.name}{PARQUET} cannot be read: {error}")
+            return None
+
+    def _compare_counts(self, statuses: Sequence[str], record: ShardRecord | None) -> None:
+        counts = Counter(status for status in statuses if status != SUCCESS)
+        if record is not None and (len(statuses), dict(counts)) != (record.inputs, dict(record.rejected)):
+            self.fault(
+                f"{self.plan.name}{PARQUET} has other counts than the marker: "
+                f"{len(statuses)} rows, {dict(counts)}"
+            )
 
 
 class _Hashed:
@@ -257,6 +301,11 @@ class _Hashed:
         self.bytes += len(piece)
         self.sha256.update(piece)
         return piece
+
+    def read_on(self) -> None:
+        """To the end."""
+        while self.read(1 << 20):
+            pass
 
 
 def _are_homographies(value: Any, num_frames: int) -> bool:

@@ -57,6 +57,7 @@ def checked(record: ShardRecord, shard: ShardPlan, takes: int) -> ShardRecord:
 
 def write_manifest(plan: Plan, place: Place, records: Mapping[str, ShardRecord]) -> None:
     """`__len__`, then the manifest, the last file of a build. No clock: equal builds, equal files."""
+    place.sync()  # the markers, too: what the manifest says must not outlive them
     counts = totals(plan, records)
     place.write_text(LENGTH, str(counts["clips"]))
     manifest = {

@@ -62,6 +62,10 @@ class Place:
             return {path.rstrip("/").rpartition("/")[2] for path in found}
         return set()
 
+    def has(self, name: str) -> bool:
+        """Whether there is a file `name`: of a folder of many files asked much faster than `names`."""
+        return self.filesystem.isfile(self._path(name))
+
     @property
     def location(self) -> str:
         """What to give `Place.at` on another machine."""
@@ -108,6 +112,16 @@ class Place:
             self.filesystem.put_file(str(source), self._path(name))
         else:
             os.replace(source, self.local / name)
+
+    def sync(self) -> None:
+        """What was put here outlasts a loss of power; object stores promise that for each file."""
+        if self.local is None:
+            return
+        descriptor = os.open(self.local, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
     def upload(self, folder: Path, name: str) -> None:
         """The files directly in the local `folder` lie in folder `name` too."""

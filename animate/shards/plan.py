@@ -12,7 +12,8 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from animate.shards.place import ATTEMPTS, LENGTH, MANIFEST, OURS, PLAN, BuildRe
 from animate.strict_toml import differences
 
 #: Raised when the layout of plan.json changes.
-PLAN_VERSION = 2
+PLAN_VERSION = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,20 +201,10 @@ def read_plan(place: Place) -> Plan | None:
                 f"{place.root}/{PLAN} has version {table['version']}, not {PLAN_VERSION}: another release "
                 "of animate made it; give another --out, or --overwrite to start afresh"
             )
-        shards = tuple(
-            ShardPlan(
-                index=row["index"],
-                part=Part(**row["part"]),
-                start=row["start"],
-                stop=row["stop"],
-                again=row.get("again", {}),
-            )
-            for row in table["shards"]
-        )
         return Plan(
             recipe=table["recipe"],
             source=table["source"],
-            shards=shards,
+            shards=tuple(_shards(table["parts"], table["again"])),
             columns=table["columns"],
             frozen_files=table.get("frozen_files", {}),
         )
@@ -304,6 +295,28 @@ def write_plan(place: Place, plan: Plan) -> None:
         "source": plan.source,
         "columns": plan.columns,
         "frozen_files": plan.frozen_files,
-        "shards": [asdict(shard) for shard in plan.shards],
+        "parts": _parts(plan.shards),
+        "again": {shard.name: shard.again for shard in plan.shards if shard.again},
     }
     place.write_json(PLAN, content)
+
+
+def _parts(shards: Sequence[ShardPlan]) -> list[dict[str, Any]]:
+    """The parts that `shards` were cut from, and how: a thousand shards of a listing are one entry."""
+    return [
+        {**asdict(part), "rows_a_shard": None if first.stop is None else first.stop - first.start}
+        for part, first in ((part, next(group)) for part, group in groupby(shards, lambda shard: shard.part))
+    ]
+
+
+def _shards(
+    parts: Iterable[Mapping[str, Any]], again: Mapping[str, Mapping[str, int]]
+) -> Iterator[ShardPlan]:
+    """The shards of which `_parts` gave `parts`."""
+    index = 0
+    for row in parts:
+        part = Part(reader=row["reader"], path=row["path"], rows=row["rows"])
+        for shard in cut([part], row["rows_a_shard"]):
+            shard = replace(shard, index=index)
+            yield replace(shard, again=again[shard.name]) if shard.name in again else shard
+            index += 1

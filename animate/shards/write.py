@@ -153,13 +153,10 @@ class ShardWriter:
     def _publish(self) -> None:
         # A marker of an older shard of this name must not vouch for what now replaces it.
         self._place.remove(self._name + STATS)
-        local = self._place.local
-        for suffix in (TAR, PARQUET, STATS):
-            if local is not None and suffix == STATS:
-                _sync_folder(local)  # the marker must not outlive what it stands for
+        for suffix in (TAR, PARQUET):
             self._place.put(self._folder / (self._name + suffix), self._name + suffix)
-        if local is not None:
-            _sync_folder(local)
+        self._place.sync()  # the marker must not outlive what it stands for
+        self._place.put(self._folder / (self._name + STATS), self._name + STATS)
 
 
 def _stats(record: ShardRecord) -> dict[str, Any]:
@@ -193,12 +190,3 @@ def _write_parquet(path: Path, rows: list[dict[str, Any]], columns: Columns) -> 
         pq.write_table(table, file, compression="zstd")
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """The renames in `folder` outlast a loss of power."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

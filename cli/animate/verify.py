@@ -11,6 +11,9 @@ def verify(
     repair: Annotated[
         bool, typer.Option("--repair", help="Delete leftovers and faulty shards; a build makes them again.")
     ] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Compare checksums and counts alone; decode nothing.")
+    ] = False,
     workers: Annotated[int, typer.Option(min=0, help="Ray workers; 0 works in this process.")] = 0,
 ) -> None:
     """Read every shard again and list whatever is wrong with it."""
@@ -18,7 +21,7 @@ def verify(
     from animate.shards.verify import repair as run_repair
     from animate.shards.verify import verify as run_verify
 
-    found = (run_repair if repair else run_verify)(shards, Workforce(workers=workers))
+    found = (run_repair if repair else run_verify)(shards, Workforce(workers=workers), quick=quick)
     for damage in found:
         print(damage)
     if not found:

@@ -18,7 +18,7 @@ from animate.build import build_shards
 from animate.codec import decode_mp4, encode_jpeg, encode_mp4
 from animate.executor import HERE
 from animate.materialize import materialize
-from animate.shards.place import BuildRefused
+from animate.shards.place import BuildRefused, Place
 from animate.shards.verify import Damage, repair, verify
 from tests.support.shard_sets import all_files, build_set, recipe_of
 
@@ -256,6 +256,48 @@ def test_damage_is_named_and_repair_and_rebuild_undo_it(sets, tmp_path, damage):
     assert build_shards(recipe_of("frames"), folder, workforce=HERE).complete
     assert all_files(folder) == all_files(sets["frames"])
     assert verify(str(folder)) == []
+
+
+#: What a quick look does not see: it neither opens clips nor compares columns.
+UNSEEN_AT_A_GLANCE = {
+    "a clip twice",
+    "marker miscounts shots",
+    "a column of another type",
+}
+
+
+@pytest.mark.parametrize("damage", SET_DAMAGE)
+def test_a_quick_look_finds_what_checksums_and_counts_tell(sets, tmp_path, damage):
+    do, shard, _ = SET_DAMAGE[damage]
+    folder = copied(sets, "frames", tmp_path)
+    assert verify(str(folder), quick=True) == []
+    do(folder)
+    faults = verify(str(folder), quick=True)
+    assert (shard in {fault.shard for fault in faults}) == (damage not in UNSEEN_AT_A_GLANCE), faults
+    if faults:
+        assert repair(str(folder), quick=True) == faults
+        assert build_shards(recipe_of("frames"), folder, workforce=HERE).complete
+        assert verify(str(folder)) == []
+
+
+def test_a_quick_look_decodes_nothing(sets, monkeypatch):
+    monkeypatch.setattr("animate.shards.check.read_samples", None)
+    assert verify(str(sets["frames"]), quick=True) == []
+
+
+def test_the_folder_is_not_listed_for_every_shard(tmp_path, monkeypatch):
+    """That took 111 hours of a set of 100,000 shards."""
+    listed = []
+    names = Place.names
+    monkeypatch.setattr(Place, "names", lambda place, *folder: listed.append(folder) or names(place, *folder))
+    counts = []
+    for size in (1, 4):
+        recipe = recipe_of("virtual", f"shards.clips_per_shard={size}")
+        before = len(listed)
+        assert build_shards(recipe, tmp_path / str(size), workforce=HERE).complete
+        assert verify(str(tmp_path / str(size))) == []
+        counts.append(len(listed) - before)
+    assert counts[0] == counts[1]
 
 
 def test_repair_leaves_a_sound_set_alone(sets, tmp_path):
