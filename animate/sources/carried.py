@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from animate.data import Scalar
@@ -31,10 +32,18 @@ _VALUES_OF_TYPE: Mapping[ColumnType, tuple[type, ...]] = {
 def carried(columns: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """Columns of a source under names that a clip's record has free, without captions and bookkeeping."""
     return {
-        f"source_{name}" if name in RENAMED else printable(name): value
+        own: value
         for name, value in columns
-        if name not in DROPPED and name not in _OTHERS_BOOKKEEPING and not isinstance(value, bytes)
+        if (own := _own_name(name)) is not None and not isinstance(value, bytes)
     }
+
+
+@lru_cache(maxsize=1024)
+def _own_name(name: str) -> str | None:
+    """What a column is called in a clip's record; None if it has no place there."""
+    if name in DROPPED or name in _OTHERS_BOOKKEEPING:
+        return None
+    return f"source_{name}" if name in RENAMED else printable(name)
 
 
 class CarriedTypes:
@@ -49,6 +58,9 @@ class CarriedTypes:
             kinds = self._kinds.get(name)
             if kinds is None:
                 kinds = self._kinds[name] = set()
+            kind = type(value)
+            if kind in kinds and kind is str:  # nearly always
+                continue
             kind = _scalar_type(value)
             if kind is not None:
                 kinds.add(kind)

@@ -54,7 +54,10 @@ class Verdict(NamedTuple):
 
 
 def judge(captions: Sequence[str], meta: Mapping[str, Any], source: SourceRecipe) -> Verdict:
-    """The captions, cleaned and without those that a filter refuses, and whether the sample is wanted."""
+    """The captions, cleaned and without those that a filter refuses, and whether the sample is wanted.
+
+    `caption_fault` has found nothing: all that can be wrong now is that cleaning left none.
+    """
     raw = printable(captions[0]) if captions and source.clean_captions else None
     if source.clean_captions:
         captions = unique(text for text in map(clean, captions) if text)
@@ -62,7 +65,7 @@ def judge(captions: Sequence[str], meta: Mapping[str, Any], source: SourceRecipe
         captions = tuple(captions)
     filters = source.filters
     if filters == _NO_FILTERS:
-        return Verdict(captions, raw, caption_fault(captions))
+        return Verdict(captions, raw, None if captions else caption_fault(()))
     fault = _meta_fault(meta, filters)
     if fault is None and captions:
         kept = tuple(text for text in captions if _long_enough(text, filters))
@@ -74,7 +77,7 @@ def judge(captions: Sequence[str], meta: Mapping[str, Any], source: SourceRecipe
             if not kept:
                 fault = Fault("filtered_script", f"not {' or '.join(filters.scripts)}")
         captions = kept or captions
-    return Verdict(captions, raw, fault or caption_fault(captions))
+    return Verdict(captions, raw, fault or (None if captions else caption_fault(())))
 
 
 def raw_columns(source: SourceRecipe) -> tuple[str, ...]:
