@@ -213,7 +213,7 @@ def listed_rows(path: Path, start: int, stop: int | None, columns: Columns) -> I
             first = ends[group - 1] if group else 0
             if stop is not None and first >= stop:
                 break
-            table = file.read_row_group(group)
+            table = file.read_row_group(group, use_threads=False)
             low = max(start - first, 0)
             high = table.num_rows if stop is None else min(stop - first, table.num_rows)
             for row in table.slice(low, high - low).to_pylist():
