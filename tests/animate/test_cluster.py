@@ -1,0 +1,49 @@
+"""A build on a Ray cluster whose machines leave and join while it runs: real raylets, all on this machine."""
+
+import pytest
+
+from animate.build import build_shards
+from animate.executor import HERE, Workforce
+from animate.shards.verify import verify
+from tests.support.shard_sets import all_files, recipe_of
+
+SETTINGS = ("source.limit=16", "takes=3", "shards.clips_per_shard=3", "video.num_frames=12")
+
+
+@pytest.fixture
+def cluster():
+    import ray
+    from ray.cluster_utils import Cluster
+
+    assert not ray.is_initialized()
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    yield made
+    ray.shutdown()
+    made.shutdown()
+
+
+@pytest.mark.filterwarnings("ignore")  # of Ray's own, about sockets of machines that are gone
+def test_machines_leave_and_join_while_a_build_runs(cluster, tmp_path):
+    recipe = recipe_of("frames", *SETTINGS)
+    machines = [cluster.add_node(num_cpus=1), cluster.add_node(num_cpus=1)]
+    changes = []
+
+    def on_progress(progress):
+        if progress.shards_finished >= 3 and not changes:
+            cluster.remove_node(machines.pop(0), allow_graceful=False)
+            changes.append("one left")
+        if progress.shards_finished >= 6 and len(changes) == 1:
+            cluster.add_node(num_cpus=1)
+            changes.append("one joined")
+        if progress.shards_finished >= 9 and len(changes) == 2:
+            cluster.remove_node(machines.pop(0), allow_graceful=False)
+            changes.append("another left")
+
+    workforce = Workforce(workers=None, address=cluster.address)
+    report = build_shards(recipe, tmp_path / "cluster", workforce, on_progress=on_progress)
+    assert changes == ["one left", "one joined", "another left"]
+    assert report.complete and report.failures == ()
+    assert (report.inputs, report.clips, dict(report.rejected)) == (48, 48, {})
+    assert verify(str(tmp_path / "cluster")) == []
+    assert build_shards(recipe, tmp_path / "here", HERE).complete
+    assert all_files(tmp_path / "cluster") == all_files(tmp_path / "here")
