@@ -83,7 +83,7 @@ class FeatureLoader:
 
     With `motions`, one a clip, as with data.caption_of = "both": from epoch to epoch a clip's own captions
     take turns with what its camera does, and the facts are those of `retrieval.loader`; with `fine_only`, as
-    with data.camera_for = "fine", the fine stage alone learns from what the camera does.
+    with data.camera_for = "fine", the layers of the fine stage alone learn from what the camera does.
     """
 
     def __init__(

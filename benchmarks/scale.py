@@ -5,8 +5,8 @@ work that grows with rows and shards.
 
     plan        a list of 100 million addresses in LAION's form, cut into 10,000 shards
     shards      100,000 shards of one row: planned, made in this process, gone on with, looked at
-    Ray         4,000 shards of one row on two workers
-    verify      200 photographs filmed as JPEG frames, then verified quickly and in full: processor time of each
+    ray         4,000 shards of one row on two workers
+    verify      200 photographs filmed as JPEG frames, verified quickly and in full: processor time of each
 
 Every step is a process of its own; its peak memory is that of the process.
 

@@ -28,7 +28,8 @@ class Batch:
     (features, `[b, t, ...]`); `mask` says which of them are there: clips shorter than t are padded at the
     end. Pairs with one of `video_ids` are never negatives of each other, and equal captions neither; where
     there are `facts`, these decide in their place. `keys` name the (clip, caption) pairs in reports.
-    Captions that are `fine_only` teach the coarse stage nothing; None where there are none of those.
+    Captions that are `fine_only` teach neither the coarse stage nor the encoders; None where there are none
+    of those.
     """
 
     frames: Shaped[Tensor, "b t ..."]

@@ -7,7 +7,7 @@ micro-batch with a graph, and send each its part of that gradient. The result is
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Shaped
@@ -17,7 +17,14 @@ from retrieval import loss, score
 from retrieval.batch import Batch
 from retrieval.compute import Compute, autocast
 from retrieval.distributed import Group
-from retrieval.fine_losses import FineBatch, distillation_loss, draw_both_ways, late_loss, matching_loss
+from retrieval.fine_losses import (
+    FineBatch,
+    by_stage,
+    distillation_loss,
+    draw_both_ways,
+    late_loss,
+    matching_loss,
+)
 from retrieval.model import Features, Retriever
 from retrieval.recipe import LossSpec, Precision
 
@@ -72,26 +79,26 @@ def accumulate_gradients(
 
     compute = Compute(device=device, precision=precision, group=group)
     scores = score.coarse(whole_text, whole_video, model.temperature())
-    counted = _for_coarse(batch, group, device)
-    contrastive = loss.contrastive(scores, negative, rows, counted)
+    fine_only = _fine_only(batch, group, device)
+    contrastive = loss.contrastive(scores, negative, rows, None if fine_only is None else ~fine_only)
     late = matching = distilled = torch.zeros((), device=device)
     interaction = model.interaction
     if interaction is not None:
-        fine = FineBatch(
+        whole = FineBatch(
             text=whole_text, video=whole_video, coarse=scores.detach(), negative=negative, rows=rows
         )
-        late, late_scores = late_loss(interaction, fine, compute, scale=scale * spec.late_weight)
-        drawn = draw_both_ways(fine, spec, generator)
-        for chunk in _chunks(rows, micro_batch):
-            part = matching_loss(interaction, fine, late_scores, drawn, chunk, compute)
-            if part.requires_grad:
-                (scale * spec.match_weight * part).backward()
-            matching = matching + part.detach()
-        if spec.distill_weight:
-            if counted is not None:
-                fine = replace(fine, negative=negative & counted[:, None] & counted[None, :])
-                drawn = draw_both_ways(fine, spec, generator)
-            distilled = distillation_loss(interaction, fine, scores, late_scores, drawn, rows, compute)
+        batches = by_stage(whole, fine_only)
+        for fine in batches:
+            own_late, late_scores = late_loss(interaction, fine, compute, scale=scale * spec.late_weight)
+            late = late + own_late
+            drawn = draw_both_ways(fine, spec, generator)
+            for chunk in _chunks(rows, micro_batch):
+                part = matching_loss(interaction, fine, late_scores, drawn, chunk, compute)
+                if part.requires_grad:
+                    (scale * spec.match_weight * part).backward()
+                matching = matching + part.detach()
+            if spec.distill_weight and fine is batches[0]:
+                distilled = distillation_loss(interaction, fine, scores, late_scores, drawn, rows, compute)
     (scale * (contrastive + spec.distill_weight * distilled)).backward()
 
     if encoding.trains:
@@ -194,11 +201,11 @@ def _negatives(batch: Batch, group: Group, device: torch.device) -> Bool[Tensor,
     )
 
 
-def _for_coarse(batch: Batch, group: Group, device: torch.device) -> Bool[Tensor, " all"] | None:
-    """Which pairs of all workers teach the coarse stage; None for all of them."""
+def _fine_only(batch: Batch, group: Group, device: torch.device) -> Bool[Tensor, " all"] | None:
+    """Which texts of all workers are for the fine stage alone; None where there are none of those."""
     if batch.fine_only is None:
         return None
-    return ~group.gather(torch.tensor(batch.fine_only, device=device))
+    return group.gather(torch.tensor(batch.fine_only, device=device))
 
 
 def _gathered(features: Features, group: Group, *, trains: bool) -> Features:

@@ -118,9 +118,9 @@ class DataSpec:
     "camera" does in the clip, or "both", which take turns from epoch to epoch. What the camera does tells
     takes of one still apart, so clips with the same `camera` label alone are then no negatives of it, and
     `takes_together` places up to so many takes of a still in one batch, the hardest negatives there are.
-    Where both are trained on, camera sentences are `camera_for` the "fine" stage alone: one vector a clip
-    hardly tells moves apart, and trying costs it plain captions. With "all" both stages learn from them,
-    which is of use where `model.pooling` sees order.
+    Where both are trained on, camera sentences are `camera_for` the "fine" stage alone: neither the coarse
+    stage, whose one vector a clip hardly tells moves apart, nor the encoders learn from them, for plain
+    captions paid for that. With "all" everything does, which is of use where `model.pooling` sees order.
     Validation and test are always looked for by their own captions.
     `cache` is a folder for decoded frames (of samplers that draw nothing: in training, train_position =
     "middle") and for features (in training, those of frozen towers, under the same condition and without

@@ -279,25 +279,53 @@ def test_facts_decide_what_is_a_negative():
     assert total == 0
 
 
-def coarse_parts(batch: Batch, spec: LossSpec) -> tuple[float, float]:
-    """The contrastive loss, and how long the gradient of its temperature is."""
-    model = build("tokens")
+SOME = [True, False, True, True, False, True, False, False]
+
+
+def mixed_gradients(head: str, batch: Batch, micro_batch: int = 3, distill: float = 0.0):
+    """Losses and gradients where captions are for the fine stage alone, as `batch` says."""
+    model = build(head)
     losses = accumulate_gradients(
-        model, batch, spec=spec, micro_batch=3, precision="fp32",
+        model, batch, spec=replace(SPEC, distill_weight=distill), micro_batch=micro_batch, precision="fp32",
         generator=torch.Generator().manual_seed(9), group=Group(),
     )  # fmt: skip
-    assert losses.late > 0 and losses.matching > 0
-    assert model.log_scale.grad is not None
-    return losses.contrastive, float(model.log_scale.grad.abs())
+    return losses, {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
 
 
-def test_captions_for_the_fine_stage_alone_teach_the_coarse_one_nothing():
+@pytest.mark.parametrize("head", ["mean", "eot", "tokens", "cross"])
+@pytest.mark.parametrize("distill", [0.0, 2.0])
+def test_captions_for_the_fine_stage_alone_reach_no_encoder(head, distill):
+    """Neither their own gradient nor another for what they say: the words of them may be any."""
     batch = tiny_batch(8)
-    some = dataclasses.replace(batch, fine_only=[True, False] * 4)
     every = dataclasses.replace(batch, fine_only=[True] * 8)
-    plain, distilled = replace(SPEC, distill_weight=0.0), replace(SPEC, distill_weight=2.0)
-    assert coarse_parts(batch, plain)[0] > coarse_parts(some, plain)[0] > 0
-    assert coarse_parts(every, plain) == coarse_parts(every, distilled) == (0, 0)
+    losses, gradients = mixed_gradients(head, every, distill=distill)
+    assert losses.contrastive == 0 < losses.matching
+    taught = {name for name, gradient in gradients.items() if gradient.any()}
+    assert taught and all(name.startswith("interaction.") for name in taught)
+
+    some = dataclasses.replace(batch, fine_only=SOME)
+    others = [
+        " ".join(reversed(text.split())) if only else text
+        for text, only in zip(batch.captions, SOME, strict=True)
+    ]
+    losses, gradients = mixed_gradients(head, some, distill=distill)
+    told_otherwise = mixed_gradients(head, dataclasses.replace(some, captions=others), distill=distill)
+    assert losses.contrastive == told_otherwise[0].contrastive > 0
+    # The end of text of these towers says nothing of the words before it.
+    assert (losses.matching == told_otherwise[0].matching) == (head == "eot")
+    encoders = {name: g for name, g in gradients.items() if not name.startswith("interaction.")}
+    assert any(g.any() for g in encoders.values())
+    assert_same({name: told_otherwise[1][name] for name in encoders}, encoders)
+
+
+@pytest.mark.parametrize("micro_batch", [1, 3, 8])
+def test_captions_for_the_fine_stage_alone_count_alike_in_any_micro_batch(micro_batch, monkeypatch):
+    batch = dataclasses.replace(tiny_batch(8), fine_only=SOME)
+    once, expected = mixed_gradients("tokens", batch, micro_batch=0)
+    monkeypatch.setattr(fine_losses, "COSINES_AT_ONCE", 1)  # late scores row by row
+    losses, found = mixed_gradients("tokens", batch, micro_batch)
+    assert dataclasses.astuple(losses) == pytest.approx(dataclasses.astuple(once), rel=1e-5)
+    assert_same(found, expected)
 
 
 def work(rank: int, size: int, folder: str) -> None:
@@ -322,7 +350,7 @@ def work(rank: int, size: int, folder: str) -> None:
     by_facts, gradients = cached_gradients(build(), told, 3, group)
     assert by_facts == found[0]
     assert_same(gradients, found[1])
-    mixed = dataclasses.replace(own, fine_only=[row % 3 == 0 for row in range(rows.start, rows.stop)])
+    mixed = dataclasses.replace(own, fine_only=SOME[rows])
     found = (*found, *cached_gradients(build(), mixed, 3, group))
     # Each worker has met a broken video of its own, and both have met video 7.
     union = group.union({rank: "missing", 7: "broken"})
@@ -332,7 +360,7 @@ def work(rank: int, size: int, folder: str) -> None:
 
 def test_any_number_of_workers_gives_the_gradients_of_one(tmp_path: Path):
     expected_loss, expected = cached_gradients(build(), tiny_batch(8), 0, Group())
-    mixed = dataclasses.replace(tiny_batch(8), fine_only=[row % 3 == 0 for row in range(8)])
+    mixed = dataclasses.replace(tiny_batch(8), fine_only=SOME)
     of_mixed = cached_gradients(build(), mixed, 0, Group())
     assert of_mixed[0] != expected_loss
     multiprocessing.spawn(work, args=(2, str(tmp_path)), nprocs=2)
