@@ -11,7 +11,9 @@ rule. Asked are
     direction   the right one of the two takes of that move first (chance 50 %)
 
 and, of all takes, which was found in place of which. Frozen towers (`frozen_towers.py`) with 4 x 4 cells a
-frame; projections, pooling and heads are trained by `retrieval.train` on the takes of other photographs.
+frame; projections, pooling and heads are trained by `retrieval.train` on the takes of other photographs; once
+more beside the captions that people wrote of them, as with data.caption_of = "both", in twice the steps: as
+many camera sentences.
 Intervals are by bootstrap over the photographs. Whatever was chosen (rates, steps, moves) was chosen on
 photographs that are neither: `--judge selection`.
 
@@ -59,15 +61,21 @@ _TEST_STILLS_AT_ONCE = 25
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """What is trained: a head on a pooling; and which of its stages look at no order, by construction."""
+    """What is trained: a head on a pooling; and which of its stages look at no order, by construction.
+
+    With `captions` one text in two is a caption of the still; camera sentences then teach the fine stage
+    alone.
+    """
 
     head: str
     pooling: str = "mean"
     order_free: tuple[str, ...] = ("coarse",)
+    captions: bool = False
 
 
 CASES = {
     "tokens": Case(head="tokens"),
+    "tokens, beside captions": Case(head="tokens", captions=True),
     "none, mean pooling": Case(head="none"),
     "none, temporal pooling": Case(head="none", pooling="transformer", order_free=()),
     "cross": Case(head="cross"),
@@ -171,9 +179,10 @@ def _arrays(lists: dict[str, list[Any]]) -> dict[str, np.ndarray]:
 
 
 def trained(case: Case, data: MotionData, recipe: TrainRecipe, *, steps: int) -> Retriever:
-    """A model after at least `steps` steps, in whole epochs."""
+    """A model after at least `steps` steps, in whole epochs; beside captions after twice as many."""
     recipe = replace(
         recipe,
+        data=replace(recipe.data, caption_of="both" if case.captions else "camera"),
         model=replace(recipe.model, pooling=case.pooling),
         interaction=replace(recipe.interaction, head=case.head, max_frames=VIDEO.num_frames),
         frames=replace(recipe.frames, num_frames=VIDEO.num_frames),
@@ -181,9 +190,9 @@ def trained(case: Case, data: MotionData, recipe: TrainRecipe, *, steps: int) ->
     torch.manual_seed(recipe.seed)
     towers = FrozenTowers(data.texts, width=WIDTH, grid=GRID)
     model = assemble(towers, recipe.model, recipe.interaction)
-    loader = MotionLoader(data.train, seed=recipe.seed)
+    loader = MotionLoader(data.train, seed=recipe.seed, captions=case.captions)
     per_epoch = loader.batches_per_epoch(recipe.train.batch_size)
-    spec = replace(recipe.train, epochs=-(-steps // per_epoch))
+    spec = replace(recipe.train, epochs=-(-steps * (2 if case.captions else 1) // per_epoch))
     with tempfile.TemporaryDirectory() as run:
         train(
             replace(recipe, train=spec), model, loader,
@@ -294,6 +303,7 @@ def _load(options: argparse.Namespace) -> MotionData:
     train_bed, lost = load_bed(found[: options.train], options.cache, seed=0, wordings=WORDINGS)
     held_out, lost_too = load_bed(own, options.cache, seed=1, wordings=1)
     every = [text for bed in (train_bed, held_out) for own in bed.wordings for take in own for text in take]
+    every += [text for own in train_bed.captions for text in own]
     texts = text_features(every, options.cache)
     return MotionData(train=train_bed, held_out=held_out, texts=texts, dropped=lost + lost_too)
 
@@ -353,7 +363,8 @@ def _write(
                 "query": f"a sentence of one take, drawn once; of training takes one of {WORDINGS} each time",
                 "gallery": "the eight takes of the same still",
                 "tokens": f"{1 + GRID * GRID} a frame: mean and cells of EfficientNet-Lite0's map",
-                "training": f"{options.steps} steps of {BATCH} at least, eight takes of a still together; "
+                "training": f"{options.steps} steps of {BATCH} at least (beside captions twice as many), "
+                "eight takes of a still together; "
                 "the last step, none selected",
                 "ties": "expected; a take and its reversal tie where rounding alone parts them",
                 "intervals": f"95 %, {RESAMPLES} resamples of the stills, hits averaged over seeds",

@@ -5,6 +5,7 @@ sentences are the product's own. A still counts only if the label of each of its
 """
 
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,18 +74,19 @@ _STILLS_PER_PART = 50
 class Bed:
     """n stills: features of their four forward takes, and sentences of all eight.
 
-    `wordings[i][k]` are those of take k of still i.
+    `wordings[i][k]` are those of take k of still i, `captions[i]` are what people wrote of the still.
     """
 
     frames: Float16[Tensor, "n 4 t p 1280"]
     wordings: tuple[tuple[tuple[str, ...], ...], ...]
+    captions: tuple[tuple[str, ...], ...]
 
     def __len__(self) -> int:
         return len(self.wordings)
 
     def first(self, count: int) -> "Bed":
         """Its first stills."""
-        return Bed(frames=self.frames[:count], wordings=self.wordings[:count])
+        return Bed(frames=self.frames[:count], wordings=self.wordings[:count], captions=self.captions[:count])
 
     def take(self, still: int, number: int) -> Float16[Tensor, "t p 1280"]:
         """Features of one of the eight takes: of a reversal those of its forward take, last frame first."""
@@ -126,11 +128,13 @@ def load_bed(photographs: Sequence[Path], cache: Path, *, seed: int, wordings: i
         wordings_of(still_of(file), np.random.default_rng([seed, number]), wordings)
         for number, file in enumerate(photographs)
     ]
+    captions = _captions(photographs[0].parent.parent / "captions.jsonl")
     good = [number for number, own in enumerate(texts) if own is not None]
     bed = Bed(
         # Indexed, a gigabyte and more would be copied for nothing.
         frames=frames if len(good) == len(photographs) else frames[good],
         wordings=tuple(own for own in texts if own is not None),
+        captions=tuple(captions[photographs[number].stem] for number in good),
     )
     return bed, len(photographs) - len(bed)
 
@@ -150,11 +154,12 @@ class MotionLoader:
     """`retrieval.batch.TrainData` over a bed: all takes of a still in one batch, a wording of each drawn.
 
     Facts as `retrieval.loader` states them with data.caption_of = "camera": a sentence is right of every clip
-    with the same label or the same sentence.
+    with the same label or the same sentence. With `captions`, as with data.caption_of = "both" and
+    data.camera_for = "fine": one text in two is a caption of the still, the others are for the fine stage.
     """
 
-    def __init__(self, bed: Bed, *, seed: int) -> None:
-        self.bed, self.seed = bed, seed
+    def __init__(self, bed: Bed, *, seed: int, captions: bool = False) -> None:
+        self.bed, self.seed, self.captions = bed, seed, captions
 
     def batches_per_epoch(self, batch_size: int) -> int:
         return len(self.bed) * NUM_TAKES // batch_size
@@ -165,14 +170,18 @@ class MotionLoader:
         stills = np.repeat(np.arange(len(self.bed)), NUM_TAKES)
         order = epoch_order(stills, rng, together=NUM_TAKES, batch_size=batch_size)
         drawn = rng.random(len(order))
+        of_still = rng.random(len(order)) < 0.5 if self.captions else np.zeros(len(order), bool)
         for step in range(start, self.batches_per_epoch(batch_size)):
             places = order[step * batch_size : (step + 1) * batch_size]
-            yield self._batch(places.tolist(), drawn[places].tolist())
+            yield self._batch(places.tolist(), drawn[places].tolist(), of_still[places].tolist())
 
-    def _batch(self, places: list[int], shares: list[float]) -> Batch:
+    def _batch(self, places: list[int], shares: list[float], of_still: list[bool]) -> Batch:
         rows = [divmod(place, NUM_TAKES) for place in places]
-        wordings = [self.bed.wordings[still][take] for still, take in rows]
-        captions = [own[int(share * len(own))] for own, share in zip(wordings, shares, strict=True)]
+        texts = [
+            self.bed.captions[still] if plain else self.bed.wordings[still][take]
+            for (still, take), plain in zip(rows, of_still, strict=True)
+        ]
+        captions = [own[int(share * len(own))] for own, share in zip(texts, shares, strict=True)]
         frames = torch.stack([self.bed.take(still, take) for still, take in rows])
         names = [f"{still}/{take}" for still, take in rows]
         motions = [f"motion {LABELS[take]}" for _, take in rows]
@@ -185,10 +194,20 @@ class MotionLoader:
             video_ids=names,
             keys=names,
             facts=Facts(
-                said=list(zip(motions, words, strict=True)),
+                said=[
+                    (still if plain else motion, word)
+                    for still, motion, word, plain in zip(stills, motions, words, of_still, strict=True)
+                ],
                 shown=list(zip(stills, motions, words, strict=True)),
             ),
+            fine_only=[not plain for plain in of_still] if self.captions else None,
         )
+
+
+def _captions(file: Path) -> dict[str, tuple[str, ...]]:
+    """By the stem of the photograph's name."""
+    rows = map(json.loads, file.read_text(encoding="utf-8").splitlines())
+    return {Path(row["image"]).stem: tuple(row["captions"]) for row in rows}
 
 
 def _digest(move: Move, files: Sequence[Path]) -> str:
