@@ -21,7 +21,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,10 @@ OBJECT_STORE_BYTES = 100 * 2**20
 
 class ClusterNotFound(UserError):
     """No Ray cluster answers at the address that was given."""
+
+
+class ClusterLost(UserError):
+    """The Ray cluster ended while tasks ran, or ours did so time after time."""
 
 
 class NoGpu(UserError):
@@ -142,7 +146,8 @@ def run_tasks(
     goes on as KeyboardInterrupt.
 
     A worker of Ray that is lost, or its machine, is replaced `LOST_WORKER_RETRIES` times, but with
-    `after_loss` the task is another from then on.
+    `after_loss` the task is another from then on. So is a cluster of our own; raises `ClusterLost` where
+    another one ends.
 
     With `on_report`, `function` gets one more argument, a `TaskReport`; now and then `on_report` hears what
     the running tasks reported last.
@@ -157,10 +162,16 @@ def run_tasks(
     if workers == 0 and workforce.address is None:
         _run_here(function, tasks, queue, on_done, on_report)
     else:
-        with _ray_cluster(workers, workforce.address):
-            _run_on_ray(
-                function, list(tasks), queue, on_done, on_report, after_loss, workers, workforce.on_gpus
-            )
+        todo = list(tasks)
+        for cluster in range(LOST_WORKER_RETRIES + 1):
+            try:
+                with _ray_cluster(workers, workforce.address) as ours:
+                    _run_on_ray(function, todo, queue, on_done, on_report, after_loss, workforce, ours)
+                break
+            except ClusterLost as lost:
+                if not ours or cluster == LOST_WORKER_RETRIES:
+                    raise
+                log.warning("%s; Ray is started again", lost)
     return sorted(queue.failures, key=lambda failure: failure.task)
 
 
@@ -176,6 +187,10 @@ class _Queue:
     def next(self) -> tuple[int, int] | None:
         """The next task to start; None if there is none or the time is up."""
         return self.tasks.popleft() if self.tasks and time.monotonic() < self.ends else None
+
+    def put_back(self, running: Iterable[tuple[int, int]]) -> None:
+        """These are next: they ended through no doing of theirs."""
+        self.tasks.extendleft(sorted(running, reverse=True))
 
     def raised(self, index: int, attempt: int, error: BaseException, details: str) -> None:
         """Tries the task again at the end of the queue, or gives it up; `CannotWrite` where none would do."""
@@ -217,13 +232,15 @@ def _run_on_ray(
     on_done: Callable[[int, Any], None],
     on_report: OnReport | None,
     after_loss: AfterLoss | None,
-    workers: int,
-    on_gpus: bool,
+    workforce: Workforce,
+    ours: bool,
 ) -> None:
+    """`ours` is a cluster of this machine alone: where its node is lost, it is."""
     import ray
     import ray.exceptions
 
-    gpus = _gpus_a_task(ray.cluster_resources(), workers) if on_gpus else 0
+    workers = workforce.workers or 0
+    gpus = _gpus_a_task(ray.cluster_resources(), workers) if workforce.on_gpus else 0
     remote = ray.remote(_on_worker)
     changed: set[int] = set()
     # An actor gathers the reports: it costs a process, so only where somebody wants to know.
@@ -248,6 +265,15 @@ def _run_on_ray(
                 except ray.exceptions.RayTaskError as error:
                     queue.raised(index, attempt, error.cause, str(error))
                 except ray.exceptions.RayError as error:  # lost more often than Ray tries again
+                    lost_node = ray.exceptions.NodeDiedError if ours else ()
+                    if isinstance(error, (ray.exceptions.LocalRayletDiedError, lost_node)):
+                        lost_with_it = [(index, attempt), *running.values()]
+                        running.clear()
+                        if after_loss is not None:
+                            for number, _ in lost_with_it:
+                                tasks[number] = after_loss(tasks[number])
+                        queue.put_back(lost_with_it)
+                        raise ClusterLost("the Ray cluster ended; the same command goes on") from None
                     queue.raised(index, attempt, error, str(error))
                     if after_loss is not None and index not in changed:
                         changed.add(index)
@@ -320,13 +346,16 @@ def _reports_here(index: int, on_report: OnReport | None) -> tuple[TaskReport, .
 
 
 @contextlib.contextmanager
-def _ray_cluster(workers: int, address: str | None) -> Iterator[None]:
-    """Ray is up inside the block: the caller's if it is up already, a running cluster, or one of our own."""
+def _ray_cluster(workers: int, address: str | None) -> Iterator[bool]:
+    """Ray is up inside the block: the caller's if it is up already, a running cluster, or one of our own.
+
+    Tells whether it is ours.
+    """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read on import: a build reports to nobody
     import ray
 
     if ray.is_initialized():
-        yield
+        yield False
         return
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     session: str | None = None
@@ -350,7 +379,7 @@ def _ray_cluster(workers: int, address: str | None) -> Iterator[None]:
                 )
                 session = cluster.address_info["session_dir"]
     try:
-        yield
+        yield session is not None
     finally:
         ray.shutdown()
         if session is not None:

@@ -11,6 +11,7 @@ from animate.sources.carried import carried
 from animate.sources.errors import SourceError
 from animate.sources.named.corpora import CORPORA
 from animate.sources.packed import unpacked_name
+from animate.text import printable
 
 #: Usual names of the column of captions, where the recipe names none: best first, in any case.
 CAPTION_NAMES = ("captions", "caption", "text", "txt", "sentences", "sentence", "raw", "description", "title")
@@ -23,6 +24,8 @@ IMAGE_NAMES = (
 URL_NAMES = ("url", "image_url", "img_url", "urls", "image_urls", "photo_url")
 #: The same for the key.
 KEY_NAMES = ("key", "__key__")
+#: So many columns are told where one is missing.
+_NAMES_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,5 +122,7 @@ def first_named(names: Sequence[str], wanted: Sequence[str]) -> str:
 
 
 def columns_seen(names: Sequence[str]) -> str:
-    """The end of a message about a column that is not there."""
-    return f"columns seen: {', '.join(map(repr, names)) or 'none'}"
+    """The end of a message about a column that is not there, short whatever a file has for names."""
+    seen = [repr(printable(name)[:40]) for name in names[:_NAMES_SHOWN]]
+    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    return f"columns seen: {', '.join(seen) or 'none'}{more}"

@@ -44,6 +44,33 @@ def test_a_lost_worker_is_replaced(tmp_path):
     assert not ray.is_initialized()  # a cluster of our own ends with the call
 
 
+def test_a_cluster_of_our_own_that_ends_is_started_again(tmp_path):
+    """Its raylet is what the kernel ends when memory runs out, as often as not."""
+    import ray
+
+    def end_the_raylet_once(folder, index):
+        if index == 1 and not (folder / "ended").exists():
+            (folder / "ended").touch()
+            os.kill(os.getppid(), signal.SIGKILL)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return index
+
+    answers, failures = run(end_the_raylet_once, [(tmp_path, i) for i in range(4)], 2)
+    assert (tmp_path / "ended").exists()
+    assert failures == []
+    assert answers == {i: i for i in range(4)}
+    assert not ray.is_initialized()
+
+
+def test_a_cluster_of_our_own_that_keeps_ending_is_given_up():
+    def end_the_raylet():
+        os.kill(os.getppid(), signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with pytest.raises(executor.ClusterLost, match="the Ray cluster ended; the same command goes on"):
+        run(end_the_raylet, [()], 1)
+
+
 def test_our_own_ray_workers_run_at_our_priority_and_import_our_code():
     def facts():
         import animate.executor
