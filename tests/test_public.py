@@ -42,7 +42,7 @@ COMMANDS = {
     "sources": ["--root name"],
     "stats": ["--png shards"],
     "status": ["shards"],
-    "verify": ["--repair --workers shards"],
+    "verify": ["--quick --repair --workers shards"],
 }
 
 
