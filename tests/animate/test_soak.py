@@ -35,11 +35,12 @@ class Driver:
     """A running build, and what it holds while it runs."""
 
     def __init__(self, out: Path, temporary: Path) -> None:
-        environment = {**os.environ, "TMPDIR": str(temporary)}
-        self.process = subprocess.Popen(
-            [*BUILD, "--out", str(out)], cwd=ROOT, env=environment, text=True,
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
-        )  # fmt: skip
+        self.log = out.with_suffix(".log")
+        with open(self.log, "w") as log:
+            self.process = subprocess.Popen(
+                [*BUILD, "--out", str(out)], cwd=ROOT, env={**os.environ, "TMPDIR": str(temporary)},
+                stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
         self.started = time.monotonic()
         self.first: tuple[int, int] | None = None
         self.last = (0, 0)
@@ -56,6 +57,9 @@ class Driver:
             return
         self.first = self.first or now
         self.last = max(self.last, now)
+
+    def __str__(self) -> str:
+        return f"{self.first} to {self.last}"
 
     def grew(self) -> bool:
         if self.first is None:
@@ -96,7 +100,7 @@ def test_builds_that_are_killed_for_an_hour_lose_nothing_and_nothing_grows(reque
             time.sleep(0.5)
             drivers[-1].look()
             if code is not None:
-                assert code == -signal.SIGKILL, drivers[-1].process.communicate()[1]
+                assert code == -signal.SIGKILL, drivers[-1].log.read_text()[-4000:]
                 drivers.append(Driver(out, temporary))
             elif time.monotonic() >= next_kill:
                 next_kill += SECONDS_BETWEEN_KILLS
@@ -117,16 +121,17 @@ def test_builds_that_are_killed_for_an_hour_lose_nothing_and_nothing_grows(reque
         found = all_files(out)
         reference = reference or found
         assert found == reference
-        assert not [driver for driver in drivers if driver.grew()], [(d.first, d.last) for d in drivers]
+        assert not [driver for driver in drivers if driver.grew()], list(map(str, drivers))
         if builds:
             for path in out.iterdir():
                 if path.is_file():
                     path.unlink()
         builds += 1
         sessions_left.append(len(list(temporary.rglob("session_2*"))))
+        longest = max(drivers, key=lambda driver: driver.last)
         print(
-            f"{builds} builds, {kills}, {drivers[-1].first} to {drivers[-1].last} MB and descriptors, "
-            f"{sessions_left[-1]} sessions left", file=sys.stderr, flush=True,
+            f"{builds} builds, {kills}, {longest} MB and descriptors, {sessions_left[-1]} sessions left",
+            file=sys.stderr, flush=True,
         )  # fmt: skip
     assert builds and kills["worker"]
     assert sessions_left[-1] <= kills["driver"], "only what was killed leaves its session"
