@@ -47,11 +47,15 @@ _PYTHON_TYPE: Mapping[ColumnType, type] = {"string": str, "int64": int, "double"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Damage:
-    """Something wrong: in clip `key` of `shard`, in the shard (no key), or in the set (neither)."""
+    """Something wrong: in clip `key` of `shard`, in the shard (no key), or in the set (neither).
+
+    That shards are not made yet is `unfinished`, and no fault of what is there.
+    """
 
     shard: str
     key: str
     what: str
+    unfinished: bool = False
 
     def __str__(self) -> str:
         return ": ".join(part for part in (self.shard, self.key, self.what) if part)

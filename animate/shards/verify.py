@@ -5,12 +5,12 @@ what only several shards together show, are looked at here.
 """
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from animate import executor
-from animate.data import SHARD_SUFFIXES
+from animate.data import SHARD_SUFFIXES, ShardPlan
 from animate.executor import HERE, Workforce
 from animate.record import SUCCESS
 from animate.shards.check import Damage, ShardCheck, check_shard
@@ -41,16 +41,25 @@ def verify(
     def on_done(index: int, check: ShardCheck) -> None:
         checks[index] = check
         if on_shard is not None:
-            on_shard(len(checks), len(plan.shards))
+            on_shard(len(checks), len(begun))
 
-    tasks = [(out, shard, plan.recipe, plan.columns) for shard in plan.shards]
+    begun = _begun(place, plan)
+    tasks = [(out, shard, plan.recipe, plan.columns) for shard in begun]
     check = functools.partial(check_shard, quick=quick)
     failures = executor.run_tasks(check, tasks, workforce, on_done=on_done)
     if failures:
-        raise RuntimeError(f"shard {plan.shards[failures[0].task].name}: {failures[0].details}")
-    ordered = [checks[index] for index in range(len(plan.shards))]
+        raise RuntimeError(f"shard {begun[failures[0].task].name}: {failures[0].details}")
+    ordered = [checks[index] for index in range(len(begun))]
     faults = [damage for check in ordered for damage in check.damages]
-    return [*faults, *_set_faults(place, plan, ordered), *_duplicate_keys(place, plan, ordered)]
+    return [*faults, *_set_faults(place, plan, ordered), *_duplicate_keys(place, begun, ordered)]
+
+
+def _begun(place: Place, plan: Plan) -> Sequence[ShardPlan]:
+    """The shards that should be there: all of a finished set, else those of which some file is."""
+    if place.has(MANIFEST):
+        return plan.shards
+    names = place.names()
+    return [shard for shard in plan.shards if any(shard.name + suffix in names for suffix in SHARD_SUFFIXES)]
 
 
 def repair(out: str, workforce: Workforce = HERE, *, quick: bool = False) -> list[Damage]:
@@ -61,7 +70,7 @@ def repair(out: str, workforce: Workforce = HERE, *, quick: bool = False) -> lis
     place = Place.at(out)
     with place.locked():
         faults = verify(out, workforce, quick=quick)
-        if faults:
+        if not all(fault.unfinished for fault in faults):
             for name in (MANIFEST, LENGTH):  # they come last again
                 place.remove(name)
         for name in sorted({fault.shard for fault in faults} - {""}):
@@ -83,6 +92,11 @@ def _set_faults(place: Place, plan: Plan, checks: list[ShardCheck]) -> Iterator[
         stem = next((name.removesuffix(suffix) for suffix in SHARD_SUFFIXES if name.endswith(suffix)), "")
         if stem.isdecimal() and stem not in planned:
             yield fault(f"leftover: {name} is not in the plan", stem)
+    missing = len(plan.shards) - len(checks)
+    if missing:
+        what = f"not finished: {len(checks):,} of {len(plan.shards):,} shards; the same command goes on"
+        yield Damage(shard="", key="", what=what, unfinished=True)
+        return
     clips = sum(check.clips for check in checks)
     length = place.read_text(LENGTH)
     if length is None:
@@ -113,7 +127,7 @@ def _manifest_faults(place: Place, plan: Plan, checks: list[ShardCheck]) -> Iter
             yield f"{MANIFEST} has another sha256 for shard {record.name} than its marker"
 
 
-def _duplicate_keys(place: Place, plan: Plan, checks: list[ShardCheck]) -> Iterator[Damage]:
+def _duplicate_keys(place: Place, shards: Sequence[ShardPlan], checks: list[ShardCheck]) -> Iterator[Damage]:
     """Clips of different shards with one key.
 
     Digests find the shards. A sixteenth of them, those that begin alike, is sorted at a time: beside the 8
@@ -129,7 +143,7 @@ def _duplicate_keys(place: Place, plan: Plan, checks: list[ShardCheck]) -> Itera
         suspects.update(np.searchsorted(ends, repeated, side="right").tolist())
     first: dict[str, str] = {}
     for owner in sorted(suspects):
-        name = plan.shards[owner].name
+        name = shards[owner].name
         for row in read_table(place, name, ["key", "status"]).to_pylist():
             if row["status"] == SUCCESS and first.setdefault(row["key"], name) != name:
                 yield Damage(shard=name, key=row["key"], what=f"the key is in shard {first[row['key']]} too")

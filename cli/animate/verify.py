@@ -27,7 +27,11 @@ def verify(
     if not found:
         print(f"{shards}: no fault")
         return
-    print(f"animate: {len(found):,} {'fault' if len(found) == 1 else 'faults'}", file=sys.stderr)
+    faults = sum(not damage.unfinished for damage in found)
+    if not faults:
+        print("animate: no fault in what is there", file=sys.stderr)
+        raise typer.Exit(1)
+    print(f"animate: {faults:,} {'fault' if faults == 1 else 'faults'}", file=sys.stderr)
     if repair:
         print("animate: what was faulty is deleted; build again to make it anew", file=sys.stderr)
     raise typer.Exit(1)

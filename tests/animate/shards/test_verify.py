@@ -339,6 +339,25 @@ def test_rejected_inputs_are_no_fault(tmp_path):
 NOISE = np.random.default_rng(0).integers(0, 256, (20, 26, 3), np.uint8).repeat(12, 0).repeat(12, 1)
 
 
+def test_a_set_that_is_not_finished_is_told_in_one_line(sets, tmp_path):
+    folder = copied(sets, "frames", tmp_path)
+    for name in ("_animate/manifest.json", "__len__", "00001.tar", "00001.parquet", "00001_stats.json"):
+        (folder / name).unlink()
+    before = all_files(folder)
+    for found in (verify(str(folder)), verify(str(folder), quick=True), repair(str(folder))):
+        assert [str(damage) for damage in found] == [
+            "not finished: 2 of 3 shards; the same command goes on",
+        ]
+        assert found[0].unfinished
+    assert all_files(folder) == before
+    (folder / "00002.parquet").unlink()
+    told, unfinished = verify(str(folder))
+    assert (str(told), unfinished.unfinished) == ("00002: 00002.parquet is missing", True)
+    assert repair(str(folder)) == [told, unfinished]
+    assert build_shards(recipe_of("frames"), folder, workforce=HERE).complete
+    assert all_files(folder) == all_files(sets["frames"])
+
+
 def test_progress_counts_the_shards(sets):
     seen = []
     verify(str(sets["virtual"]), on_shard=lambda done, planned: seen.append((done, planned)))
