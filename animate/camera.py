@@ -105,33 +105,29 @@ def source_from_ray(poses: Float64[np.ndarray, "*b 7"], view: View) -> Float64[n
     sines, cosines = np.sin(poses[..., :3]), np.cos(poses[..., :3])
     sp, st, sr = sines[..., PAN], sines[..., TILT], sines[..., ROLL]
     cp, ct, cr = cosines[..., PAN], cosines[..., TILT], cosines[..., ROLL]
-    (across, down), (share_x, share_y) = view.half_extents, view.widest
-    depth = 1 - poses[..., DOLLY]
-    truck, pedestal = poses[..., TRUCK] * 2 * across, poses[..., PEDESTAL] * -2 * down
+    sp_st, cp_st = sp * st, cp * st
 
     # Pan after tilt after roll: the columns are the camera's right, down and forward axes.
     rotation = np.empty((*poses.shape[:-1], 3, 3))
-    rotation[..., 0, 0] = cp * cr + sp * st * sr
-    rotation[..., 0, 1] = -cp * sr + sp * st * cr
+    rotation[..., 0, 0] = cp * cr + sp_st * sr
+    rotation[..., 0, 1] = sp_st * cr - cp * sr
     rotation[..., 0, 2] = sp * ct
     rotation[..., 1, 0] = ct * sr
     rotation[..., 1, 1] = ct * cr
     rotation[..., 1, 2] = -st
-    rotation[..., 2, 0] = -sp * cr + cp * st * sr
-    rotation[..., 2, 1] = sp * sr + cp * st * cr
+    rotation[..., 2, 0] = cp_st * sr - sp * cr
+    rotation[..., 2, 1] = sp * sr + cp_st * cr
     rotation[..., 2, 2] = cp * ct
 
-    forward = rotation[..., 2, :]
-    result = np.empty_like(rotation)
-    scale_x, scale_y = share_x / (2 * across), share_y / (2 * down)
-    result[..., 0, :] = (
-        scale_x * (depth[..., None] * rotation[..., 0, :] + truck[..., None] * forward) + 0.5 * forward
-    )
-    result[..., 1, :] = (
-        scale_y * (depth[..., None] * rotation[..., 1, :] + pedestal[..., None] * forward) + 0.5 * forward
-    )
-    result[..., 2, :] = forward
-    return result
+    # The still's x and y: from the camera's place on along a ray, then counted from the still's corner.
+    (across, down), (share_x, share_y) = view.half_extents, view.widest
+    aside = poses[..., TRUCK : PEDESTAL + 1] * np.array([2 * across, -2 * down])
+    depth = 1 - poses[..., DOLLY]
+    scale = np.array([[share_x / (2 * across)], [share_y / (2 * down)]])
+    forward = rotation[..., 2:, :]
+    along = depth[..., None, None] * rotation[..., :2, :] + aside[..., None] * forward
+    rotation[..., :2, :] = scale * along + 0.5 * forward
+    return rotation
 
 
 def widest_fit(
@@ -173,8 +169,7 @@ def _narrowed(
 ) -> Float64[np.ndarray, "*b 3 3"]:
     """Homographies from view to source of a frame `narrowing` times as wide as at rest. Overwrites `rays`."""
     across, down = view.half_extents
-    rays[..., :, 0] *= (2 * across * narrowing)[..., None]
-    rays[..., :, 1] *= (2 * down * narrowing)[..., None]
+    rays[..., :2] *= narrowing[..., None, None] * np.array([2 * across, 2 * down])
     rays[..., :, 2] -= (rays[..., :, 0] + rays[..., :, 1]) / 2
     return np.round(rays / rays[..., 2:, 2:], _HOMOGRAPHY_DECIMALS)
 

@@ -40,8 +40,11 @@ def union_area(corners: Float64[np.ndarray, "*b t 4 2"], num_lines: int = 32) ->
         before   -inf  4   4      `reached` before this interval
         shown      3   0   2      right - max(left, before), or 0 where that is negative: 5 in all
     """
-    largest = _holds_all(corners)
-    if largest is not None:
+    areas = view_areas(corners)
+    largest = areas.max(axis=-1)
+    low, high = corners.min(axis=(-3, -2)), corners.max(axis=(-3, -2))
+    around = (high[..., 0] - low[..., 0]) * (high[..., 1] - low[..., 1])
+    if (largest >= around * (1 - 1e-9)).all():  # an upright rectangle that holds all others, as in a zoom
         return largest
     # The axes of what follows: the four edges of a view, whatever comes before t in `corners`, lines, t.
     x, y = np.moveaxis(corners, (-2, -1), (1, 0))[..., None, :]
@@ -51,23 +54,16 @@ def union_area(corners: Float64[np.ndarray, "*b t 4 2"], num_lines: int = 32) ->
     lines = ((np.arange(num_lines) + 0.5) / num_lines)[:, None]
     crossed = (lines >= y) != (lines >= end_y)
     cut = (x - y * slope) + lines * slope
-    left = np.where(crossed, cut, np.inf).min(axis=0)
-    right = np.where(crossed, cut, -np.inf).max(axis=0)
-    order = np.argsort(left, axis=-1)
-    left, right = np.take_along_axis(left, order, -1), np.take_along_axis(right, order, -1)
+    # Complex numbers sort by their real part: each left end takes its right end along.
+    intervals = np.empty(cut.shape[1:], np.complex128)
+    intervals.real = np.where(crossed, cut, np.inf).min(axis=0)
+    intervals.imag = np.where(crossed, cut, -np.inf).max(axis=0)
+    intervals.sort(axis=-1)
+    left, right = intervals.real, intervals.imag
     reached = np.maximum.accumulate(right, axis=-1)
     left[..., 1:] = np.maximum(left[..., 1:], reached[..., :-1])
     # Where a line meets no view at the end of the order, left is infinite and nothing is shown.
-    return np.maximum(right - left, 0.0).sum(axis=-1).mean(axis=-1)
-
-
-def _holds_all(corners: Float64[np.ndarray, "*b t 4 2"]) -> Float64[np.ndarray, "*b"] | None:
-    """The largest of the views of each path, if it holds all others: an upright rectangle, as in a zoom."""
-    areas = view_areas(corners)
-    low, high = corners.min(axis=(-3, -2)), corners.max(axis=(-3, -2))
-    largest = areas.max(axis=-1)
-    around = (high - low).prod(axis=-1)
-    return largest if (largest >= around * (1 - 1e-9)).all() else None
+    return np.maximum(right - left, 0.0).sum(axis=-1).sum(axis=-1) / num_lines
 
 
 def max_speed(
@@ -147,8 +143,7 @@ def max_magnification(homographies: Float64[np.ndarray, "*b t 3 3"], view: View)
     larger = np.sqrt((squares + np.sqrt(np.maximum(squares**2 - 4 * determinant**2, 0.0))) / 2)
     norm = larger / np.maximum(determinant, 1e-300)
     at_corners = depth * norm
-    following = [1, 2, 3, 0]
-    rise, fall = depth[..., following] - depth, norm[..., following] - norm
+    rise, fall = depth[..., _NEXT_CORNER] - depth, norm[..., _NEXT_CORNER] - norm
     against = rise * fall < 0
     if not against.any():
         return at_corners.max(axis=(-1, -2))

@@ -183,8 +183,9 @@ def _smooth(picture: Picture, kernel: Kernel, into: Picture | None = None) -> Pi
 def _light(sampler: _Sampler, views: Sequence[_LevelWarp], part: Part, video: VideoRecipe) -> Light:
     """What one shot adds to the linear light of a frame: the mean of its exposures, blurred and weighted."""
     sampled = np.empty((video.height, video.width, 3), np.uint8)
-    light = np.zeros((video.height, video.width, 3), np.float32)
-    for view in views:
+    sampler.sample(views[0], sampled)
+    light = to_linear(sampled)
+    for view in views[1:]:
         sampler.sample(view, sampled)
         cv2.accumulate(to_linear(sampled), light)
     sigma = part.blur * video.width

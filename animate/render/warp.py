@@ -57,13 +57,17 @@ def sample(picture: Picture, warp: Warp, frame: UInt8[np.ndarray, "rows columns 
     elif warp.grid is None:
         cv2.warpPerspective(picture, warp.matrix, (columns, rows), frame, _SAMPLING, cv2.BORDER_REPLICATE)
     else:
-        x, y = (_interpolated(plane)[STEP : STEP + rows, STEP : STEP + columns] for plane in warp.grid)
+        x, y = _interpolated(warp.grid)[:, STEP : STEP + rows, STEP : STEP + columns]
         cv2.remap(picture, x, y, cv2.INTER_LINEAR, frame, cv2.BORDER_REPLICATE)
 
 
-def _interpolated(plane: Float32[np.ndarray, "rows columns"]) -> Float32[np.ndarray, "big_rows big_columns"]:
-    rows, columns = plane.shape
-    return cv2.resize(plane, (columns * STEP, rows * STEP), interpolation=cv2.INTER_LINEAR)
+def _interpolated(
+    grid: Float32[np.ndarray, "2 rows columns"],
+) -> Float32[np.ndarray, "2 big_rows big_columns"]:
+    """Both planes enlarged in one call, one below the other; what mixes them lies outside of the frame."""
+    _, rows, columns = grid.shape
+    below = cv2.resize(grid.reshape(2 * rows, columns), (columns * STEP, 2 * rows * STEP))
+    return below.reshape(2, rows * STEP, columns * STEP)
 
 
 def _nodes(pixels: int) -> Float32[np.ndarray, " k"]:
