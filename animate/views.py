@@ -6,7 +6,7 @@ Homographies map view to source in unit coordinates, see `animate.camera`.
 import numpy as np
 from jaxtyping import Float64
 
-from animate.camera import CORNERS, View
+from animate.camera import CORNERS, View, Views
 
 #: Depth that a point behind the camera is given, over that of the view: it is far out of the picture.
 _NEAREST = 1e-9
@@ -44,7 +44,8 @@ def union_area(corners: Float64[np.ndarray, "*b t 4 2"], num_lines: int = 32) ->
     largest = areas.max(axis=-1)
     low, high = corners.min(axis=(-3, -2)), corners.max(axis=(-3, -2))
     around = (high[..., 0] - low[..., 0]) * (high[..., 1] - low[..., 1])
-    if (largest >= around * (1 - 1e-9)).all():  # an upright rectangle that holds all others, as in a zoom
+    holds = largest >= around * (1 - 1e-9)  # an upright rectangle, and all others, as in a zoom
+    if holds.all():
         return largest
     # The axes of what follows: the four edges of a view, whatever comes before t in `corners`, lines, t.
     x, y = np.moveaxis(corners, (-2, -1), (1, 0))[..., None, :]
@@ -63,11 +64,12 @@ def union_area(corners: Float64[np.ndarray, "*b t 4 2"], num_lines: int = 32) ->
     reached = np.maximum.accumulate(right, axis=-1)
     left[..., 1:] = np.maximum(left[..., 1:], reached[..., :-1])
     # Where a line meets no view at the end of the order, left is infinite and nothing is shown.
-    return np.maximum(right - left, 0.0).sum(axis=-1).sum(axis=-1) / num_lines
+    shown = np.maximum(right - left, 0.0).sum(axis=-1).sum(axis=-1) / num_lines
+    return np.where(holds, largest, shown)
 
 
 def max_speed(
-    homographies: Float64[np.ndarray, "*b t 3 3"], seconds: float, view: View
+    homographies: Float64[np.ndarray, "*b t 3 3"], seconds: float, view: View | Views
 ) -> Float64[np.ndarray, "*b"]:
     """The fastest motion between two successive frames, `seconds` apart, in frame widths a second.
 
@@ -95,7 +97,7 @@ def _squared_shifts(
     seen: Float64[np.ndarray, "*b 3 n"],
     homographies: Float64[np.ndarray, "*b 3 3"],
     places: Float64[np.ndarray, "3 n"],
-    view: View,
+    view: View | Views,
 ) -> Float64[np.ndarray, "*b n"]:
     """How far homogeneous points of the source lie from `places` of each view, in frame widths, squared.
 
@@ -108,7 +110,9 @@ def _squared_shifts(
     return away[..., 0, :] + away[..., 1, :] * (view.frame_size[1] / view.frame_size[0]) ** 2
 
 
-def max_magnification(homographies: Float64[np.ndarray, "*b t 3 3"], view: View) -> Float64[np.ndarray, "*b"]:
+def max_magnification(
+    homographies: Float64[np.ndarray, "*b t 3 3"], view: View | Views
+) -> Float64[np.ndarray, "*b"]:
     """The most frame pixels that a source pixel is spread over, in its longest direction, anywhere in the
     path: a bound on the larger singular value of the Jacobian of frame pixels from source pixels.
 
@@ -124,16 +128,13 @@ def max_magnification(homographies: Float64[np.ndarray, "*b t 3 3"], view: View)
                     w 1.0 and 3.0, |M| 2.0 and 1.0: w |M| is 2.0 and 3.0, the bound of the side
                     (1 + 2 p) (2 - p) at p = 3/4, 3.125
     """
-    (still_width, still_height), (width, height) = view.still_size, view.frame_size
-    scale = np.array(
-        [[still_width / width, still_width / height], [still_height / width, still_height / height]]
-    )
+    scale = view.sides[..., :, None] / view.frame_size
     corners = homographies @ CORNERS.T
     depth = corners[..., 2, :]
     place = corners[..., :2, :] / depth[..., None, :]
     # Source pixels from frame pixels at each corner (the last axis), times the depth.
     jacobian = homographies[..., :2, :2, None] - homographies[..., 2, None, :2, None] * place[..., None, :]
-    jacobian *= scale[:, :, None]
+    jacobian *= scale[..., None]
     determinant = np.abs(
         jacobian[..., 0, 0, :] * jacobian[..., 1, 1, :] - jacobian[..., 0, 1, :] * jacobian[..., 1, 0, :]
     )
