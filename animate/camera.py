@@ -123,6 +123,16 @@ class Views:
         )
 
 
+def side_by_side(paths: Sequence[Float64[np.ndarray, "t ..."]]) -> Float64[np.ndarray, "b longest ..."]:
+    """Paths of any lengths in one array. Shorter ones rest on their last entry until the longest is over, so
+    that the least, the most and the last of each stay what they are:
+
+        0 1 2   and   5 6 7 8 9   are   0 1 2 2 2   and   5 6 7 8 9
+    """
+    places = np.arange(max(map(len, paths)))
+    return np.stack([path[np.minimum(places, len(path) - 1)] for path in paths])
+
+
 def source_from_view(
     poses: Float64[np.ndarray, "*b 7"], tighten: Float64[np.ndarray, "*#b"] | float, view: View
 ) -> Float64[np.ndarray, "*b 3 3"]:

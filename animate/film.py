@@ -11,18 +11,18 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from animate.arrays import Frames, Picture
-from animate.camera import View, view_corners
+from animate.camera import Homographies, View, view_corners
 from animate.codec import UndecodableImage, decode_still, still_size
 from animate.data import Clip, Fault, Rejected, Sample, Take, take_rng
 from animate.edit import Edit, Layer, draw_shots, fit_edits
 from animate.fit import StillTooSmall
 from animate.formats import WRITERS
-from animate.label import ShotWords, label_of, words_of
+from animate.label import ShotWords, label_of, words_together
 from animate.recipe import BuildRecipe, SourceRecipe, VideoRecipe
 from animate.record import SUCCESS, ClipRecord, read_record
 from animate.render import RenderJob, render_jobs
@@ -89,7 +89,7 @@ class Setup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """A take with its camera work.
+    """A take with its camera work, and what its frames come to show.
 
     `words` say what is seen in each shot, `camera_caption` says it in sentences; it is empty where the recipe
     wants none.
@@ -98,6 +98,7 @@ class Scene:
     setup: Setup
     edit: Edit
     layers: tuple[Layer, ...]
+    shown: "Shown"
     words: tuple[ShotWords, ...]
     camera_caption: str
 
@@ -148,19 +149,23 @@ def stage(setups: Sequence[Setup], recipe: BuildRecipe) -> list[Scene | Rejected
         except UndecodableImage as error:
             staged[number] = setup.rejected(error.fault)
     edits, views_of = [edit for edit, _, _ in drawn.values()], [views for _, views, _ in drawn.values()]
-    for (number, (_, views, rng)), fitted in zip(
-        drawn.items(), fit_edits(edits, recipe.shot, video, views_of), strict=True
+    fitted: dict[int, tuple[Edit, tuple[Layer, ...], Sequence[View]]] = {}
+    fits = fit_edits(edits, recipe.shot, video, views_of)
+    for number, views, fit in zip(drawn, views_of, fits, strict=True):
+        if isinstance(fit, StillTooSmall):
+            staged[number] = setups[number].rejected(Fault("too_small", str(fit)))
+        else:
+            fitted[number] = (*fit, views)
+    words_by_clip = words_together(list(fitted.values()), video.fps)
+    shown_by_clip = _shown([layers for _, layers, _ in fitted.values()], video.num_frames)
+    for (number, (edit, layers, _)), words, shown in zip(
+        fitted.items(), words_by_clip, shown_by_clip, strict=True
     ):
-        if isinstance(fitted, StillTooSmall):
-            staged[number] = setups[number].rejected(Fault("too_small", str(fitted)))
-            continue
-        edit, layers = fitted
-        words = words_of(edit, layers, views, video.fps)
         # Drawn last: the camera's own draws must not depend on whether there is a sentence about it.
-        kinds = [transition.kind for transition in edit.transitions]
+        kinds, rng = [transition.kind for transition in edit.transitions], drawn[number][2]
         said = "" if recipe.captions.camera == "none" else camera_caption(words, kinds, rng)
         staged[number] = Scene(
-            setup=setups[number], edit=edit, layers=layers, words=words, camera_caption=said
+            setup=setups[number], edit=edit, layers=layers, shown=shown, words=words, camera_caption=said
         )
     return [staged[number] for number in range(len(setups))]
 
@@ -240,9 +245,7 @@ def _job(stills: Sequence[Still], layers: Sequence[Layer], video: VideoRecipe) -
 def _record(scene: Scene, recipe: BuildRecipe) -> ClipRecord:
     samples, take, layers, video = scene.setup.samples, scene.setup.take, scene.layers, recipe.video
     sample, captions = samples[0], _joined_captions(samples)
-    shots, homographies = _seen(layers, video.num_frames)
-    corners = view_corners(homographies)
-    areas = view_areas(corners)
+    shown = scene.shown
     width, height = scene.setup.stills[0].size
     return ClipRecord(
         key=take.key,
@@ -264,19 +267,46 @@ def _record(scene: Scene, recipe: BuildRecipe) -> ClipRecord:
         duration=video.duration_seconds,
         camera=label_of(scene.edit, scene.words),
         camera_caption=scene.camera_caption,
-        homographies=homographies.reshape(-1, 9).tolist(),
+        homographies=shown.homographies.reshape(-1, 9).tolist(),
         shot=scene.edit.to_json(),
-        shot_starts=[int(np.argmax(shots == number)) for number in range(len(layers))],
-        view_areas=np.round(areas, 4).tolist(),
-        view_area_min=round(float(areas.min()), 4),
-        union_area=_union(layers, corners),
+        shot_starts=[
+            shown.shots.index(number) if number in shown.shots else 0 for number in range(len(layers))
+        ],
+        view_areas=shown.areas,
+        view_area_min=min(shown.areas),
+        union_area=shown.union,
         quality=video.quality,
         background=list(recipe.source.background),
     )
 
 
-def _seen(layers: Sequence[Layer], num_frames: int) -> tuple[np.ndarray, np.ndarray]:
-    """Per frame, the number of the shot that gives it most light (of equals the last), and its homography."""
+class Shown(NamedTuple):
+    """What the frames of a clip show: which of its `shots` gives each most light (of equals the last), that
+    one's `homographies`, and the shares of the first still, `areas` by frame and `union` in all."""
+
+    shots: list[int]
+    homographies: Homographies
+    areas: list[float]
+    union: float
+
+
+def _shown(clips: Sequence[Sequence[Layer]], num_frames: int) -> list[Shown]:
+    """Of each clip, given its layers."""
+    if not clips:
+        return []
+    shots, homographies = zip(*(_seen(layers, num_frames) for layers in clips), strict=True)
+    corners = view_corners(np.stack(homographies))
+    areas = np.round(view_areas(corners), 4).tolist()
+    unions = union_area(corners)
+    for number, layers in enumerate(clips):
+        if any(layer.still for layer in layers):
+            first = np.concatenate([layer.homographies for layer in layers if layer.still == 0])
+            unions[number] = union_area(view_corners(first))
+    return list(map(Shown, shots, homographies, areas, [round(union, 4) for union in unions.tolist()]))
+
+
+def _seen(layers: Sequence[Layer], num_frames: int) -> tuple[list[int], Homographies]:
+    """`shots` and `homographies` of a clip, as `Shown` has them."""
     shots, homographies = np.zeros(num_frames, int), np.empty((num_frames, 3, 3))
     weights = np.zeros(num_frames)
     for number, layer in enumerate(layers):
@@ -285,14 +315,7 @@ def _seen(layers: Sequence[Layer], num_frames: int) -> tuple[np.ndarray, np.ndar
         shots[frames][seen] = number
         homographies[frames][seen] = layer.homographies[seen]
         weights[frames][seen] = layer.weight[seen]
-    return shots, homographies
-
-
-def _union(layers: Sequence[Layer], corners: np.ndarray) -> float:
-    """Share of the first still that the clip shows in all."""
-    if any(layer.still for layer in layers):
-        corners = view_corners(np.concatenate([x.homographies for x in layers if x.still == 0]))
-    return round(float(union_area(corners)), 4)
+    return shots.tolist(), homographies
 
 
 def _joined_captions(samples: Sequence[Sample]) -> list[str]:

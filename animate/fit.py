@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from animate.camera import Homographies, Poses, View, Views, view_corners, widest_fit
+from animate.camera import Homographies, Poses, View, Views, side_by_side, view_corners, widest_fit
 from animate.recipe import ShotRecipe, VideoRecipe
 from animate.shot import Seen, Shot
 from animate.shutter import moments_per_frame
@@ -97,21 +97,15 @@ def _fit_open(shot: Shot, recipe: ShotRecipe, video: VideoRecipe, view: View) ->
 def _as_drawn(
     paths: Sequence[Poses], recipe: ShotRecipe, video: VideoRecipe, views: Sequence[View]
 ) -> list[_Fit | None]:
-    """The fit at amplitude 1 of each path, one pose a frame; None for those that then break a bound.
-
-    Shorter paths rest on their last pose until the longest is over, which changes no bound: frames 0 1 2 of
-    one and 0 1 2 3 4 of another become 0 1 2 2 2 and 0 1 2 3 4.
-    """
+    """The fit at amplitude 1 of each path, one pose a frame; None for those that then break a bound."""
     fits: list[_Fit | None] = [None] * len(paths)
     if not paths:
         return fits
-    frames = np.arange(max(map(len, paths)))
-    poses = np.stack([path[np.minimum(frames, len(path) - 1)] for path in paths])
-    tighten, homographies = widest_fit(poses, Views.of(views))
+    tighten, homographies = widest_fit(side_by_side(paths), Views.of(views))
     inside = np.flatnonzero(tighten > _NARROWEST)
     if len(inside):
         among = Views.of([views[number] for number in inside.tolist()])
-        bounds = bounds_kept(homographies[inside], len(frames), recipe, video, among)
+        bounds = bounds_kept(homographies[inside], homographies.shape[1], recipe, video, among)
         for number in inside[np.all(list(bounds.values()), axis=0)].tolist():
             fits[number] = _Fit(1.0, float(tighten[number]), homographies[number, : len(paths[number])])
     return fits

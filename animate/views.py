@@ -82,15 +82,15 @@ def max_speed(
     return np.sqrt(squares.max(axis=(-1, -2))) / seconds
 
 
-def shifts(homographies: Float64[np.ndarray, "t 3 3"], view: View) -> Float64[np.ndarray, "2 t-1"]:
+def shifts(homographies: Float64[np.ndarray, "*b t 3 3"], view: View) -> Float64[np.ndarray, "*b 2 t-1"]:
     """How far, at most, what is seen at a corner lies from there in each later frame: what the first frame
     saw there, and what the frame before did. In frame widths; enormous where it lies behind the camera."""
     seen = homographies @ CORNERS.T
-    points = np.empty((len(homographies) - 1, 3, 8))
-    points[:, :, :4] = seen[0]
-    points[:, :, 4:] = seen[:-1]
-    squares = _squared_shifts(points, homographies[1:], _TWO_CORNERS, view)
-    return np.sqrt(squares.reshape(-1, 2, 4).max(axis=2)).T
+    points = np.empty((*seen.shape[:-3], seen.shape[-3] - 1, 3, 8))
+    points[..., :4] = seen[..., :1, :, :]
+    points[..., 4:] = seen[..., :-1, :, :]
+    squares = _squared_shifts(points, homographies[..., 1:, :, :], _TWO_CORNERS, view)
+    return np.sqrt(squares.reshape(*squares.shape[:-1], 2, 4).max(axis=-1)).swapaxes(-1, -2)
 
 
 def _squared_shifts(
