@@ -116,15 +116,10 @@ def film(
 
 
 def film_together(setups: Sequence[Setup], recipe: BuildRecipe, device: str = "cpu") -> list[Clip | Rejected]:
-    """Several takes, each as it would be alone.
-
-    A CPU exposes one after the other, so that the frames of one are in memory at a time.
-    """
+    """Several takes, each as it would be alone. All their stills may be in memory at once."""
     staged = stage(setups, recipe)
     scenes = [scene for scene in staged if isinstance(scene, Scene)]
-    at_once = 1 if device == "cpu" else len(scenes)
-    parts = [scenes[first : first + at_once] for first in range(0, len(scenes), at_once)]
-    exposed = iter([members for part in parts for members in expose(part, recipe, device)])
+    exposed = iter(expose(scenes, recipe, device))
     clips: list[Clip | Rejected] = []
     for scene in staged:
         if isinstance(scene, Scene):
@@ -171,10 +166,10 @@ def stage(setups: Sequence[Setup], recipe: BuildRecipe) -> list[Scene | Rejected
 
 
 def expose(scenes: Sequence[Scene], recipe: BuildRecipe, device: str = "cpu") -> list[Members | Rejected]:
-    """The media members of each take, or why its still does not decode. All are rendered in one call."""
+    """The media members of each take, or why its still does not decode."""
     video = recipe.video
     opened = [_opened(scene, video) for scene in scenes]
-    frames = iter(render_jobs([job for job in opened if isinstance(job, RenderJob)], video, device))
+    frames = render_jobs([job for job in opened if isinstance(job, RenderJob)], video, device)
     write = WRITERS[video.format]
     exposed: list[Members | Rejected] = []
     for scene, job in zip(scenes, opened, strict=True):
@@ -209,7 +204,8 @@ def replay_record(image: bytes, record: ClipRecord, device: str) -> Frames:
     )
     still = Still(image, replay_source(record))
     layers = Edit.from_json(record.shot).layers([still.view(video)], video.fps)
-    return render_jobs([_job([still], layers, video)], video, device)[0]
+    [frames] = render_jobs([_job([still], layers, video)], video, device)
+    return frames
 
 
 def replay_source(record: ClipRecord) -> SourceRecipe:

@@ -15,7 +15,7 @@ from animate.edit import Edit, Layer, draw_edit
 from animate.light import exposure_table, to_linear, to_srgb
 from animate.recipe import EditRecipe, ShotKind, ShotRecipe, VideoRecipe, read_preset
 from animate.render import render
-from animate.render.warp import STEP, TOLERANCE, _interpolated, prepare
+from animate.render.warp import TOLERANCE, interpolated, prepare
 from animate.shot import Shot
 
 VIDEO = VideoRecipe(num_frames=12)
@@ -224,12 +224,12 @@ def test_the_fast_warp_is_off_by_no_more_than_it_says(seed, strength, size):
     corners = matrix[2] @ np.array([[0, 0, 1], [size[0], 0, 1], [0, size[1], 1], [*size, 1]]).T
     assume(corners.min() > 0.2)
     [warp] = prepare(matrix[None], size)
-    if warp.grid is None:
+    if not warp.interpolated:
         return
     y, x = np.mgrid[: size[1], : size[0]]
     points = np.stack([x, y, np.ones_like(x)], -1) @ matrix.T
     exact = points[..., :2] / points[..., 2:]
-    coordinates = _interpolated(warp.grid)[:, STEP : STEP + size[1], STEP : STEP + size[0]]
+    coordinates = interpolated(matrix, size)
     assert np.abs(np.stack(coordinates, -1) - exact).max() <= TOLERANCE + 1e-3
 
 

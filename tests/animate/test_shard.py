@@ -99,9 +99,9 @@ def test_a_replay_is_what_was_filmed_bit_for_bit(size, quality, monkeypatch):
     import animate.film
 
     def spy(jobs, video, device="cpu"):
-        frames = render_jobs(jobs, video, device)
+        frames = list(render_jobs(jobs, video, device))
         filmed.extend(frames)
-        return frames
+        return iter(frames)
 
     render_jobs = animate.film.render_jobs
     monkeypatch.setattr(animate.film, "render_jobs", spy)
