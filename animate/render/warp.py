@@ -25,20 +25,38 @@ TOLERANCE = 1 / 64
 _SAMPLING = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 
 
+class Grid(NamedTuple):
+    """Homogeneous source points at every `STEP`-th pixel, from one step outside the frame: those of column j
+    and row i are the sum of `columns[:, j]` and `rows[:, i]`."""
+
+    columns: Float32[np.ndarray, "3 columns"]
+    rows: Float32[np.ndarray, "3 rows"]
+
+
 class Warp(NamedTuple):
-    """A homography from frame pixels to source pixels, and the quickest way to sample through it: it is
-    `affine`, or it is close enough to what is `interpolated`, or neither."""
+    """A homography from frame pixels to source pixels, ready to sample through.
+
+    `affine` says that `matrix` has no perspective; `grid` is None where `matrix` itself is to be used.
+    """
 
     matrix: Float64[np.ndarray, "3 3"]
     affine: bool
-    interpolated: bool
+    grid: Grid | None
 
 
 def prepare(matrices: Float64[np.ndarray, "n 3 3"], size: tuple[int, int]) -> list[Warp]:
     """A `Warp` for each of `matrices`, for frames of `size` (width, height)."""
     affine = (matrices[:, 2, :2] == 0).all(axis=1)
-    interpolated = ~affine & (_largest_error(matrices, size) <= TOLERANCE)
-    return list(map(Warp, matrices, affine.tolist(), interpolated.tolist()))
+    if affine.all():
+        return [Warp(matrix=matrix, affine=True, grid=None) for matrix in matrices]
+    gridded = ~affine & (_largest_error(matrices, size) <= TOLERANCE)
+    singles = matrices.astype(np.float32)
+    columns = singles[:, :, 0, None] * _nodes(size[0])
+    rows = singles[:, :, 1, None] * _nodes(size[1]) + singles[:, :, 2, None]
+    return [
+        Warp(matrix=matrix, affine=bool(affine[i]), grid=Grid(columns[i], rows[i]) if gridded[i] else None)
+        for i, matrix in enumerate(matrices)
+    ]
 
 
 def sample(picture: Picture, warp: Warp, frame: UInt8[np.ndarray, "rows columns 3"]) -> None:
@@ -46,21 +64,20 @@ def sample(picture: Picture, warp: Warp, frame: UInt8[np.ndarray, "rows columns 
     size = (frame.shape[1], frame.shape[0])
     if warp.affine:
         cv2.warpAffine(picture, warp.matrix[:2], size, frame, _SAMPLING, cv2.BORDER_REPLICATE)
-    elif warp.interpolated:
-        x, y = interpolated(warp.matrix, size)
-        cv2.remap(picture, x, y, cv2.INTER_LINEAR, frame, cv2.BORDER_REPLICATE)
-    else:
+    elif warp.grid is None:
         cv2.warpPerspective(picture, warp.matrix, size, frame, _SAMPLING, cv2.BORDER_REPLICATE)
+    else:
+        x, y = interpolated(warp.grid, size)
+        cv2.remap(picture, x, y, cv2.INTER_LINEAR, frame, cv2.BORDER_REPLICATE)
 
 
-def interpolated(
-    matrix: Float64[np.ndarray, "3 3"], size: tuple[int, int]
-) -> Float32[np.ndarray, "2 height width"]:
+def interpolated(grid: Grid, size: tuple[int, int]) -> Float32[np.ndarray, "2 height width"]:
     """Source x and y of every pixel of a frame of `size`, linear between every `STEP`-th."""
-    grid = _grid(matrix, size)
-    _, rows, columns = grid.shape
+    points = grid.columns[:, None, :] + grid.rows[:, :, None]
+    nodes = points[:2] / points[2]
+    _, rows, columns = nodes.shape
     # Both planes in one call, one below the other; what mixes them lies outside of the frame.
-    below = cv2.resize(grid.reshape(2 * rows, columns), (columns * STEP, 2 * rows * STEP))
+    below = cv2.resize(nodes.reshape(2 * rows, columns), (columns * STEP, 2 * rows * STEP))
     planes = below.reshape(2, rows * STEP, columns * STEP)
     return planes[:, STEP : STEP + size[1], STEP : STEP + size[0]]
 
@@ -78,15 +95,6 @@ def _nodes(pixels: int) -> Float32[np.ndarray, " k"]:
     in entries 4..11. Because of the outer nodes, pixels 0, 1, 6 and 7 lie between two nodes too.
     """
     return np.arange(-1, -(-pixels // STEP) + 1, dtype=np.float32) * STEP + np.float32((STEP - 1) / 2)
-
-
-def _grid(matrix: Float64[np.ndarray, "3 3"], size: tuple[int, int]) -> Float32[np.ndarray, "2 rows columns"]:
-    """Source x and y at every `STEP`-th pixel, from one step outside the frame."""
-    across, down = _nodes(size[0]), _nodes(size[1])
-    matrix = matrix.astype(np.float32)
-    along_rows = matrix[:, 1, None] * down + matrix[:, 2, None]
-    points = matrix[:, 0, None, None] * across + along_rows[..., None]
-    return points[:2] / points[2]
 
 
 def _largest_error(
