@@ -6,10 +6,11 @@ It does not know which components drew the shot. Lengths are in frame widths, in
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from animate.camera import View
+from animate.camera import Homographies, View, side_by_side
 from animate.edit import Layer
 from animate.views import determinants, shifts
 
@@ -85,62 +86,82 @@ class Motion:
         return first - last
 
 
-def measure(layer: Layer, view: View, fps: int) -> Motion:
-    """What the homographies, the blur and the exposure of a shot come to; `view` is that of its still."""
-    homographies = layer.homographies
-    num_frames = len(homographies)
-    first = _Glance.at(homographies[0].tolist(), view)
-    last = _Glance.at(homographies[-1].tolist(), view)
-    (a, b), (c, d) = _average(first.jacobian, last.jacobian)
-    (across, down), frame_width = view.still_size, view.frame_size[0]
-    determinant = (a * d - b * c) * frame_width
+def measure(layers: Sequence[Layer], views: Sequence[View], fps: int) -> list[Motion]:
+    """What the homographies, the blur and the exposure of each shot come to, whatever the others are.
+
+    There is at least one; `views` holds those of their stills, whose frames have one size.
+    """
+    ends = [_Ends.of(layer.homographies, view) for layer, view in zip(layers, views, strict=True)]
+    # A last frame is there twice, so that a shot of one frame has a step to the next.
+    homographies = side_by_side([np.concatenate([x.homographies, x.homographies[-1:]]) for x in layers])
     middles = homographies @ _MIDDLE
-    depths = middles[:, 2]
-    middles = middles[:, :2] / depths[:, None]
-    # From unit coordinates of the still to frame widths along the sides of the frame.
-    x, y = across / determinant, down / determinant
-    way = (middles - middles[0]) @ np.array([[d * x, -c * x], [-b * y, a * y]])
-    right, sunk = way[-1].tolist()
-    onward = way * (-1.0 if right < 0 else 1.0, -1.0 if sunk < 0 else 1.0)
-    shake = (np.maximum.accumulate(onward, axis=0) - onward).max()
-    furthest = net = drift_speed = zoom_speed = speed = slowing = 0.0
-    if num_frames > 1:
-        from_first, steps = shifts(homographies, view).tolist()
-        furthest, net = max(from_first), from_first[-1]
-        speed, slowing = max(steps) * fps, _slowing(steps)
-        strides = way[1:] - way[:-1]
-        drift_speed = math.sqrt((strides * strides).sum(axis=1).max()) * fps
-        # The area that the still's pixels at the middle have in the view, up to a factor.
-        areas = depths * depths * depths / determinants(homographies)
-        grown = areas[1:] / areas[:-1]
-        zoom_speed = math.log(max(grown.max(), 1 / grown.min())) / 2 * fps
-    widest = min(across / frame_width, down / view.frame_size[1])
-    size = 1 / math.sqrt(abs(determinant * frame_width))
-    return Motion(
-        furthest=furthest,
-        net=net,
-        speed=speed,
-        right=right,
-        up=-sunk,
-        drift_speed=drift_speed,
-        shake=float(shake),
-        closer=math.log(first.pixels / last.pixels),
-        zoom_speed=zoom_speed,
-        clockwise=_turn(first.jacobian, last.jacobian),
-        swing_right=first.lean[0] - last.lean[0],
-        swing_up=last.lean[1] - first.lean[1],
-        steeper=math.hypot(*last.lean) - math.hypot(*first.lean),
-        slowing=slowing,
-        scales=(widest / first.pixels, widest / last.pixels),
-        stops=float(layer.stops[-1] - layer.stops[0]),
-        blur=float(layer.blur[-1] - layer.blur[0]),
-        least_blur=float(min(layer.blur[0], layer.blur[-1])),
-        middles=(
-            (float(middles[0, 0]), float(middles[0, 1])),
-            (float(middles[-1, 0]), float(middles[-1, 1])),
-        ),
-        unit=(across * size, down * size),
-    )
+    depths = middles[..., 2]
+    middles = middles[..., :2] / depths[..., None]
+    gone = middles - middles[:, :1]
+    turned = np.array([end.way_from_unit for end in ends])[:, None]
+    way = gone[..., :1] * turned[..., 0, :] + gone[..., 1:] * turned[..., 1, :]
+    onward = way * np.where(way[:, -1:] < 0, -1.0, 1.0)
+    shakes = (np.maximum.accumulate(onward, axis=1) - onward).max(axis=(1, 2))
+    strides = way[:, 1:] - way[:, :-1]
+    strides *= strides
+    drifts = np.sqrt((strides[..., 0] + strides[..., 1]).max(axis=1)) * fps
+    # The area that the still's pixels at the middle have in the view, up to a factor.
+    areas = depths * depths * depths / determinants(homographies)
+    grown = areas[:, 1:] / areas[:, :-1]
+    growths = np.maximum(grown.max(axis=1), 1 / grown.min(axis=1))
+    columns = (shifts(homographies, views[0]), way[:, -1], shakes, drifts, growths, middles[:, [0, -1]])
+    motions = []
+    for layer, view, (first, last, _, unit), *found in zip(
+        layers, views, ends, *(column.tolist() for column in columns), strict=True
+    ):
+        (from_first, steps), (right, sunk), shake, drift_speed, growth, (start, end) = found
+        widest = min(view.still_size[0] / view.frame_size[0], view.still_size[1] / view.frame_size[1])
+        motions.append(
+            Motion(
+                furthest=max(from_first),
+                net=from_first[-1],
+                speed=max(steps) * fps,
+                right=right,
+                up=-sunk,
+                drift_speed=drift_speed,
+                shake=shake,
+                closer=math.log(first.pixels / last.pixels),
+                zoom_speed=math.log(growth) / 2 * fps,
+                clockwise=_turn(first.jacobian, last.jacobian),
+                swing_right=first.lean[0] - last.lean[0],
+                swing_up=last.lean[1] - first.lean[1],
+                steeper=math.hypot(*last.lean) - math.hypot(*first.lean),
+                slowing=_slowing(steps[: max(1, len(layer.homographies) - 1)]),
+                scales=(widest / first.pixels, widest / last.pixels),
+                stops=float(layer.stops[-1] - layer.stops[0]),
+                blur=float(layer.blur[-1] - layer.blur[0]),
+                least_blur=float(min(layer.blur[0], layer.blur[-1])),
+                middles=((start[0], start[1]), (end[0], end[1])),
+                unit=unit,
+            )
+        )
+    return motions
+
+
+class _Ends(NamedTuple):
+    """The first and the last frame of a shot, and what is measured in the mean of the two: `way_from_unit`
+    makes of unit coordinates of the still, in a row, frame widths along the sides of the frame, right and
+    down; `unit` is the still's width and height in frame widths."""
+
+    first: "_Glance"
+    last: "_Glance"
+    way_from_unit: _Matrix
+    unit: tuple[float, float]
+
+    @classmethod
+    def of(cls, homographies: Homographies, view: View) -> "_Ends":
+        first, last = (_Glance.at(homography, view) for homography in homographies[[0, -1]].tolist())
+        (a, b), (c, d) = _average(first.jacobian, last.jacobian)
+        (across, down), frame_width = view.still_size, view.frame_size[0]
+        determinant = (a * d - b * c) * frame_width
+        x, y = across / determinant, down / determinant
+        size = 1 / math.sqrt(abs(determinant * frame_width))
+        return cls(first, last, ((d * x, -c * x), (-b * y, a * y)), (across * size, down * size))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ add up.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,6 +73,16 @@ class View:
         return min(1.0, ratio), min(1.0, 1.0 / ratio)
 
     @property
+    def shares(self) -> Float64[np.ndarray, "2"]:
+        """`widest` as an array."""
+        return np.array(self.widest)
+
+    @property
+    def sides(self) -> Float64[np.ndarray, "2"]:
+        """`still_size` as an array."""
+        return np.array(self.still_size, dtype=np.float64)
+
+    @property
     def widest_area(self) -> float:
         """Share of the still's area that the view at rest shows."""
         across, down = self.widest
@@ -90,6 +101,38 @@ class View:
         return self.widest[0] * self.still_size[0] / self.frame_size[0]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Views:
+    """Several `View`s through one frame, one for each of `b` paths: what says the same there, as arrays."""
+
+    shares: Float64[np.ndarray, "b 1 2"]
+    sides: Float64[np.ndarray, "b 1 2"]
+    widest_area: Float64[np.ndarray, "b 1"]
+    frame_size: tuple[int, int]
+    half_extents: tuple[float, float]
+
+    @classmethod
+    def of(cls, views: Sequence[View]) -> "Views":
+        """`views`, at least one, whose frames have one size."""
+        return cls(
+            shares=np.array([view.widest for view in views])[:, None],
+            sides=np.array([view.still_size for view in views], dtype=np.float64)[:, None],
+            widest_area=np.array([[view.widest_area] for view in views]),
+            frame_size=views[0].frame_size,
+            half_extents=views[0].half_extents,
+        )
+
+
+def side_by_side(paths: Sequence[Float64[np.ndarray, "t ..."]]) -> Float64[np.ndarray, "b longest ..."]:
+    """Paths of any lengths in one array. Shorter ones rest on their last entry until the longest is over, so
+    that the least, the most and the last of each stay what they are:
+
+        0 1 2   and   5 6 7 8 9   are   0 1 2 2 2   and   5 6 7 8 9
+    """
+    places = np.arange(max(map(len, paths)))
+    return np.stack([path[np.minimum(places, len(path) - 1)] for path in paths])
+
+
 def source_from_view(
     poses: Float64[np.ndarray, "*b 7"], tighten: Float64[np.ndarray, "*#b"] | float, view: View
 ) -> Float64[np.ndarray, "*b 3 3"]:
@@ -100,42 +143,37 @@ def source_from_view(
     return _narrowed(source_from_ray(poses, view), tighten * np.exp(-poses[..., ZOOM]), view)
 
 
-def source_from_ray(poses: Float64[np.ndarray, "*b 7"], view: View) -> Float64[np.ndarray, "*b 3 3"]:
+def source_from_ray(poses: Float64[np.ndarray, "*b 7"], view: View | Views) -> Float64[np.ndarray, "*b 3 3"]:
     """Matrices from a ray in camera axes to the homogeneous source point where it meets the still."""
     sines, cosines = np.sin(poses[..., :3]), np.cos(poses[..., :3])
     sp, st, sr = sines[..., PAN], sines[..., TILT], sines[..., ROLL]
     cp, ct, cr = cosines[..., PAN], cosines[..., TILT], cosines[..., ROLL]
-    (across, down), (share_x, share_y) = view.half_extents, view.widest
-    depth = 1 - poses[..., DOLLY]
-    truck, pedestal = poses[..., TRUCK] * 2 * across, poses[..., PEDESTAL] * -2 * down
+    sp_st, cp_st = sp * st, cp * st
 
     # Pan after tilt after roll: the columns are the camera's right, down and forward axes.
     rotation = np.empty((*poses.shape[:-1], 3, 3))
-    rotation[..., 0, 0] = cp * cr + sp * st * sr
-    rotation[..., 0, 1] = -cp * sr + sp * st * cr
+    rotation[..., 0, 0] = cp * cr + sp_st * sr
+    rotation[..., 0, 1] = sp_st * cr - cp * sr
     rotation[..., 0, 2] = sp * ct
     rotation[..., 1, 0] = ct * sr
     rotation[..., 1, 1] = ct * cr
     rotation[..., 1, 2] = -st
-    rotation[..., 2, 0] = -sp * cr + cp * st * sr
-    rotation[..., 2, 1] = sp * sr + cp * st * cr
+    rotation[..., 2, 0] = cp_st * sr - sp * cr
+    rotation[..., 2, 1] = sp * sr + cp_st * cr
     rotation[..., 2, 2] = cp * ct
 
-    forward = rotation[..., 2, :]
-    result = np.empty_like(rotation)
-    scale_x, scale_y = share_x / (2 * across), share_y / (2 * down)
-    result[..., 0, :] = (
-        scale_x * (depth[..., None] * rotation[..., 0, :] + truck[..., None] * forward) + 0.5 * forward
-    )
-    result[..., 1, :] = (
-        scale_y * (depth[..., None] * rotation[..., 1, :] + pedestal[..., None] * forward) + 0.5 * forward
-    )
-    result[..., 2, :] = forward
-    return result
+    # The still's x and y: from the camera's place on along a ray, then counted from the still's corner.
+    extents = 2 * np.array(view.half_extents)
+    aside = poses[..., TRUCK : PEDESTAL + 1] * extents * (1, -1)
+    depth = 1 - poses[..., DOLLY]
+    forward = rotation[..., 2:, :]
+    along = depth[..., None, None] * rotation[..., :2, :] + aside[..., None] * forward
+    rotation[..., :2, :] = (view.shares / extents)[..., None] * along + 0.5 * forward
+    return rotation
 
 
 def widest_fit(
-    poses: Float64[np.ndarray, "*b t 7"], view: View
+    poses: Float64[np.ndarray, "*b t 7"], view: View | Views
 ) -> tuple[Float64[np.ndarray, "*b"], Float64[np.ndarray, "*b t 3 3"]]:
     """The largest `tighten`, at most 1, that keeps every view of a path inside the still, and those views as
     `source_from_view` gives them. Where no `tighten` does, it is 0 or less and the views have no meaning.
@@ -169,12 +207,10 @@ def view_corners(homographies: Float64[np.ndarray, "*b 3 3"]) -> Float64[np.ndar
 
 
 def _narrowed(
-    rays: Float64[np.ndarray, "*b 3 3"], narrowing: Float64[np.ndarray, "*b"], view: View
+    rays: Float64[np.ndarray, "*b 3 3"], narrowing: Float64[np.ndarray, "*b"], view: View | Views
 ) -> Float64[np.ndarray, "*b 3 3"]:
     """Homographies from view to source of a frame `narrowing` times as wide as at rest. Overwrites `rays`."""
-    across, down = view.half_extents
-    rays[..., :, 0] *= (2 * across * narrowing)[..., None]
-    rays[..., :, 1] *= (2 * down * narrowing)[..., None]
+    rays[..., :2] *= narrowing[..., None, None] * (2 * np.array(view.half_extents))
     rays[..., :, 2] -= (rays[..., :, 0] + rays[..., :, 1]) / 2
     return np.round(rays / rays[..., 2:, 2:], _HOMOGRAPHY_DECIMALS)
 

@@ -5,6 +5,7 @@ again, and `Edit.layers` gives the homographies that are rendered.
 """
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from jaxtyping import Float64, Int64
 from animate.camera import Homographies, View
 from animate.components import COMPONENTS, NAMES, Component, SalientPoint
 from animate.errors import UserError
-from animate.fit import fit_shot
+from animate.fit import StillTooSmall, fit_shots
 from animate.recipe import EditRecipe, ShotRecipe, VideoRecipe
 from animate.shot import Seen, Shot, draw_shot
 
@@ -174,21 +175,59 @@ def draw_edit(
     salient_points: Sequence[SalientPoint],
 ) -> tuple[Edit, tuple[Layer, ...]]:
     """An edit of one still, or of several in order (a montage), that keeps every bound of the recipe; and
-    its `layers`.
+    its `layers`. `draw_shots` and `fit_edits` of one; raises `StillTooSmall` where that is returned.
+    """
+    drawn = draw_shots(recipe, video, views, rng, salient_points)
+    [fitted] = fit_edits([drawn], recipe, video, [views])
+    if isinstance(fitted, StillTooSmall):
+        raise fitted
+    return fitted
 
-    `views` and `salient_points` hold one entry a still, sizes in pixels. Raises `StillTooSmall` where even
-    the widest view of a still would be magnified too much.
+
+def draw_shots(
+    recipe: ShotRecipe,
+    video: VideoRecipe,
+    views: Sequence[View],
+    rng: np.random.Generator,
+    salient_points: Sequence[SalientPoint],
+) -> Edit:
+    """An edit as it is drawn, not yet fitted to its stills.
+
+    `views` and `salient_points` hold one entry a still, sizes in pixels.
     """
     transitions, spans = _draw_spans(recipe.edit, video, len(views), rng)
-    shots, seen = [], []
-    for number, frames in enumerate(spans):
-        still = number % len(views)
-        drawn = draw_shot(recipe, still, frames, salient_points[still], rng)
-        shot, sees = fit_shot(drawn, recipe, video, views[still])
-        shots.append(shot)
-        seen.append(sees)
-    edit = Edit(shots=tuple(shots), transitions=tuple(transitions))
-    return edit, edit._layers(seen, video.fps)
+    stills = [number % len(views) for number in range(len(spans))]
+    shots = [
+        draw_shot(recipe, still, frames, salient_points[still], rng)
+        for still, frames in zip(stills, spans, strict=True)
+    ]
+    return Edit(shots=tuple(shots), transitions=tuple(transitions))
+
+
+def fit_edits(
+    edits: Sequence[Edit], recipe: ShotRecipe, video: VideoRecipe, views: Sequence[Sequence[View]]
+) -> list[tuple[Edit, tuple[Layer, ...]] | StillTooSmall]:
+    """Drawn edits with their shots fitted to the stills, and their `layers`; each is as it would be alone.
+
+    `views` holds those of each edit's stills. `StillTooSmall` for an edit in which even the widest view of a
+    still would be magnified too much.
+    """
+    seen_by = [
+        by_still[shot.still] for edit, by_still in zip(edits, views, strict=True) for shot in edit.shots
+    ]
+    fits = iter(fit_shots([shot for edit in edits for shot in edit.shots], recipe, video, seen_by))
+    fitted: list[tuple[Edit, tuple[Layer, ...]] | StillTooSmall] = []
+    for edit in edits:
+        shots, seen, too_small = [], [], None
+        for fit in itertools.islice(fits, len(edit.shots)):
+            if isinstance(fit, StillTooSmall):
+                too_small = too_small or fit
+            else:
+                shots.append(fit[0])
+                seen.append(fit[1])
+        edit = Edit(shots=tuple(shots), transitions=edit.transitions)
+        fitted.append(too_small or (edit, edit._layers(seen, video.fps)))
+    return fitted
 
 
 def shot_amplitudes(text: str) -> list[float]:

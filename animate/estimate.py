@@ -90,7 +90,7 @@ def estimate(recipe: BuildRecipe) -> Estimate:
             runs.append(run)
             seconds.append((time.perf_counter() - began, len(run)))
     samples = [item for run in runs for item in run]
-    made, sizes, filming = _film_all(samples, recipe, frozen.columns)
+    made, sizes, filming = _film_all(runs, recipe, frozen.columns)
     statuses = Counter(status for status in made if status)
     reading = [spent / count for spent, count in seconds if count]
     downloads = None
@@ -172,10 +172,10 @@ def _runs(parts: Sequence[Part]) -> list[tuple[Part, int, int]]:
 
 
 def _film_all(
-    samples: Sequence[Sample | Rejected], recipe: BuildRecipe, columns: Columns
+    runs: Sequence[Sequence[Sample | Rejected]], recipe: BuildRecipe, columns: Columns
 ) -> tuple[list[str], dict[str, list[float]], list[float]]:
-    """Status of each take (empty for a clip), bytes of each clip by format, seconds of each take in the
-    recipe's own format. Montages are judged by their first still alone."""
+    """Status of each take (empty for a clip), bytes of each clip by format, seconds a take of each run in
+    the recipe's own format. Montages are judged by their first still alone."""
     single = dataclasses.replace(
         recipe, shot=dataclasses.replace(recipe.shot, edit=dataclasses.replace(recipe.shot.edit, stills=1))
     )
@@ -184,16 +184,16 @@ def _film_all(
     sizes: dict[str, list[float]] = {name: [] for name in FORMATS}
     for name in FORMATS:
         wanted = dataclasses.replace(single, video=dataclasses.replace(single.video, format=name))
-        for sample in samples:
+        for run in runs:
             began = time.perf_counter()
-            outcomes = [outcome for _, outcome in film_groups([(0, [sample])], wanted)]
-            spent = (time.perf_counter() - began) / len(outcomes)
+            outcomes = [outcome for _, outcome in film_groups(enumerate([row] for row in run), wanted)]
+            if outcomes and name == recipe.video.format:
+                seconds.append((time.perf_counter() - began) / len(outcomes))
             for outcome in outcomes:
                 if isinstance(outcome, Clip):
                     sizes[name].append(_tar_bytes(outcome, columns))
                 if name == recipe.video.format:
                     made.append("" if isinstance(outcome, Clip) else outcome[1].fault.status)
-                    seconds.append(spent)
     return made, sizes, seconds
 
 

@@ -1,8 +1,9 @@
 """One clip of one still: staged, filmed, recorded, and filmed again from its record.
 
-Filming has three steps, so that a GPU can do the middle one for many clips at once: `stage` draws the camera
-work and decodes the stills, `animate.render` makes frames, `develop` encodes them and writes the record.
-`film` is all three for one clip.
+Filming has three steps: `stage` draws the camera work, `expose` decodes the stills, renders frames and
+encodes them, `develop` writes the record. `film_together` stages many takes at once: of arrays as small as
+one camera path, numpy's calls cost more than their arithmetic. No clip depends on which others are filmed
+with it.
 """
 
 import hashlib
@@ -10,18 +11,18 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from animate.arrays import Frames, Picture
-from animate.camera import View, view_corners
+from animate.camera import Homographies, View, view_corners
 from animate.codec import UndecodableImage, decode_still, still_size
 from animate.data import Clip, Fault, Rejected, Sample, Take, take_rng
-from animate.edit import Edit, Layer, draw_edit
+from animate.edit import Edit, Layer, draw_shots, fit_edits
 from animate.fit import StillTooSmall
 from animate.formats import WRITERS
-from animate.label import ShotWords, label_of, words_of
+from animate.label import ShotWords, label_of, words_together
 from animate.recipe import BuildRecipe, SourceRecipe, VideoRecipe
 from animate.record import SUCCESS, ClipRecord, read_record
 from animate.render import RenderJob, render_jobs
@@ -72,76 +73,116 @@ _THUMBNAIL_HALVINGS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
-    """A take that is ready to be rendered; `job` is None for a virtual clip, which is not.
+class Setup:
+    """What a take films: a still, or several in order (a montage).
 
-    `words` say what is seen in each shot, `camera_caption` says it in sentences; it is empty where the recipe
-    wants none.
+    The first sample gives the clip its key; `stills` are the samples' pictures, opened.
     """
 
     samples: tuple[Sample, ...]
     stills: tuple[Still, ...]
     take: Take
+
+    def rejected(self, fault: Fault) -> Rejected:
+        return Rejected.of(self.samples[0], fault)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """A take with its camera work, and what its frames come to show.
+
+    `words` say what is seen in each shot, `camera_caption` says it in sentences; it is empty where the recipe
+    wants none.
+    """
+
+    setup: Setup
     edit: Edit
     layers: tuple[Layer, ...]
+    shown: "Shown"
     words: tuple[ShotWords, ...]
     camera_caption: str
-    job: RenderJob | None
 
 
-def stage(
-    samples: Sequence[Sample], stills: Sequence[Still], take: Take, recipe: BuildRecipe
-) -> Scene | Rejected:
-    """The camera work of one take of a still, or of several in order (a montage), and their pixels.
-
-    The first sample gives the clip its key; `stills` are the samples' pictures, opened.
-    """
-    video = recipe.video
-    views = [still.view(video) for still in stills]
-    rng = take_rng(recipe.seed, recipe.source.name, take)
-    try:
-        points = [partial(still.salient_point, view) for still, view in zip(stills, views, strict=True)]
-        edit, layers = draw_edit(recipe.shot, video, views, rng, points)
-        if video.format == "virtual":
-            stills[0].check()
-            job = None
-        else:
-            job = _job(stills, layers, video)
-    except UndecodableImage as error:
-        return Rejected.of(samples[0], error.fault)
-    except StillTooSmall as error:
-        return Rejected.of(samples[0], Fault("too_small", str(error)))
-    words = words_of(edit, layers, views, video.fps)
-    # Drawn last: the camera's own draws must not depend on whether there is a sentence about it.
-    kinds = [transition.kind for transition in edit.transitions]
-    said = "" if recipe.captions.camera == "none" else camera_caption(words, kinds, rng)
-    return Scene(
-        samples=tuple(samples),
-        stills=tuple(stills),
-        take=take,
-        edit=edit,
-        layers=layers,
-        words=words,
-        camera_caption=said,
-        job=job,
-    )
-
-
-def develop(scene: Scene, frames: Frames | None, recipe: BuildRecipe) -> Clip:
-    """The clip of a staged take, given its frames (None for a virtual clip)."""
-    members = WRITERS[recipe.video.format](scene.samples[0].image, frames, recipe.video)
-    return Clip(members=members, record=_record(scene, recipe), carried=scene.samples[0].meta)
+#: The media members of a clip, by suffix.
+Members = Mapping[str, bytes]
 
 
 def film(
     samples: Sequence[Sample], stills: Sequence[Still], take: Take, recipe: BuildRecipe, device: str = "cpu"
 ) -> Clip | Rejected:
-    """One take, start to end: the same on any worker. See `stage` for the arguments."""
-    scene = stage(samples, stills, take, recipe)
-    if isinstance(scene, Rejected):
-        return scene
-    frames = render_jobs([scene.job], recipe.video, device)[0] if scene.job else None
-    return develop(scene, frames, recipe)
+    """One take, start to end: the same on any worker. See `Setup` for the arguments."""
+    [clip] = film_together([Setup(samples=tuple(samples), stills=tuple(stills), take=take)], recipe, device)
+    return clip
+
+
+def film_together(setups: Sequence[Setup], recipe: BuildRecipe, device: str = "cpu") -> list[Clip | Rejected]:
+    """Several takes, each as it would be alone. All their stills may be in memory at once."""
+    staged = stage(setups, recipe)
+    scenes = [scene for scene in staged if isinstance(scene, Scene)]
+    exposed = iter(expose(scenes, recipe, device))
+    clips: list[Clip | Rejected] = []
+    for scene in staged:
+        if isinstance(scene, Scene):
+            members = next(exposed)
+            clips.append(members if isinstance(members, Rejected) else develop(scene, members, recipe))
+        else:
+            clips.append(scene)
+    return clips
+
+
+def stage(setups: Sequence[Setup], recipe: BuildRecipe) -> list[Scene | Rejected]:
+    """The camera work of each take. Stills are decoded only where the camera looks at what they show."""
+    video = recipe.video
+    staged: dict[int, Scene | Rejected] = {}
+    drawn: dict[int, tuple[Edit, list[View], np.random.Generator]] = {}
+    for number, setup in enumerate(setups):
+        views = [still.view(video) for still in setup.stills]
+        rng = take_rng(recipe.seed, recipe.source.name, setup.take)
+        points = [partial(still.salient_point, view) for still, view in zip(setup.stills, views, strict=True)]
+        try:
+            drawn[number] = draw_shots(recipe.shot, video, views, rng, points), views, rng
+        except UndecodableImage as error:
+            staged[number] = setup.rejected(error.fault)
+    edits, views_of = [edit for edit, _, _ in drawn.values()], [views for _, views, _ in drawn.values()]
+    fitted: dict[int, tuple[Edit, tuple[Layer, ...], Sequence[View]]] = {}
+    fits = fit_edits(edits, recipe.shot, video, views_of)
+    for number, views, fit in zip(drawn, views_of, fits, strict=True):
+        if isinstance(fit, StillTooSmall):
+            staged[number] = setups[number].rejected(Fault("too_small", str(fit)))
+        else:
+            fitted[number] = (*fit, views)
+    words_by_clip = words_together(list(fitted.values()), video.fps)
+    shown_by_clip = _shown([layers for _, layers, _ in fitted.values()], video.num_frames)
+    for (number, (edit, layers, _)), words, shown in zip(
+        fitted.items(), words_by_clip, shown_by_clip, strict=True
+    ):
+        # Drawn last: the camera's own draws must not depend on whether there is a sentence about it.
+        kinds, rng = [transition.kind for transition in edit.transitions], drawn[number][2]
+        said = "" if recipe.captions.camera == "none" else camera_caption(words, kinds, rng)
+        staged[number] = Scene(
+            setup=setups[number], edit=edit, layers=layers, shown=shown, words=words, camera_caption=said
+        )
+    return [staged[number] for number in range(len(setups))]
+
+
+def expose(scenes: Sequence[Scene], recipe: BuildRecipe, device: str = "cpu") -> list[Members | Rejected]:
+    """The media members of each take, or why its still does not decode."""
+    video = recipe.video
+    opened = [_opened(scene, video) for scene in scenes]
+    frames = render_jobs([job for job in opened if isinstance(job, RenderJob)], video, device)
+    write = WRITERS[video.format]
+    exposed: list[Members | Rejected] = []
+    for scene, job in zip(scenes, opened, strict=True):
+        if isinstance(job, Rejected):
+            exposed.append(job)
+        else:
+            exposed.append(write(scene.setup.samples[0].image, next(frames) if job else None, video))
+    return exposed
+
+
+def develop(scene: Scene, members: Members, recipe: BuildRecipe) -> Clip:
+    """The clip of a take, given its media members."""
+    return Clip(members=members, record=_record(scene, recipe), carried=scene.setup.samples[0].meta)
 
 
 def replay(image: bytes, record: Mapping[str, Any], device: str = "cpu") -> Frames:
@@ -163,13 +204,26 @@ def replay_record(image: bytes, record: ClipRecord, device: str) -> Frames:
     )
     still = Still(image, replay_source(record))
     layers = Edit.from_json(record.shot).layers([still.view(video)], video.fps)
-    return render_jobs([_job([still], layers, video)], video, device)[0]
+    [frames] = render_jobs([_job([still], layers, video)], video, device)
+    return frames
 
 
 def replay_source(record: ClipRecord) -> SourceRecipe:
     """How a recorded clip's still is decoded: no limits, they were checked when it was filmed."""
     red, green, blue = record.background
     return SourceRecipe(min_side=1, max_pixels=2**62, max_aspect=1e9, background=(red, green, blue))
+
+
+def _opened(scene: Scene, video: VideoRecipe) -> RenderJob | Rejected | None:
+    """What there is to render of a take: nothing of a virtual clip, whose still must only decode."""
+    stills = scene.setup.stills
+    try:
+        if video.format == "virtual":
+            stills[0].check()
+            return None
+        return _job(stills, scene.layers, video)
+    except UndecodableImage as error:
+        return scene.setup.rejected(error.fault)
 
 
 def _job(stills: Sequence[Still], layers: Sequence[Layer], video: VideoRecipe) -> RenderJob:
@@ -185,16 +239,14 @@ def _job(stills: Sequence[Still], layers: Sequence[Layer], video: VideoRecipe) -
 
 
 def _record(scene: Scene, recipe: BuildRecipe) -> ClipRecord:
-    sample, take, layers, video = scene.samples[0], scene.take, scene.layers, recipe.video
-    captions = _joined_captions(scene.samples)
-    shots, homographies = _seen(layers, video.num_frames)
-    corners = view_corners(homographies)
-    areas = view_areas(corners)
-    width, height = scene.stills[0].size
+    samples, take, layers, video = scene.setup.samples, scene.setup.take, scene.layers, recipe.video
+    sample, captions = samples[0], _joined_captions(samples)
+    shown = scene.shown
+    width, height = scene.setup.stills[0].size
     return ClipRecord(
         key=take.key,
         source_key=sample.key,
-        source_keys=[sample.key for sample in scene.samples],
+        source_keys=[sample.key for sample in samples],
         take=take.index,
         status=SUCCESS,
         error_message="",
@@ -211,19 +263,46 @@ def _record(scene: Scene, recipe: BuildRecipe) -> ClipRecord:
         duration=video.duration_seconds,
         camera=label_of(scene.edit, scene.words),
         camera_caption=scene.camera_caption,
-        homographies=homographies.reshape(-1, 9).tolist(),
+        homographies=shown.homographies.reshape(-1, 9).tolist(),
         shot=scene.edit.to_json(),
-        shot_starts=[int(np.argmax(shots == number)) for number in range(len(layers))],
-        view_areas=np.round(areas, 4).tolist(),
-        view_area_min=round(float(areas.min()), 4),
-        union_area=_union(layers, corners),
+        shot_starts=[
+            shown.shots.index(number) if number in shown.shots else 0 for number in range(len(layers))
+        ],
+        view_areas=shown.areas,
+        view_area_min=min(shown.areas),
+        union_area=shown.union,
         quality=video.quality,
         background=list(recipe.source.background),
     )
 
 
-def _seen(layers: Sequence[Layer], num_frames: int) -> tuple[np.ndarray, np.ndarray]:
-    """Per frame, the number of the shot that gives it most light (of equals the last), and its homography."""
+class Shown(NamedTuple):
+    """What the frames of a clip show: which of its `shots` gives each most light (of equals the last), that
+    one's `homographies`, and the shares of the first still, `areas` by frame and `union` in all."""
+
+    shots: list[int]
+    homographies: Homographies
+    areas: list[float]
+    union: float
+
+
+def _shown(clips: Sequence[Sequence[Layer]], num_frames: int) -> list[Shown]:
+    """Of each clip, given its layers."""
+    if not clips:
+        return []
+    shots, homographies = zip(*(_seen(layers, num_frames) for layers in clips), strict=True)
+    corners = view_corners(np.stack(homographies))
+    areas = np.round(view_areas(corners), 4).tolist()
+    unions = union_area(corners)
+    for number, layers in enumerate(clips):
+        if any(layer.still for layer in layers):
+            first = np.concatenate([layer.homographies for layer in layers if layer.still == 0])
+            unions[number] = union_area(view_corners(first))
+    return list(map(Shown, shots, homographies, areas, [round(union, 4) for union in unions.tolist()]))
+
+
+def _seen(layers: Sequence[Layer], num_frames: int) -> tuple[list[int], Homographies]:
+    """`shots` and `homographies` of a clip, as `Shown` has them."""
     shots, homographies = np.zeros(num_frames, int), np.empty((num_frames, 3, 3))
     weights = np.zeros(num_frames)
     for number, layer in enumerate(layers):
@@ -232,14 +311,7 @@ def _seen(layers: Sequence[Layer], num_frames: int) -> tuple[np.ndarray, np.ndar
         shots[frames][seen] = number
         homographies[frames][seen] = layer.homographies[seen]
         weights[frames][seen] = layer.weight[seen]
-    return shots, homographies
-
-
-def _union(layers: Sequence[Layer], corners: np.ndarray) -> float:
-    """Share of the first still that the clip shows in all."""
-    if any(layer.still for layer in layers):
-        corners = view_corners(np.concatenate([x.homographies for x in layers if x.still == 0]))
-    return round(float(union_area(corners)), 4)
+    return shots.tolist(), homographies
 
 
 def _joined_captions(samples: Sequence[Sample]) -> list[str]:

@@ -3,6 +3,7 @@
 Add a format: a function here, a line in `WRITERS`, and its suffixes in `media_suffixes`.
 """
 
+import functools
 import re
 from collections.abc import Callable, Mapping
 
@@ -27,11 +28,12 @@ def _mp4_members(image: bytes, frames: Frames | None, video: VideoRecipe) -> dic
 def _frames_members(image: bytes, frames: Frames | None, video: VideoRecipe) -> dict[str, bytes]:
     assert frames is not None
     members: dict[str, bytes] = {}
-    encoded = b""
-    for number, frame in enumerate(frames):
-        if number == 0 or not _equal(frame, frames[number - 1]):
+    encoded, before = b"", None
+    for suffix, frame in zip(frame_suffixes(len(frames)), frames, strict=True):
+        if before is None or not _equal(frame, before):
             encoded = encode_jpeg(frame, video.jpeg_quality)
-        members[frame_suffix(number, len(frames))] = encoded
+        members[suffix] = encoded
+        before = frame
     return members
 
 
@@ -54,15 +56,17 @@ WRITERS: dict[Format, Callable[[bytes, Frames | None, VideoRecipe], dict[str, by
 }
 
 
-def frame_suffix(number: int, num_frames: int) -> str:
-    """Suffix of a frame's member, with as many digits as keep the members in order: `00.jpg`, `01.jpg`, …"""
-    return f"{number:0{max(2, len(str(num_frames - 1)))}d}.jpg"
+@functools.lru_cache(maxsize=16)
+def frame_suffixes(num_frames: int) -> tuple[str, ...]:
+    """Suffixes of frames' members, with as many digits as keep them in order: `00.jpg`, `01.jpg`, …"""
+    digits = max(2, len(str(num_frames - 1)))
+    return tuple(f"{number:0{digits}d}.jpg" for number in range(num_frames))
 
 
 def media_suffixes(video: VideoRecipe) -> list[str]:
     """Suffixes of the media members that a clip of this recipe has."""
     if video.format == "frames":
-        return [frame_suffix(number, video.num_frames) for number in range(video.num_frames)]
+        return list(frame_suffixes(video.num_frames))
     return ["jpg", "mp4"] if video.format == "mp4" else ["jpg"]
 
 

@@ -79,10 +79,19 @@ def label_of(edit: Edit, words: Sequence[ShotWords]) -> str:
 
 def words_of(edit: Edit, layers: Sequence[Layer], views: Sequence[View], fps: int) -> tuple[ShotWords, ...]:
     """What is seen in each shot of a clip."""
-    return tuple(
-        described(shot, measure(layer, views[shot.still], fps))
-        for shot, layer in zip(edit.shots, layers, strict=True)
-    )
+    [words] = words_together([(edit, layers, views)], fps)
+    return words
+
+
+def words_together(
+    clips: Sequence[tuple[Edit, Sequence[Layer], Sequence[View]]], fps: int
+) -> list[tuple[ShotWords, ...]]:
+    """`words_of` of each clip."""
+    if not clips:
+        return []
+    shown = [(layer, views[layer.still]) for _, layers, views in clips for layer in layers]
+    motions = iter(measure([layer for layer, _ in shown], [view for _, view in shown], fps))
+    return [tuple(described(shot, next(motions)) for shot in edit.shots) for edit, _, _ in clips]
 
 
 def described(shot: Shot, motion: Motion) -> ShotWords:

@@ -25,10 +25,10 @@ def _srgb(linear: np.ndarray) -> np.ndarray:
     return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
 
 
-#: sRGB code value of linear light k / SRGB_STEPS.
-_TO_SRGB: UInt8[np.ndarray, "16384"] = np.rint(255 * _srgb(np.arange(SRGB_STEPS + 1) / SRGB_STEPS)).astype(
-    np.uint8
-)
+#: sRGB code value of linear light k / SRGB_STEPS, up to the last k of 16 bits.
+_TO_SRGB: UInt8[np.ndarray, "65536"] = np.rint(
+    255 * _srgb(np.minimum(np.arange(1 << 16) / SRGB_STEPS, 1.0))
+).astype(np.uint8)
 
 
 def to_linear(frame: UInt8[np.ndarray, "*b"]) -> Float32[np.ndarray, "*b"]:
@@ -42,8 +42,9 @@ def to_srgb(light: Float32[np.ndarray, "*b"]) -> UInt8[np.ndarray, "*b"]:
 
 
 def steps_to_srgb(steps: Float32[np.ndarray, "*b"]) -> UInt8[np.ndarray, "*b"]:
-    """Linear light in steps, half a step added, as sRGB code values."""
-    return np.take(_TO_SRGB, steps.astype(np.int32), mode="clip")
+    """Linear light in steps, half a step added, as sRGB code values. Overwrites `steps`."""
+    np.clip(steps, 0, len(_TO_SRGB) - 1, out=steps)
+    return cv2.LUT(steps.astype(np.uint16), _TO_SRGB).reshape(steps.shape)
 
 
 def exposure_table(stops: float) -> UInt8[np.ndarray, "256"]:

@@ -143,7 +143,11 @@ def flat_json(record: ClipRecord, carried: Mapping[str, Any], columns: Columns) 
     given = {name: carried.get(name) for name in columns}
     missing = {name: "" for name, value in given.items() if value is None and columns[name] == "string"}
     table = {**given, **missing, **record.table()}
-    return json.dumps(table, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    return _JSON.encode(table).encode()
+
+
+#: Made once: `json.dumps` with settings of one's own makes an encoder each time.
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def is_of_type(value: Any, kind: Any) -> bool:

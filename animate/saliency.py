@@ -53,7 +53,7 @@ def salient_point(still: Picture) -> tuple[float, float]:
     """
     if min(still.shape[:2]) < _SIDE:
         return 0.5, 0.5
-    channels = np.moveaxis(_thumbnail(still) @ _OPPONENTS.T, -1, 0)
+    channels = np.ascontiguousarray(np.moveaxis(_thumbnail(still) @ _OPPONENTS.T, -1, 0))
     contrasts = np.ptp(channels, axis=(1, 2))
     if contrasts.max() < _LEAST_CONTRAST:
         return 0.5, 0.5
@@ -133,6 +133,8 @@ def _centroid(weight: _Map) -> tuple[float, float]:
 
 def _smooth(values: np.ndarray, reach: int) -> np.ndarray:
     """Means over squares of side 2 `reach` + 1 in the last two axes, which wrap around."""
+    places = np.arange(_SIDE)
     for axis in (-1, -2):
-        values = np.mean([np.roll(values, shift, axis) for shift in range(-reach, reach + 1)], axis=0)
+        rolled = [values.take((places - shift) % _SIDE, axis) for shift in range(-reach, reach + 1)]
+        values = sum(rolled[1:], start=rolled[0]) / len(rolled)
     return values

@@ -1,24 +1,27 @@
 """One piece of a corpus in, one finished shard out: the composition of everything else."""
 
 import faulthandler
-import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from animate.arrivals import in_groups, in_order
 from animate.codec import UndecodableImage
 from animate.data import Clip, Fault, Rejected, Sample, ShardPlan, ShardRecord, Take
-from animate.film import Scene, Still, develop, stage
+from animate.film import Setup, Still, film_together
 from animate.recipe import BuildRecipe
 from animate.record import Columns
-from animate.render import render_jobs
 from animate.shards.plan import frozen_folder
 from animate.shards.write import OnRow, ShardWriter
 from animate.sources import read_arrivals
 
-#: Clips that a GPU renders at once; the CPU takes one after the other, which keeps memory small.
-GPU_BATCH = 32
+#: Takes that are filmed together.
+BATCH = 32
+
+#: Pixels of stills with which a batch on a CPU ends, if it has no more takes: all may be in memory at once.
+CPU_BATCH_PIXELS = 1 << 23
 
 #: What became of a take: the clip, or why there is none.
 Outcome = Clip | tuple[Take, Rejected]
@@ -72,7 +75,8 @@ def build_shard(
     rows = read_arrivals(plan.part, plan.start, plan.stop, recipe.source, folder, assignment.columns)
     groups = _told(in_groups(rows, recipe.shot.edit.stills), assignment.lost, on_group)
     with assignment.writer(on_row) as writer:
-        for outcome in in_order(film_groups(groups, recipe, assignment.device, one_by_one=one_by_one)):
+        filmed = film_groups(groups, recipe, assignment.device, on_group=on_group, one_by_one=one_by_one)
+        for outcome in in_order(filmed):
             if isinstance(outcome, Clip):
                 writer.add(outcome)
             else:
@@ -113,34 +117,64 @@ def film_groups(
     recipe: BuildRecipe,
     device: str = "cpu",
     *,
+    on_group: OnGroup | None = None,
     one_by_one: bool = False,
 ) -> Iterator[tuple[int, Outcome]]:
     """Every take of every row of every montage group (of one row, without montage), as the groups come.
 
-    A GPU renders `GPU_BATCH` of them at once, unless they are wanted `one_by_one`.
-
+    They are filmed in batches, unless they are wanted `one_by_one`; `on_group` hears the last group of each.
     Each has its place, as if the groups had come in order.
     """
-    takes = recipe.takes * recipe.shot.edit.stills
-    staged = (
-        (place, scene)
-        for number, group in groups
-        for place, scene in enumerate(_stage_group(group, recipe), number * takes)
-    )
-    at_once = 1 if one_by_one or device == "cpu" else GPU_BATCH
-    while batch := list(itertools.islice(staged, at_once)):
-        jobs = [scene.job for _, scene in batch if isinstance(scene, Scene) and scene.job]
-        frames = iter(render_jobs(jobs, recipe.video, device))
-        for place, scene in batch:
-            if isinstance(scene, Scene):
-                yield place, develop(scene, next(frames) if scene.job else None, recipe)
+    for batch in _batches(groups, recipe, device, one_by_one=one_by_one):
+        if on_group is not None:
+            on_group(batch[-1].group)
+        clips = iter(
+            film_together([one.take for one in batch if isinstance(one.take, Setup)], recipe, device)
+        )
+        if on_group is not None:
+            on_group(None)
+        for one in batch:
+            if isinstance(one.take, Setup):
+                clip = next(clips)
+                yield one.place, clip if isinstance(clip, Clip) else (one.take.take, clip)
             else:
-                yield place, scene
+                yield one.place, one.take
 
 
-def _stage_group(
+class _Placed(NamedTuple):
+    """A take to film, or one that is rejected already, of a `group`, and its `place` among all."""
+
+    group: int
+    place: int
+    take: Setup | tuple[Take, Rejected]
+
+
+def _batches(
+    groups: Iterable[tuple[int, Sequence[Sample | Rejected]]],
+    recipe: BuildRecipe,
+    device: str,
+    *,
+    one_by_one: bool,
+) -> Iterator[list[_Placed]]:
+    """The takes of all groups in batches, none of them empty."""
+    most = 1 if one_by_one else BATCH
+    takes = recipe.takes * recipe.shot.edit.stills
+    batch, pixels = list[_Placed](), 0
+    for number, group in groups:
+        for place, take in enumerate(_setups(group, recipe), number * takes):
+            batch.append(_Placed(number, place, take))
+            if isinstance(take, Setup) and device == "cpu":
+                pixels += sum(math.prod(still.size) for still in take.stills)
+            if len(batch) >= most or pixels >= CPU_BATCH_PIXELS:
+                yield batch
+                batch, pixels = [], 0
+    if batch:
+        yield batch
+
+
+def _setups(
     group: Sequence[Sample | Rejected], recipe: BuildRecipe
-) -> Iterator[Scene | tuple[Take, Rejected]]:
+) -> Iterator[Setup | tuple[Take, Rejected]]:
     """The takes of a montage group. A row's montage begins with its own still and goes on through the
     group's others, around."""
     opened: list[tuple[Sample, Still] | Rejected] = [_open(row, recipe) for row in group]
@@ -152,8 +186,7 @@ def _stage_group(
                 yield take, entry
                 continue
             scenes = [other for other in (*opened[i:], *opened[:i]) if not isinstance(other, Rejected)]
-            scene = stage([s for s, _ in scenes], [s for _, s in scenes], take, recipe)
-            yield scene if isinstance(scene, Scene) else (take, scene)
+            yield Setup(samples=tuple(s for s, _ in scenes), stills=tuple(s for _, s in scenes), take=take)
 
 
 def _open(row: Sample | Rejected, recipe: BuildRecipe) -> tuple[Sample, Still] | Rejected:

@@ -6,7 +6,7 @@ Homographies map view to source in unit coordinates, see `animate.camera`.
 import numpy as np
 from jaxtyping import Float64
 
-from animate.camera import CORNERS, View
+from animate.camera import CORNERS, View, Views
 
 #: Depth that a point behind the camera is given, over that of the view: it is far out of the picture.
 _NEAREST = 1e-9
@@ -40,8 +40,12 @@ def union_area(corners: Float64[np.ndarray, "*b t 4 2"], num_lines: int = 32) ->
         before   -inf  4   4      `reached` before this interval
         shown      3   0   2      right - max(left, before), or 0 where that is negative: 5 in all
     """
-    largest = _holds_all(corners)
-    if largest is not None:
+    areas = view_areas(corners)
+    largest = areas.max(axis=-1)
+    low, high = corners.min(axis=(-3, -2)), corners.max(axis=(-3, -2))
+    around = (high[..., 0] - low[..., 0]) * (high[..., 1] - low[..., 1])
+    holds = largest >= around * (1 - 1e-9)  # an upright rectangle, and all others, as in a zoom
+    if holds.all():
         return largest
     # The axes of what follows: the four edges of a view, whatever comes before t in `corners`, lines, t.
     x, y = np.moveaxis(corners, (-2, -1), (1, 0))[..., None, :]
@@ -51,27 +55,21 @@ def union_area(corners: Float64[np.ndarray, "*b t 4 2"], num_lines: int = 32) ->
     lines = ((np.arange(num_lines) + 0.5) / num_lines)[:, None]
     crossed = (lines >= y) != (lines >= end_y)
     cut = (x - y * slope) + lines * slope
-    left = np.where(crossed, cut, np.inf).min(axis=0)
-    right = np.where(crossed, cut, -np.inf).max(axis=0)
-    order = np.argsort(left, axis=-1)
-    left, right = np.take_along_axis(left, order, -1), np.take_along_axis(right, order, -1)
+    # Complex numbers sort by their real part: each left end takes its right end along.
+    intervals = np.empty(cut.shape[1:], np.complex128)
+    intervals.real = np.where(crossed, cut, np.inf).min(axis=0)
+    intervals.imag = np.where(crossed, cut, -np.inf).max(axis=0)
+    intervals.sort(axis=-1)
+    left, right = intervals.real, intervals.imag
     reached = np.maximum.accumulate(right, axis=-1)
     left[..., 1:] = np.maximum(left[..., 1:], reached[..., :-1])
     # Where a line meets no view at the end of the order, left is infinite and nothing is shown.
-    return np.maximum(right - left, 0.0).sum(axis=-1).mean(axis=-1)
-
-
-def _holds_all(corners: Float64[np.ndarray, "*b t 4 2"]) -> Float64[np.ndarray, "*b"] | None:
-    """The largest of the views of each path, if it holds all others: an upright rectangle, as in a zoom."""
-    areas = view_areas(corners)
-    low, high = corners.min(axis=(-3, -2)), corners.max(axis=(-3, -2))
-    largest = areas.max(axis=-1)
-    around = (high - low).prod(axis=-1)
-    return largest if (largest >= around * (1 - 1e-9)).all() else None
+    shown = np.maximum(right - left, 0.0).sum(axis=-1).sum(axis=-1) / num_lines
+    return np.where(holds, largest, shown)
 
 
 def max_speed(
-    homographies: Float64[np.ndarray, "*b t 3 3"], seconds: float, view: View
+    homographies: Float64[np.ndarray, "*b t 3 3"], seconds: float, view: View | Views
 ) -> Float64[np.ndarray, "*b"]:
     """The fastest motion between two successive frames, `seconds` apart, in frame widths a second.
 
@@ -84,22 +82,22 @@ def max_speed(
     return np.sqrt(squares.max(axis=(-1, -2))) / seconds
 
 
-def shifts(homographies: Float64[np.ndarray, "t 3 3"], view: View) -> Float64[np.ndarray, "2 t-1"]:
+def shifts(homographies: Float64[np.ndarray, "*b t 3 3"], view: View) -> Float64[np.ndarray, "*b 2 t-1"]:
     """How far, at most, what is seen at a corner lies from there in each later frame: what the first frame
     saw there, and what the frame before did. In frame widths; enormous where it lies behind the camera."""
     seen = homographies @ CORNERS.T
-    points = np.empty((len(homographies) - 1, 3, 8))
-    points[:, :, :4] = seen[0]
-    points[:, :, 4:] = seen[:-1]
-    squares = _squared_shifts(points, homographies[1:], _TWO_CORNERS, view)
-    return np.sqrt(squares.reshape(-1, 2, 4).max(axis=2)).T
+    points = np.empty((*seen.shape[:-3], seen.shape[-3] - 1, 3, 8))
+    points[..., :4] = seen[..., :1, :, :]
+    points[..., 4:] = seen[..., :-1, :, :]
+    squares = _squared_shifts(points, homographies[..., 1:, :, :], _TWO_CORNERS, view)
+    return np.sqrt(squares.reshape(*squares.shape[:-1], 2, 4).max(axis=-1)).swapaxes(-1, -2)
 
 
 def _squared_shifts(
     seen: Float64[np.ndarray, "*b 3 n"],
     homographies: Float64[np.ndarray, "*b 3 3"],
     places: Float64[np.ndarray, "3 n"],
-    view: View,
+    view: View | Views,
 ) -> Float64[np.ndarray, "*b n"]:
     """How far homogeneous points of the source lie from `places` of each view, in frame widths, squared.
 
@@ -112,7 +110,9 @@ def _squared_shifts(
     return away[..., 0, :] + away[..., 1, :] * (view.frame_size[1] / view.frame_size[0]) ** 2
 
 
-def max_magnification(homographies: Float64[np.ndarray, "*b t 3 3"], view: View) -> Float64[np.ndarray, "*b"]:
+def max_magnification(
+    homographies: Float64[np.ndarray, "*b t 3 3"], view: View | Views
+) -> Float64[np.ndarray, "*b"]:
     """The most frame pixels that a source pixel is spread over, in its longest direction, anywhere in the
     path: a bound on the larger singular value of the Jacobian of frame pixels from source pixels.
 
@@ -128,16 +128,13 @@ def max_magnification(homographies: Float64[np.ndarray, "*b t 3 3"], view: View)
                     w 1.0 and 3.0, |M| 2.0 and 1.0: w |M| is 2.0 and 3.0, the bound of the side
                     (1 + 2 p) (2 - p) at p = 3/4, 3.125
     """
-    (still_width, still_height), (width, height) = view.still_size, view.frame_size
-    scale = np.array(
-        [[still_width / width, still_width / height], [still_height / width, still_height / height]]
-    )
+    scale = view.sides[..., :, None] / view.frame_size
     corners = homographies @ CORNERS.T
     depth = corners[..., 2, :]
     place = corners[..., :2, :] / depth[..., None, :]
     # Source pixels from frame pixels at each corner (the last axis), times the depth.
     jacobian = homographies[..., :2, :2, None] - homographies[..., 2, None, :2, None] * place[..., None, :]
-    jacobian *= scale[:, :, None]
+    jacobian *= scale[..., None]
     determinant = np.abs(
         jacobian[..., 0, 0, :] * jacobian[..., 1, 1, :] - jacobian[..., 0, 1, :] * jacobian[..., 1, 0, :]
     )
@@ -147,8 +144,7 @@ def max_magnification(homographies: Float64[np.ndarray, "*b t 3 3"], view: View)
     larger = np.sqrt((squares + np.sqrt(np.maximum(squares**2 - 4 * determinant**2, 0.0))) / 2)
     norm = larger / np.maximum(determinant, 1e-300)
     at_corners = depth * norm
-    following = [1, 2, 3, 0]
-    rise, fall = depth[..., following] - depth, norm[..., following] - norm
+    rise, fall = depth[..., _NEXT_CORNER] - depth, norm[..., _NEXT_CORNER] - norm
     against = rise * fall < 0
     if not against.any():
         return at_corners.max(axis=(-1, -2))

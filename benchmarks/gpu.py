@@ -70,7 +70,7 @@ def main() -> None:
     measure.table(
         "Builds of frames in one process, clips a second", ("case", "clips/s"), list(builds.items())
     )
-    frames = np.concatenate(render_jobs(jobs[:16], recipe.video, "cpu"))
+    frames = np.concatenate(list(render_jobs(jobs[:16], recipe.video, "cpu")))
     jpeg = _nvjpeg(photographs, frames, options.device, rounds) if options.device.startswith("cuda") else {}
     measure.table("JPEG", ("case", "images/s"), list(jpeg.get("images_per_second", {}).items()))
     measure.write(
@@ -105,12 +105,12 @@ def _rates(cases: dict[str, Callable[[], Any]], number: int, rounds: int) -> dic
 
 def _render(jobs: Sequence[RenderJob], recipe: BuildRecipe, device: str, batch: int) -> None:
     for first in range(0, len(jobs), batch):
-        render_jobs(jobs[first : first + batch], recipe.video, device)
+        list(render_jobs(jobs[first : first + batch], recipe.video, device))
 
 
 def _difference(jobs: Sequence[RenderJob], recipe: BuildRecipe, device: str) -> float:
-    ours = render_jobs(jobs, recipe.video, "cpu")
-    theirs = render_jobs(jobs, recipe.video, device)
+    ours = list(render_jobs(jobs, recipe.video, "cpu"))
+    theirs = list(render_jobs(jobs, recipe.video, device))
     return float(np.mean([np.abs(a.astype(int) - b).mean() for a, b in zip(ours, theirs, strict=True)]))
 
 

@@ -47,7 +47,7 @@ def check(component: type[Component], given: Mapping[str, Any]) -> None:
 def draw(component: type[C], given: Mapping[str, Any], rng: np.random.Generator) -> C:
     """A `component`, its parameters drawn from what a recipe has `given`, the others from their defaults."""
     values: dict[str, Any] = {}
-    for field in dataclasses.fields(component):
+    for field in component.__dataclass_fields__.values():
         if "seed" in field.metadata:
             values[field.name] = int(rng.random() * 2**32)
         elif "options" in field.metadata:

@@ -13,7 +13,7 @@ sampler gave, untouched.
 The device decides which library samples: OpenCV on `"cpu"`, kornia on any torch device.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from animate.arrays import Frames, Picture
 from animate.edit import Layer
@@ -58,17 +58,18 @@ def render(
     return frames
 
 
-def render_jobs(jobs: Sequence[RenderJob], video: VideoRecipe, device: str = "cpu") -> list[Frames]:
-    """The frames of several clips, as `render` gives them one by one.
+def render_jobs(jobs: Sequence[RenderJob], video: VideoRecipe, device: str = "cpu") -> Iterator[Frames]:
+    """The frames of several clips in order, as `render` gives them one by one.
 
-    On a torch device all views of all jobs that look at pictures of one size are sampled in one call.
+    On a CPU those of one clip are in memory at a time. On a torch device all views of all jobs that look at
+    pictures of one size are sampled in one call.
     """
     if not jobs:
-        return []
+        return iter(())
     if device == "cpu":
         from animate.render import opencv
 
-        return [opencv.render_job(job, video) for job in jobs]
+        return opencv.render_jobs(jobs, video)
     from animate.render import torch_device
 
-    return torch_device.render_jobs(jobs, video, device)
+    return iter(torch_device.render_jobs(jobs, video, device))

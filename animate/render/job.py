@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
-
 from animate.arrays import Picture
 from animate.edit import Layer
 
@@ -41,17 +39,20 @@ class Part(NamedTuple):
 
 def parts_of(layer: Layer) -> list[Part]:
     """What a shot gives to each of its frames."""
-    light = np.stack([layer.weight, layer.blur, layer.stops], axis=1)
-    single = layer.exposures_per_frame == 1
-    # All of a frame's light is a single shot's: weights add up to 1, and to less only where a fade is dark.
-    alone = layer.weight == 1.0
-    plain = alone & single & (layer.blur == 0.0)
-    rests = np.zeros(len(light), bool)
-    rests[1:] = (layer.homographies[1:] == layer.homographies[:-1]).all(axis=(1, 2))
-    rests[1:] &= (light[1:] == light[:-1]).all(axis=1) & single[1:] & single[:-1]
-    return [
-        Part(weight, blur, stops, *facts)
-        for (weight, blur, stops), *facts in zip(
-            light.tolist(), alone.tolist(), plain.tolist(), rests.tolist(), strict=True
+    light = list(zip(layer.weight.tolist(), layer.blur.tolist(), layer.stops.tolist(), strict=True))
+    single = (layer.exposures_per_frame == 1).tolist()
+    moved = (layer.homographies[1:] != layer.homographies[:-1]).any(axis=(1, 2)).tolist()
+    parts = []
+    for number, (weight, blur, stops) in enumerate(light):
+        # Weights add up to 1, and to less only where a fade is dark: at 1 nothing else is seen.
+        alone = weight == 1.0
+        plain = alone and single[number] and blur == 0.0
+        rests = (
+            number > 0
+            and not moved[number - 1]
+            and light[number] == light[number - 1]
+            and single[number]
+            and single[number - 1]
         )
-    ]
+        parts.append(Part(weight, blur, stops, alone, plain, rests))
+    return parts

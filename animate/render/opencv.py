@@ -1,6 +1,6 @@
 """Rendering on a CPU: OpenCV samples. The levels of a still are made once and shared by all frames."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,16 +20,41 @@ from animate.render.warp import Warp, prepare, sample
 from animate.views import source_scale
 
 
-def render_job(job: RenderJob, video: VideoRecipe) -> Frames:
-    """See `animate.render.render`."""
+def render_jobs(jobs: Sequence[RenderJob], video: VideoRecipe) -> Iterator[Frames]:
+    """See `animate.render.render_jobs`. What is sampled how is decided for all before the first is rendered:
+    between two clips, whose pixels push all else out of the processor's caches, that takes twice as long."""
+    for layers in [_prepared(job, video) for job in jobs]:
+        yield _rendered(layers, video)
+
+
+class _PreparedLayer(NamedTuple):
+    """A layer of a clip from its frame `first` on: what it gives to each frame, and of which views."""
+
+    first: int
+    sampler: "_Sampler"
+    parts: "list[Part]"
+    views: "list[list[_LevelWarp]]"
+
+
+def _prepared(job: RenderJob, video: VideoRecipe) -> list[_PreparedLayer]:
     samplers = [_Sampler(job, number, video) for number in range(len(job.stills))]
+    return [
+        _PreparedLayer(
+            first=layer.first,
+            sampler=samplers[layer.still],
+            parts=parts_of(layer),
+            views=samplers[layer.still].prepare_views(layer),
+        )
+        for layer in job.layers
+    ]
+
+
+def _rendered(layers: Sequence[_PreparedLayer], video: VideoRecipe) -> Frames:
     frames = np.empty((video.num_frames, video.height, video.width, 3), np.uint8)
     mixed: dict[int, Light] = {}
     black = set(range(video.num_frames))
-    for layer in job.layers:
-        sampler = samplers[layer.still]
-        views = sampler.prepare_views(layer)
-        for at, (part, exposures) in enumerate(zip(parts_of(layer), views, strict=True), layer.first):
+    for first, sampler, parts, views in layers:
+        for at, (part, exposures) in enumerate(zip(parts, views, strict=True), first):
             if not part.weight:
                 continue
             black.discard(at)
@@ -121,7 +146,7 @@ class _Sampler:
             places.setdefault(of_view.level, []).append(place)
         views: dict[int, _LevelWarp] = {}
         for level, of_level in places.items():
-            height, width = self._halved(level.halvings).shape[:2]
+            width, height = self._halved_size(level.halvings)
             matrices = source_pixel_from_frame_pixel(
                 self.crop_from_still @ layer.exposures[of_level], (width, height), self.size
             )
@@ -145,7 +170,7 @@ class _Sampler:
         margin = len(gaussian_taps(max(level.kernel.across, level.kernel.down))) // 2 + 2
         left, top = (points.min(axis=(0, 2)) - margin).astype(int).tolist()
         right, bottom = (points.max(axis=(0, 2)) + margin + 1).astype(int).tolist()
-        height, width = self._halved(level.halvings).shape[:2]
+        width, height = self._halved_size(level.halvings)
         return max(0, left), max(0, top), min(right, width), min(bottom, height)
 
     def sample(self, view: _LevelWarp, frame: Picture) -> None:
@@ -166,10 +191,13 @@ class _Sampler:
 
     def _halved(self, halvings: int) -> Picture:
         while len(self.halved) <= halvings:
-            base = self.halved[-1]
-            half = (max(1, base.shape[1] // 2), max(1, base.shape[0] // 2))
-            self.halved.append(cv2.resize(base, half, interpolation=cv2.INTER_AREA))
+            half = self._halved_size(len(self.halved))
+            self.halved.append(cv2.resize(self.halved[-1], half, interpolation=cv2.INTER_AREA))
         return self.halved[halvings]
+
+    def _halved_size(self, halvings: int) -> tuple[int, int]:
+        height, width = self.halved[0].shape[:2]
+        return max(1, width >> halvings), max(1, height >> halvings)
 
 
 def _smooth(picture: Picture, kernel: Kernel, into: Picture | None = None) -> Picture:
@@ -183,8 +211,9 @@ def _smooth(picture: Picture, kernel: Kernel, into: Picture | None = None) -> Pi
 def _light(sampler: _Sampler, views: Sequence[_LevelWarp], part: Part, video: VideoRecipe) -> Light:
     """What one shot adds to the linear light of a frame: the mean of its exposures, blurred and weighted."""
     sampled = np.empty((video.height, video.width, 3), np.uint8)
-    light = np.zeros((video.height, video.width, 3), np.float32)
-    for view in views:
+    sampler.sample(views[0], sampled)
+    light = to_linear(sampled)
+    for view in views[1:]:
         sampler.sample(view, sampled)
         cv2.accumulate(to_linear(sampled), light)
     sigma = part.blur * video.width

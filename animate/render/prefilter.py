@@ -179,7 +179,8 @@ def _sampled(
         halved = (max(1, still_size[0] >> count), max(1, still_size[1] >> count))
         of_count = halvings == count
         places = source_pixel_from_frame_pixel(views[of_count], halved, frame_size) @ _diagonals(frame_size)
-        share = (places[:, :2] / places[:, 2:]) % 1.0
+        pixels = places[:, :2] / places[:, 2:]
+        share = pixels - np.floor(pixels)  # five times as fast as `% 1.0`
         variances[of_count] = (share * (1 - share)).mean(axis=2)
     return variances
 

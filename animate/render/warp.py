@@ -6,6 +6,7 @@ between, and sampled by `cv2.remap`, which takes two thirds of the time in all. 
 strong that this could be off by more than `TOLERANCE`, `cv2.warpPerspective` is used.
 """
 
+import functools
 from typing import NamedTuple
 
 import cv2
@@ -24,16 +25,23 @@ TOLERANCE = 1 / 64
 _SAMPLING = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 
 
+class Grid(NamedTuple):
+    """Homogeneous source points at every `STEP`-th pixel, from one step outside the frame: those of column j
+    and row i are the sum of `columns[:, j]` and `rows[:, i]`."""
+
+    columns: Float32[np.ndarray, "3 columns"]
+    rows: Float32[np.ndarray, "3 rows"]
+
+
 class Warp(NamedTuple):
     """A homography from frame pixels to source pixels, ready to sample through.
 
-    `affine` says that `matrix` has no perspective. `grid` holds source x and y at every `STEP`-th pixel, from
-    one step outside the frame; it is None where `matrix` itself is to be used.
+    `affine` says that `matrix` has no perspective; `grid` is None where `matrix` itself is to be used.
     """
 
     matrix: Float64[np.ndarray, "3 3"]
     affine: bool
-    grid: Float32[np.ndarray, "2 rows columns"] | None
+    grid: Grid | None
 
 
 def prepare(matrices: Float64[np.ndarray, "n 3 3"], size: tuple[int, int]) -> list[Warp]:
@@ -41,31 +49,40 @@ def prepare(matrices: Float64[np.ndarray, "n 3 3"], size: tuple[int, int]) -> li
     affine = (matrices[:, 2, :2] == 0).all(axis=1)
     if affine.all():
         return [Warp(matrix=matrix, affine=True, grid=None) for matrix in matrices]
-    grids = _grids(matrices, size)
     gridded = ~affine & (_largest_error(matrices, size) <= TOLERANCE)
+    singles = matrices.astype(np.float32)
+    columns = singles[:, :, 0, None] * _nodes(size[0])
+    rows = singles[:, :, 1, None] * _nodes(size[1]) + singles[:, :, 2, None]
     return [
-        Warp(matrix=matrix, affine=bool(affine[i]), grid=grids[i] if gridded[i] else None)
+        Warp(matrix=matrix, affine=bool(affine[i]), grid=Grid(columns[i], rows[i]) if gridded[i] else None)
         for i, matrix in enumerate(matrices)
     ]
 
 
 def sample(picture: Picture, warp: Warp, frame: UInt8[np.ndarray, "rows columns 3"]) -> None:
     """Fills `frame` with `picture` seen through `warp`; outside `picture` its edge pixels are repeated."""
-    rows, columns = frame.shape[:2]
+    size = (frame.shape[1], frame.shape[0])
     if warp.affine:
-        cv2.warpAffine(picture, warp.matrix[:2], (columns, rows), frame, _SAMPLING, cv2.BORDER_REPLICATE)
+        cv2.warpAffine(picture, warp.matrix[:2], size, frame, _SAMPLING, cv2.BORDER_REPLICATE)
     elif warp.grid is None:
-        cv2.warpPerspective(picture, warp.matrix, (columns, rows), frame, _SAMPLING, cv2.BORDER_REPLICATE)
+        cv2.warpPerspective(picture, warp.matrix, size, frame, _SAMPLING, cv2.BORDER_REPLICATE)
     else:
-        x, y = (_interpolated(plane)[STEP : STEP + rows, STEP : STEP + columns] for plane in warp.grid)
+        x, y = interpolated(warp.grid, size)
         cv2.remap(picture, x, y, cv2.INTER_LINEAR, frame, cv2.BORDER_REPLICATE)
 
 
-def _interpolated(plane: Float32[np.ndarray, "rows columns"]) -> Float32[np.ndarray, "big_rows big_columns"]:
-    rows, columns = plane.shape
-    return cv2.resize(plane, (columns * STEP, rows * STEP), interpolation=cv2.INTER_LINEAR)
+def interpolated(grid: Grid, size: tuple[int, int]) -> Float32[np.ndarray, "2 height width"]:
+    """Source x and y of every pixel of a frame of `size`, linear between every `STEP`-th."""
+    points = grid.columns[:, None, :] + grid.rows[:, :, None]
+    nodes = points[:2] / points[2]
+    _, rows, columns = nodes.shape
+    # Both planes in one call, one below the other; what mixes them lies outside of the frame.
+    below = cv2.resize(nodes.reshape(2 * rows, columns), (columns * STEP, 2 * rows * STEP))
+    planes = below.reshape(2, rows * STEP, columns * STEP)
+    return planes[:, STEP : STEP + size[1], STEP : STEP + size[0]]
 
 
+@functools.lru_cache(maxsize=16)
 def _nodes(pixels: int) -> Float32[np.ndarray, " k"]:
     """Pixel coordinates of the grid along a side: the middle of each run of `STEP`, and one more at each end.
 
@@ -74,20 +91,10 @@ def _nodes(pixels: int) -> Float32[np.ndarray, " k"]:
         pixel                0  1  2  3  4  5  6  7
         node       -2.5        1.5         5.5        9.5
 
-    `_interpolated` enlarges these four to 16 entries, of which entry k is pixel k - 4, so `sample` finds
-    pixels 0..7 in entries 4..11. Because of the outer nodes, pixels 0, 1, 6 and 7 lie between two nodes too.
+    `interpolated` enlarges these four to 16 entries, of which entry k is pixel k - 4, so it finds pixels 0..7
+    in entries 4..11. Because of the outer nodes, pixels 0, 1, 6 and 7 lie between two nodes too.
     """
     return np.arange(-1, -(-pixels // STEP) + 1, dtype=np.float32) * STEP + np.float32((STEP - 1) / 2)
-
-
-def _grids(
-    matrices: Float64[np.ndarray, "n 3 3"], size: tuple[int, int]
-) -> Float32[np.ndarray, "n 2 rows columns"]:
-    across, down = _nodes(size[0]), _nodes(size[1])
-    matrices = matrices.astype(np.float32)
-    along_rows = matrices[:, :, 1, None] * down + matrices[:, :, 2, None]
-    points = matrices[:, :, 0, None, None] * across + along_rows[..., None]
-    return points[:, :2] / points[:, 2:]
 
 
 def _largest_error(

@@ -146,6 +146,19 @@ def test_areas_of_known_views():
     assert union_area(corners) == pytest.approx(union, abs=1 / 64)
 
 
+def test_the_union_of_a_path_does_not_depend_on_the_paths_beside_it():
+    """One view holds all others in the first path, none does in the second."""
+    middle = np.array([[0.5, 0.5]])
+    corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) - middle
+    zoom = np.stack([middle + size * corners for size in (0.311, 0.5, 0.777)])
+    turn = np.stack(
+        [middle + np.roll(size * corners, 1, 0) @ [[1, 0.3], [-0.3, 1]] for size in (0.3, 0.4, 0.5)]
+    )
+    together = union_area(np.stack([zoom, turn]))
+    assert together.tolist() == [union_area(zoom), union_area(turn)]
+    assert together[0] == pytest.approx(0.777**2, rel=1e-12)
+
+
 @given(seed=st.integers(0, 2**32))
 def test_the_union_agrees_with_counting_points(seed):
     rng = np.random.default_rng(seed)

@@ -435,7 +435,13 @@ def test_the_measure_of_a_known_shot():
         blur=zeros,
         stops=zeros,
     )
-    motion = measure(layer, PHOTO, 4)
+    shorter = dataclasses.replace(
+        layer, **{name: getattr(layer, name)[:1] for name in ("homographies", "weight", "blur", "stops")}
+    )
+    motion, still = measure([layer, shorter], [PHOTO, PHOTO], 4)
+    assert [motion] == measure([layer], [PHOTO], 4)
+    assert [still] == measure([shorter], [PHOTO], 4)
+    assert still.static and still.speed == pytest.approx(0, abs=1e-9)
     assert motion.right == pytest.approx(0.4)
     assert motion.furthest == pytest.approx(0.4)
     assert (motion.speed, motion.drift_speed) == pytest.approx((0.4 / 3 * 4, 0.4 / 3 * 4))

@@ -15,7 +15,7 @@ from animate.edit import Edit, Layer, draw_edit
 from animate.light import exposure_table, to_linear, to_srgb
 from animate.recipe import EditRecipe, ShotKind, ShotRecipe, VideoRecipe, read_preset
 from animate.render import render
-from animate.render.warp import STEP, TOLERANCE, _interpolated, prepare
+from animate.render.warp import TOLERANCE, interpolated, prepare
 from animate.shot import Shot
 
 VIDEO = VideoRecipe(num_frames=12)
@@ -151,6 +151,11 @@ def test_light_survives_the_round_trip():
     np.testing.assert_array_equal(exposure_table(0.0), codes)
 
 
+def test_light_beyond_white_and_below_black_is_white_and_black():
+    light = np.array([-np.inf, -0.1, 0.0, 1.0, 1.5, 5.0, 1e6, np.inf], np.float32)
+    np.testing.assert_array_equal(to_srgb(light), [0, 0, 0, 255, 255, 255, 255, 255])
+
+
 @pytest.mark.parametrize("device", ["cpu", TORCH_CPU])
 def test_a_dissolve_mixes_light_not_code_values(device):
     """Half the light of white is code value 188, not 128."""
@@ -224,7 +229,7 @@ def test_the_fast_warp_is_off_by_no_more_than_it_says(seed, strength, size):
     y, x = np.mgrid[: size[1], : size[0]]
     points = np.stack([x, y, np.ones_like(x)], -1) @ matrix.T
     exact = points[..., :2] / points[..., 2:]
-    coordinates = [_interpolated(plane)[STEP : STEP + size[1], STEP : STEP + size[0]] for plane in warp.grid]
+    coordinates = interpolated(warp.grid, size)
     assert np.abs(np.stack(coordinates, -1) - exact).max() <= TOLERANCE + 1e-3
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from animate.arrivals import in_order
 from animate.codec import decode_jpeg, decode_mp4
 from animate.data import Clip, Fault, Rejected, Sample, Take
-from animate.film import Still, film, replay
+from animate.film import Still, film, film_together, replay
 from animate.recipe import BuildRecipe, SourceRecipe, VideoRecipe, read_preset, read_recipe
 from animate.record import flat_json
 from animate.shard import film_groups
@@ -99,9 +99,9 @@ def test_a_replay_is_what_was_filmed_bit_for_bit(size, quality, monkeypatch):
     import animate.film
 
     def spy(jobs, video, device="cpu"):
-        frames = render_jobs(jobs, video, device)
+        frames = list(render_jobs(jobs, video, device))
         filmed.extend(frames)
-        return frames
+        return iter(frames)
 
     render_jobs = animate.film.render_jobs
     monkeypatch.setattr(animate.film, "render_jobs", spy)
@@ -215,6 +215,43 @@ def test_transparent_pixels_show_the_background_of_the_recipe():
     recipe = dataclasses.replace(FRAMES, source=source)
     frame = decode_jpeg(film_one(sample(image=image), recipe).members["00.jpg"])
     assert abs(frame.reshape(-1, 3).mean(0) - (254, 0, 0)).max() < 3
+
+
+def test_no_clip_depends_on_the_others_of_its_batch():
+    """One to three shots a clip, on stills of all shapes; some are too small, some do not decode."""
+    recipe = read_recipe(
+        None, ["video.format=frames", "shot.edit.shots=[1, 3]", "shot.max_magnification=1.4"]
+    )
+    shapes = [(500, 375), (375, 500), (640, 160), (900, 700), (150, 150)]
+    rows = [[sample(f"{i}", photograph(*shapes[i % 5], seed=i))] for i in range(20)]
+    rows[7] = [sample("7", rows[7][0].image[:-2000])]
+    rows[12] = [sample("12", b"no image")]
+    batched = list(in_order(film_groups(enumerate(rows), recipe)))
+    alone = list(in_order(film_groups(enumerate(rows), recipe, one_by_one=True)))
+    statuses = [one[1].fault.status for one in batched if not isinstance(one, Clip)]
+    assert sorted(statuses) == ["not_an_image", *["too_small"] * 4, "truncated"]
+    assert batched == alone
+
+
+def test_a_batch_ends_when_its_stills_have_many_pixels(monkeypatch):
+    import animate.shard
+
+    batches = []
+
+    def spy(setups, recipe, device):
+        batches.append([setup.take.key for setup in setups])
+        return film_together(setups, recipe, device)
+
+    monkeypatch.setattr(animate.shard, "film_together", spy)
+    monkeypatch.setattr(animate.shard, "CPU_BATCH_PIXELS", 3 * 200 * 200)
+    recipe = read_recipe(None, ["video.format=virtual", "takes=2"])
+    sizes = {"a": 200, "b": 200, "c": 600, "d": 100}
+    rows = [[sample(key, photograph(side, side))] for key, side in sizes.items()]
+    heard = []
+    clips = list(film_groups(enumerate(rows), recipe, on_group=heard.append))
+    assert len(clips) == 8
+    assert batches == [["a_0", "a_1", "b_0"], ["b_1", "c_0"], ["c_1"], ["d_0", "d_1"]]
+    assert heard == [1, None, 2, None, 2, None, 3, None], "of each batch the last group, while it is filmed"
 
 
 def test_a_batch_on_a_torch_device_gives_the_clips_of_one_by_one():

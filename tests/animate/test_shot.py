@@ -13,7 +13,7 @@ from animate.camera import View, view_corners
 from animate.components import COMPONENTS
 from animate.data import Take, take_rng
 from animate.edit import Edit, Layer, OtherVersion, Transition, draw_edit
-from animate.fit import StillTooSmall
+from animate.fit import StillTooSmall, fit_shots
 from animate.label import describe
 from animate.recipe import (
     EditRecipe,
@@ -24,7 +24,7 @@ from animate.recipe import (
     read_preset,
     read_recipe,
 )
-from animate.shot import Shot
+from animate.shot import Shot, draw_shot
 from animate.strict_toml import RecipeError
 from animate.views import max_magnification, max_speed, union_area, view_areas
 
@@ -84,6 +84,23 @@ def recipes(draw):
             shots=draw(st.sampled_from([(1, 1), (1, 4)])), transitions=("cut", "dissolve", "fade")
         ),
     )
+
+
+@settings(max_examples=60, deadline=None)
+@given(recipe=recipes(), stills=st.lists(sizes, min_size=2, max_size=6), seed=st.integers(0, 2**32))
+def test_no_fit_depends_on_the_shots_that_are_fitted_with_it(recipe, stills, seed):
+    video, rng = VideoRecipe(), np.random.default_rng(seed)
+    views = [View(still_size=size, frame_size=(224, 224)) for size in stills]
+    shots = [draw_shot(recipe, 0, range(1 + number * 3), middle, rng) for number, _ in enumerate(views)]
+    together = fit_shots(shots, recipe, video, views)
+    for shot, view, fitted in zip(shots, views, together, strict=True):
+        [alone] = fit_shots([shot], recipe, video, [view])
+        if isinstance(alone, StillTooSmall):
+            assert str(fitted) == str(alone)
+            continue
+        assert fitted[0] == alone[0]
+        for seen, expected in zip(fitted[1], alone[1], strict=True):
+            np.testing.assert_array_equal(seen, expected)
 
 
 @settings(max_examples=300)

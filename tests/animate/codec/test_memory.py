@@ -90,5 +90,5 @@ def test_strips_of_a_jpeg_give_the_same_pixels(monkeypatch, mode):
     image = Image.fromarray(pixels, "CMYK") if mode == "CMYK" else Image.fromarray(pixels).convert("RGB")
     data = saved(image, "JPEG", icc_profile=profile)
     whole = decode_still(data, SourceRecipe())
-    monkeypatch.setattr(strips, "PIXELS", 200)
+    monkeypatch.setattr(strips, "CONVERTED_PIXELS", 200)
     assert (decode_still(data, SourceRecipe()) == whole).all()
