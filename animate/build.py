@@ -24,6 +24,7 @@ from animate.record import Columns
 from animate.render import check_device
 from animate.shard import Assignment, build_shard
 from animate.shards.finished import checked, finished_records, write_manifest
+from animate.shards.lease import StillOurs, locked
 from animate.shards.place import ATTEMPTS, LENGTH, MANIFEST, OURS, BuildRefused, Place
 from animate.shards.plan import Plan, check_ours, cut, open_plan, totals
 from animate.shards.repeated_stills import repeated_stills, without_stills
@@ -154,7 +155,7 @@ def run_build(
     """Plan, make the shards that have no marker yet, merge: so is every shard set made."""
     started = time.monotonic()
     check_device(workforce.device, here=workforce.address is None)
-    with open_shard_set(out) as (place, cut_off):
+    with open_shard_set(out) as (place, cut_off, still_ours):
         build = _Build(
             plan=make_plan(place),
             place=place,
@@ -162,6 +163,7 @@ def run_build(
             workforce=workforce.after(time.monotonic() - started),
             on_progress=on_progress,
             cut_off=cut_off,
+            still_ours=still_ours,
         )
         earlier = set(build.records)
         build.make(make_shard)
@@ -187,19 +189,20 @@ def run_build(
 
 
 @contextlib.contextmanager
-def open_shard_set(out: str | Path) -> Iterator[tuple[Place, frozenset[str]]]:
+def open_shard_set(out: str | Path) -> Iterator[tuple[Place, frozenset[str], StillOurs]]:
     """The place of a shard set, ours alone inside the block; no leftovers of attempts before or after.
 
     With it come the shards in whose midst an earlier run was cut off, without a word: by a crash, maybe.
     """
     place = Place.at(out)
     check_ours(place)
-    with place.locked():
+    with locked(place) as still_ours:
         cut_off = frozenset(name.partition("-")[0] for name in place.names(ATTEMPTS))
         place.remove(ATTEMPTS)
         try:
-            yield place, cut_off
+            yield place, cut_off, still_ours
         finally:
+            still_ours()  # or else the attempts there are another's
             place.remove(ATTEMPTS)
 
 
@@ -239,9 +242,10 @@ class _Build:
         workforce: Workforce,
         on_progress: OnProgress | None,
         cut_off: Collection[str],
+        still_ours: StillOurs,
     ) -> None:
         self.plan, self.place, self.recipe, self.workforce = plan, place, recipe, workforce
-        self.cut_off = cut_off
+        self.cut_off, self.still_ours = cut_off, still_ours
         self.on_progress = on_progress
         self.records = finished_records(plan, place, recipe.takes)
         self.failures: list[ShardFailure] = []
@@ -261,6 +265,7 @@ class _Build:
             self.place.remove(name)
 
         def on_done(index: int, made: _Timed) -> None:
+            self.still_ours()
             record = made.record
             self.worked, self.waited = self.worked + made.worked, self.waited + made.waited
             self.records[record.name] = checked(record, todo[index], self.recipe.takes)
@@ -292,6 +297,7 @@ class _Build:
 
     def merge(self) -> None:
         """Writes `__len__` and the manifest, if every shard is finished and the set has none yet."""
+        self.still_ours()
         finished = len(self.records) == len(self.plan.shards)
         if not finished or Path(MANIFEST).name in self.place.names(OURS):
             return

@@ -179,6 +179,8 @@ class _Queue:
 
     def raised(self, index: int, attempt: int, error: BaseException, details: str) -> None:
         """Tries the task again at the end of the queue, or gives it up; `CannotWrite` where none would do."""
+        if isinstance(error, CannotWrite):
+            raise CannotWrite(str(error)) from None
         if isinstance(error, OSError) and error.errno in _CANNOT_WRITE:
             where = f" ({error.filename})" if error.filename else ""
             raise CannotWrite(

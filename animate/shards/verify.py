@@ -15,6 +15,7 @@ from animate.record import (
     SUCCESS,
 )
 from animate.shards.check import Damage, ShardCheck, check_shard
+from animate.shards.lease import locked
 from animate.shards.place import ATTEMPTS, LENGTH, MANIFEST, OURS, PLAN, BuildRefused, Place
 from animate.shards.plan import Plan, damaged_files, read_plan, totals
 from animate.shards.read import read_table
@@ -54,7 +55,7 @@ def repair(out: str, workforce: Workforce = HERE) -> list[Damage]:
     Returns the faults found. The plan and sound shards are left alone.
     """
     place = Place.at(out)
-    with place.locked():
+    with locked(place):
         faults = verify(out, workforce)
         if faults:
             for name in (MANIFEST, LENGTH):  # they come last again
