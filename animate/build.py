@@ -25,7 +25,8 @@ from animate.render import check_device
 from animate.shard import Assignment, build_shard
 from animate.shards.finished import checked, finished_records, write_manifest
 from animate.shards.lease import StillOurs, locked
-from animate.shards.place import ATTEMPTS, LENGTH, MANIFEST, OURS, BuildRefused, Place
+from animate.shards.origin import check_source, first_change
+from animate.shards.place import ATTEMPTS, LENGTH, MANIFEST, OURS, PLAN, BuildRefused, Place
 from animate.shards.plan import Plan, check_ours, cut, open_plan, totals
 from animate.shards.repeated_stills import repeated_stills, without_stills
 from animate.shards.retry import plan_again, without_overtaken
@@ -133,7 +134,17 @@ def build_shards(
         return shards, frozen.columns
 
     def make_plan(place: Place) -> Plan:
-        plan = open_plan(place, recipe.content(), source.fingerprint(), freeze, overwrite=overwrite)
+        fresh = overwrite or place.read_text(PLAN) is None
+        plan = open_plan(
+            place,
+            recipe.content(),
+            source.fingerprint(),
+            freeze,
+            overwrite=overwrite,
+            first_change=lambda plan: first_change(plan, place, source, freeze),
+        )
+        if not fresh:
+            check_source(plan, place, source)
         finished = finished_records(plan, place, recipe.takes)
         plan = without_overtaken(plan, finished, place)
         if retry_failed and len(finished) == len(plan.shards):

@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from animate.errors import UserError
+from animate.errors import StopsBuild, UserError
 from animate.threads import ONE_THREAD, available_cpus, own_threads_restored, prepare_process
 
 log = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ class NoGpu(UserError):
     """Tasks that want a GPU have none."""
 
 
-class CannotWrite(UserError):
+class CannotWrite(StopsBuild):
     """There is no room where tasks write, or no right to: no other task would fare better."""
 
 
@@ -137,8 +137,8 @@ def run_tasks(
     cluster of this machine that lives as long as the call or, with an address, on a running one. Where
     frames are rendered on GPUs every task on Ray has one, or its share of one where there are more workers
     than GPUs; raises `NoGpu` if the cluster has none. A task that raises is tried `retries` times more.
-    Raises `CannotWrite` at the first task for which there is no room. When the time is up, tasks that run are
-    finished. Ctrl-C stops the running tasks, lets them clear up, and
+    Raises `CannotWrite` at the first task for which there is no room, and any other `StopsBuild` as it is.
+    When the time is up, tasks that run are finished. Ctrl-C stops the running tasks, lets them clear up, and
     goes on as KeyboardInterrupt.
 
     A worker of Ray that is lost, or its machine, is replaced `LOST_WORKER_RETRIES` times, but with
@@ -179,8 +179,8 @@ class _Queue:
 
     def raised(self, index: int, attempt: int, error: BaseException, details: str) -> None:
         """Tries the task again at the end of the queue, or gives it up; `CannotWrite` where none would do."""
-        if isinstance(error, CannotWrite):
-            raise CannotWrite(str(error)) from None
+        if isinstance(error, StopsBuild):
+            raise error from None
         if isinstance(error, OSError) and error.errno in _CANNOT_WRITE:
             where = f" ({error.filename})" if error.filename else ""
             raise CannotWrite(

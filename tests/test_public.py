@@ -42,7 +42,7 @@ COMMANDS = {
     "sources": ["--root name"],
     "stats": ["--png shards"],
     "status": ["shards"],
-    "verify": ["--repair --workers shards"],
+    "verify": ["--repair --source --workers shards"],
 }
 
 

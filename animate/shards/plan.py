@@ -116,10 +116,12 @@ def open_plan(
     freeze: Freeze,
     *,
     overwrite: bool = False,
+    first_change: Callable[[Plan], str] | None = None,
 ) -> Plan:
     """The plan of the shard set at `place`: what lies there, or a new one, frozen before this returns.
 
-    `freeze` is called for a new plan only. Raises `BuildRefused` if another recipe or
+    `freeze` is called for a new plan only. `first_change` names the first file of another source that differs
+    from that of the plan, or nothing. Raises `BuildRefused` if another recipe or
     source was used there before.
     """
     if overwrite:
@@ -131,6 +133,8 @@ def open_plan(
     now = json.loads(json.dumps({"recipe": recipe, "source": source}))
     changed = differences({"recipe": found.recipe, "source": found.source}, now)
     if changed:
+        if first_change is not None and json.dumps(found.recipe) == json.dumps(now["recipe"]):
+            changed += filter(None, [first_change(found)])
         raise BuildRefused(
             f"{place.root} was begun with another recipe or source:\n  "
             + "\n  ".join(changed)

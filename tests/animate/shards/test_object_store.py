@@ -18,7 +18,7 @@ from animate.executor import HERE, CannotWrite, Workforce
 from animate.recipe import BuildRecipe, SourceRecipe, read_recipe
 from animate.shard import build_shard
 from animate.shards.lease import locked
-from animate.shards.place import LEASE, Place
+from animate.shards.place import LEASE, BuildRefused, Place
 from animate.shards.status import status
 from animate.shards.verify import verify
 from tests.animate.test_careful import DECODER, photograph_that
@@ -218,3 +218,21 @@ def test_overwriting_keeps_the_lease(store, recipe, monkeypatch):
 
     assert build_shards(recipe, OUT, workforce=HERE, overwrite=True, make_shard=look).shards_made == 2
     assert held == [os.getpid()] * 2
+
+
+def test_a_corpus_in_a_store_that_was_replaced_in_between_is_refused(store, recipe, tmp_path):
+    stored = store.filesystem()
+    for name in ("00000", "00001"):
+        write_members(tmp_path / f"{name}.tar", [(f"{name}{end}", content) for end, content in MEMBERS])
+        stored.put_file(str(tmp_path / f"{name}.tar"), f"{BUCKET}/corpus/{name}.tar")
+    source = SourceRecipe(name="webdataset", path=f"s3://{BUCKET}/corpus/{{00000..00001}}.tar")
+    streamed, out = dataclasses.replace(recipe, source=source), tmp_path / "out"
+    assert build_shards(streamed, out, workforce=HERE).complete
+    assert build_shards(streamed, out, workforce=HERE).complete
+    content = (tmp_path / "00001.tar").read_bytes()
+    stored.pipe_file(f"{BUCKET}/corpus/00001.tar", bytes(len(content)))
+    with pytest.raises(BuildRefused, match=r"s3://bucket/corpus/00001\.tar has another content of the same"):
+        build_shards(streamed, out, workforce=HERE)
+    stored.pipe_file(f"{BUCKET}/corpus/00001.tar", b"short")
+    with pytest.raises(BuildRefused, match=r"00001\.tar has 5 bytes, and had [\d,]+"):
+        build_shards(streamed, out, workforce=HERE)
