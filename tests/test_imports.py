@@ -33,7 +33,7 @@ LAYERS = (
     ("film", "preview"),
     ("shards",),
     ("shard", "load", "fetch"),
-    ("careful",),
+    ("careful", "journal"),
     ("build",),
     ("estimate", "materialize"),
 )

@@ -32,7 +32,7 @@ COMMANDS = {
     "build": [
         RECIPE,
         "--out --src",
-        "--workers --address --device --overwrite --retry-failed --time-limit",
+        "--workers --address --device --overwrite --retry-failed --time-limit --log --metrics",
     ],
     "doctor": [],
     "fetch": [RECIPE, "--out --retry-failed --workers --address src"],
