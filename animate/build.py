@@ -18,17 +18,21 @@ from animate import executor
 from animate.careful import build_carefully
 from animate.data import ShardPlan, ShardRecord
 from animate.executor import AUTOMATIC, Workforce
+from animate.journal import OnEvent, unheard
 from animate.leeway import check_leeway
 from animate.recipe import BuildRecipe
 from animate.record import Columns
 from animate.render import check_device
 from animate.shard import Assignment, build_shard
-from animate.shards.finished import checked, finished_records, write_manifest
-from animate.shards.place import ATTEMPTS, LENGTH, MANIFEST, OURS, BuildRefused, Place
+from animate.shards.finished import checked, finished_records, versions, write_manifest
+from animate.shards.lease import StillOurs, locked
+from animate.shards.origin import check_source, first_change
+from animate.shards.place import ATTEMPTS, LENGTH, MANIFEST, OURS, PLAN, BuildRefused, Place
 from animate.shards.plan import Plan, check_ours, cut, open_plan, totals
 from animate.shards.repeated_stills import repeated_stills, without_stills
 from animate.shards.retry import plan_again, without_overtaken
 from animate.sources import open_source, seconds_waited
+from animate.stores import shown
 
 #: Fewer samples than this are filmed before a Ray cluster has started.
 TOO_FEW_FOR_RAY = 500
@@ -108,6 +112,7 @@ def build_shards(
     overwrite: bool = False,
     retry_failed: bool = False,
     on_progress: OnProgress | None = None,
+    on_event: OnEvent = unheard,
     make_shard: MakeShard = build_shard,
 ) -> BuildReport:
     """Make `out` (a folder or an fsspec URL) hold the shards of `recipe`; the report says how far that went.
@@ -132,7 +137,17 @@ def build_shards(
         return shards, frozen.columns
 
     def make_plan(place: Place) -> tuple[Plan, dict[str, ShardRecord]]:
-        plan = open_plan(place, recipe.content(), source.fingerprint(), freeze, overwrite=overwrite)
+        fresh = overwrite or place.read_text(PLAN) is None
+        plan = open_plan(
+            place,
+            recipe.content(),
+            source.fingerprint(),
+            freeze,
+            overwrite=overwrite,
+            first_change=lambda plan: first_change(plan, place, source, freeze),
+        )
+        if not fresh:
+            check_source(plan, place, source)
         finished = finished_records(plan, place, recipe.takes)
         plan = without_overtaken(plan, finished, place)
         planned = {shard.name for shard in plan.shards}
@@ -141,7 +156,9 @@ def build_shards(
             plan = plan_again(plan, place, rows_per_shard, recipe.takes)
         return plan, finished
 
-    return run_build(out, recipe, make_plan, make_shard, workforce=workforce, on_progress=on_progress)
+    return run_build(
+        out, recipe, make_plan, make_shard, workforce=workforce, on_progress=on_progress, on_event=on_event
+    )
 
 
 def run_build(
@@ -152,14 +169,45 @@ def run_build(
     *,
     workforce: Workforce,
     on_progress: OnProgress | None,
+    on_event: OnEvent = unheard,
 ) -> BuildReport:
     """Plan, make the shards that have no marker yet, merge: so is every shard set made.
 
-    `make_plan` gives the plan and the records of the shards that are finished.
+    `make_plan` gives the plan and the records of the shards that are finished. `on_event` hears what
+    `animate.journal` lists.
     """
+    try:
+        report, retries = _run_build(out, recipe, make_plan, make_shard, workforce, on_progress, on_event)
+    except BaseException as error:
+        on_event("stopped", message=shown(str(error)) or type(error).__name__)
+        raise
+    on_event(
+        "ended",
+        complete=report.complete,
+        shards=report.shards_finished,
+        inputs=report.inputs,
+        clips=report.clips,
+        rejected=dict(report.rejected),
+        clips_made=report.clips_made,
+        retries=retries,
+        seconds=round(report.seconds, 3),
+    )
+    return report
+
+
+def _run_build(
+    out: str | Path,
+    recipe: BuildRecipe,
+    make_plan: Callable[[Place], tuple[Plan, dict[str, ShardRecord]]],
+    make_shard: MakeShard,
+    workforce: Workforce,
+    on_progress: OnProgress | None,
+    on_event: OnEvent,
+) -> tuple[BuildReport, int]:
+    """The report, and how many attempts at shards failed."""
     started = time.monotonic()
     check_device(workforce.device, here=workforce.address is None)
-    with open_shard_set(out) as (place, cut_off):
+    with open_shard_set(out) as (place, cut_off, still_ours):
         plan, finished = make_plan(place)
         build = _Build(
             plan=plan,
@@ -169,13 +217,16 @@ def run_build(
             workforce=workforce.after(time.monotonic() - started),
             on_progress=on_progress,
             cut_off=cut_off,
+            still_ours=still_ours,
+            on_event=on_event,
         )
+        build.tell_began()
         earlier = set(finished)
         build.make(make_shard)
         build.merge()
     made = [record for name, record in build.records.items() if name not in earlier]
     counts = totals(build.plan, build.records)
-    return BuildReport(
+    report = BuildReport(
         out=place.location,
         shards_planned=len(build.plan.shards),
         shards_finished=len(build.records),
@@ -191,22 +242,24 @@ def run_build(
         shots_held_back=sum(record.shots_held_back for record in build.records.values()),
         filming_share=1 - build.waited / build.worked if build.downloads and build.worked else None,
     )
+    return report, build.retries
 
 
 @contextlib.contextmanager
-def open_shard_set(out: str | Path) -> Iterator[tuple[Place, frozenset[str]]]:
+def open_shard_set(out: str | Path) -> Iterator[tuple[Place, frozenset[str], StillOurs]]:
     """The place of a shard set, ours alone inside the block; no leftovers of attempts before or after.
 
     With it come the shards in whose midst an earlier run was cut off, without a word: by a crash, maybe.
     """
     place = Place.at(out)
     check_ours(place)
-    with place.locked():
+    with locked(place) as still_ours:
         cut_off = frozenset(name.partition("-")[0] for name in place.names(ATTEMPTS))
         place.remove(ATTEMPTS)
         try:
-            yield place, cut_off
+            yield place, cut_off, still_ours
         finally:
+            still_ours()  # or else the attempts there are another's
             place.remove(ATTEMPTS)
 
 
@@ -247,9 +300,13 @@ class _Build:
         workforce: Workforce,
         on_progress: OnProgress | None,
         cut_off: Collection[str],
+        still_ours: StillOurs,
+        on_event: OnEvent,
     ) -> None:
         self.plan, self.place, self.recipe, self.workforce = plan, place, recipe, workforce
-        self.cut_off = cut_off
+        self.cut_off, self.still_ours, self.on_event = cut_off, still_ours, on_event
+        #: Attempts at shards that failed.
+        self.retries = 0
         self.on_progress = on_progress
         self.records = records
         self.rows = plan.rows
@@ -263,6 +320,21 @@ class _Build:
         #: (clips, rejected) so far of shards that are being made.
         self.in_hand: dict[int, tuple[int, int]] = {}
 
+    def tell_began(self) -> None:
+        """Says what was planned, and what is there of it."""
+        counts, rows = totals(self.plan, self.records), self.plan.rows
+        self.on_event(
+            "began",
+            out=shown(self.place.location),
+            digest=self.recipe.digest(),
+            versions=versions(),
+            planned_shards=len(self.plan.shards),
+            planned_inputs=None if rows is None else rows * self.recipe.takes,
+            finished_shards=len(self.records),
+            clips=counts["clips"],
+            rejected=counts["rejected"],
+        )
+
     def make(self, make_shard: MakeShard) -> None:
         """Makes every shard that is not finished."""
         self._tell()
@@ -272,14 +344,35 @@ class _Build:
         for name in (MANIFEST, LENGTH):  # of a set that has lost a shard since: they come last again
             self.place.remove(name)
 
+        attempts: dict[int, int] = {}
+
         def on_done(index: int, made: _Timed) -> None:
+            self.still_ours()
             record = made.record
             self.worked, self.waited = self.worked + made.worked, self.waited + made.waited
             self.records[record.name] = checked(record, todo[index], self.recipe.takes)
             self.clips += record.clips
             self.rejected += record.inputs - record.clips
             self.in_hand.pop(index, None)
+            self.on_event(
+                "shard_finished",
+                shard=record.name,
+                attempts=attempts[index],
+                inputs=record.inputs,
+                clips=record.clips,
+                rejected=dict(record.rejected),
+                seconds=round(made.worked, 3),
+            )
             self._tell()
+
+        def on_attempt(index: int, attempt: int, how: executor.AttemptState, message: str) -> None:
+            name, attempts[index] = todo[index].name, attempt
+            if how == "started":
+                self.on_event("shard_begun", shard=name, attempt=attempt)
+                return
+            self.retries += 1
+            event = "worker_lost" if how == "lost" else "attempt_failed"
+            self.on_event(event, shard=name, attempt=attempt, message=shown(message))
 
         def on_report(running: Mapping[int, tuple[int, int]]) -> None:
             self.in_hand = dict(running)
@@ -301,11 +394,13 @@ class _Build:
             on_done=on_done,
             on_report=on_report if self.on_progress is not None else None,
             after_loss=_carefully if careful else None,
+            on_attempt=on_attempt,
         )
         self.failures += _named(failed, [shard.name for shard in todo])
 
     def merge(self) -> None:
         """Writes `__len__` and the manifest, if every shard is finished and the set has none yet."""
+        self.still_ours()
         finished = len(self.records) == len(self.plan.shards)
         if not finished or Path(MANIFEST).name in self.place.names(OURS):
             return
@@ -348,6 +443,7 @@ class _Build:
             return
         clips = self.clips + sum(clips for clips, _ in self.in_hand.values())
         rejected = self.rejected + sum(lost for _, lost in self.in_hand.values())
+        self.on_event("progress", clips=clips)
         self.on_progress(
             Progress(
                 shards_planned=len(self.plan.shards),

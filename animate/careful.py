@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from animate.data import Fault, ShardRecord
+from animate.errors import StopsBuild
 from animate.shard import Assignment, build_shard
 from animate.shards.write import OnRow
 from animate.threads import prepare_process
@@ -63,6 +64,8 @@ def _attempt(assignment: Assignment, on_row: OnRow | None) -> ShardRecord | tupl
             said = json.loads(line)
             if "record" in said:
                 return pickle.loads(base64.b64decode(said["record"]))
+            if "refused" in said:
+                raise pickle.loads(base64.b64decode(said["refused"]))
             if "error" in said:
                 raise RuntimeError(said["error"])
             if "at" in said:
@@ -138,6 +141,8 @@ def main() -> None:
             lambda clips, rejected: say(rows=[clips, rejected]),
             on_group=lambda group: say(at=group),
         )
+    except StopsBuild as error:
+        say(refused=base64.b64encode(pickle.dumps(error)).decode())
     except Exception as error:  # told to the parent, for which it is the error of a task
         say(error=f"{type(error).__name__}: {error}")
     else:

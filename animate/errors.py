@@ -11,3 +11,7 @@ class UserError(ValueError):
     """
 
     exit_code: ClassVar[int] = 2
+
+
+class StopsBuild(UserError):
+    """What no other task of the same build would fare better with: the first one ends them all."""

@@ -24,9 +24,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from animate.errors import UserError
+from animate.errors import StopsBuild, UserError
 from animate.threads import ONE_THREAD, available_cpus, own_threads_restored, prepare_process
 
 log = logging.getLogger(__name__)
@@ -36,6 +36,11 @@ OnReport = Callable[[Mapping[int, Any]], None]
 
 #: The task to try in place of one whose worker was lost: that may have been its doing.
 AfterLoss = Callable[[tuple[Any, ...]], tuple[Any, ...]]
+
+#: What becomes of an attempt at a task: it starts, it raises, or its worker is lost.
+AttemptState = Literal["started", "raised", "lost"]
+#: Told the index of a task, the number of the attempt, what became of it, and an error in one line.
+OnAttempt = Callable[[int, int, AttemptState, str], None]
 
 #: What a task may call as often as it likes to say how far it is.
 TaskReport = Callable[..., None]
@@ -66,7 +71,7 @@ class NoGpu(UserError):
     """Tasks that want a GPU have none."""
 
 
-class CannotWrite(UserError):
+class CannotWrite(StopsBuild):
     """There is no room where tasks write, or no right to: no other task would fare better."""
 
 
@@ -133,6 +138,7 @@ def run_tasks(
     on_done: Callable[[int, Any], None],
     on_report: OnReport | None = None,
     after_loss: AfterLoss | None = None,
+    on_attempt: OnAttempt | None = None,
     retries: int = 2,
 ) -> list[Failure]:
     """Call `function(*task)` for every task and `on_done(index, answer)` as each ends; return the failures.
@@ -141,22 +147,24 @@ def run_tasks(
     cluster of this machine that lives as long as the call or, with an address, on a running one. Where
     frames are rendered on GPUs every task on Ray has one, or its share of one where there are more workers
     than GPUs; raises `NoGpu` if the cluster has none. A task that raises is tried `retries` times more.
-    Raises `CannotWrite` at the first task for which there is no room. When the time is up, tasks that run are
-    finished. Ctrl-C stops the running tasks, lets them clear up, and
+    Raises `CannotWrite` at the first task for which there is no room, and any other `StopsBuild` as it is.
+    When the time is up, tasks that run are finished. Ctrl-C stops the running tasks, lets them clear up, and
     goes on as KeyboardInterrupt.
 
     A worker of Ray that is lost, or its machine, is replaced `LOST_WORKER_RETRIES` times, but with
     `after_loss` the task is another from then on. So is a cluster of our own; raises `ClusterLost` where
     another one ends.
 
-    With `on_report`, `function` gets one more argument, a `TaskReport`; now and then `on_report` hears what
-    the running tasks reported last.
+    `on_attempt` hears of each start of a task, and of each that failed; the tries that Ray makes itself go
+    unheard. With `on_report`, `function` gets one more argument, a `TaskReport`; now and then `on_report`
+    hears what the running tasks reported last.
     """
     workers = workforce.workers or 0
     limit = workforce.time_limit
     queue = _Queue(
         tasks=deque((index, 1) for index in range(len(tasks))),
         retries=retries,
+        on_attempt=on_attempt,
         ends=math.inf if limit is None else time.monotonic() + limit,
     )
     if workers == 0 and workforce.address is None:
@@ -182,18 +190,31 @@ class _Queue:
     tasks: deque[tuple[int, int]]
     retries: int
     ends: float
+    on_attempt: OnAttempt | None = None
     failures: list[Failure] = field(default_factory=list)
 
     def next(self) -> tuple[int, int] | None:
         """The next task to start; None if there is none or the time is up."""
-        return self.tasks.popleft() if self.tasks and time.monotonic() < self.ends else None
+        if not self.tasks or time.monotonic() >= self.ends:
+            return None
+        index, attempt = self.tasks.popleft()
+        if self.on_attempt is not None:
+            self.on_attempt(index, attempt, "started", "")
+        return index, attempt
 
-    def put_back(self, running: Iterable[tuple[int, int]]) -> None:
+    def put_back(self, running: Iterable[tuple[int, int]], message: str) -> None:
         """These are next: they ended through no doing of theirs."""
         self.tasks.extendleft(sorted(running, reverse=True))
+        if self.on_attempt is not None:
+            for index, attempt in running:
+                self.on_attempt(index, attempt, "lost", message)
 
-    def raised(self, index: int, attempt: int, error: BaseException, details: str) -> None:
+    def raised(
+        self, index: int, attempt: int, error: BaseException, details: str, how: AttemptState = "raised"
+    ) -> None:
         """Tries the task again at the end of the queue, or gives it up; `CannotWrite` where none would do."""
+        if isinstance(error, StopsBuild):
+            raise error from None
         if isinstance(error, OSError) and error.errno in _CANNOT_WRITE:
             where = f" ({error.filename})" if error.filename else ""
             raise CannotWrite(
@@ -201,6 +222,8 @@ class _Queue:
             ) from None
         message = _one_line(error)
         log.warning("task %d, attempt %d: %s", index, attempt, message)
+        if self.on_attempt is not None:
+            self.on_attempt(index, attempt, how, message)
         if attempt <= self.retries:
             self.tasks.append((index, attempt + 1))
         else:
@@ -272,9 +295,9 @@ def _run_on_ray(
                         if after_loss is not None:
                             for number, _ in lost_with_it:
                                 tasks[number] = after_loss(tasks[number])
-                        queue.put_back(lost_with_it)
+                        queue.put_back(lost_with_it, _one_line(error))
                         raise ClusterLost("the Ray cluster ended; the same command goes on") from None
-                    queue.raised(index, attempt, error, str(error))
+                    queue.raised(index, attempt, error, str(error), "lost")
                     if after_loss is not None and index not in changed:
                         changed.add(index)
                         tasks[index] = after_loss(tasks[index])

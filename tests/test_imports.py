@@ -23,7 +23,7 @@ LAYERS = (
     ("record", "text", "seen", "threads", "strict_toml", "camera", "light", "arrivals", "ustar"),
     ("views",),
     ("data", "components", "executor"),
-    ("recipe", "saliency", "flow", "shutter"),
+    ("recipe", "saliency", "flow", "shutter", "stores"),
     ("codec", "shot", "doctor"),
     ("fit",),
     ("sources", "formats", "edit", "leeway"),
@@ -33,7 +33,7 @@ LAYERS = (
     ("film", "preview"),
     ("shards",),
     ("shard", "load", "fetch"),
-    ("careful",),
+    ("careful", "journal"),
     ("build",),
     ("estimate", "materialize"),
 )

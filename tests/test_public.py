@@ -32,7 +32,7 @@ COMMANDS = {
     "build": [
         RECIPE,
         "--out --src",
-        "--workers --address --device --overwrite --retry-failed --time-limit",
+        "--workers --address --device --overwrite --retry-failed --time-limit --log --metrics",
     ],
     "doctor": [],
     "fetch": [RECIPE, "--out --retry-failed --workers --address src"],
@@ -42,7 +42,7 @@ COMMANDS = {
     "sources": ["--root name"],
     "stats": ["--png shards"],
     "status": ["shards"],
-    "verify": ["--quick --repair --workers shards"],
+    "verify": ["--quick --repair --source --workers shards"],
 }
 
 

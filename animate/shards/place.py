@@ -1,20 +1,22 @@
 """Where a shard set lies, a local folder or an fsspec URL, and what its files are called."""
 
 import contextlib
+import errno
+import functools
+import inspect
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar, cast
 
-import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from animate.errors import UserError
+from animate.stores import PatientFile, UnknownStore, exists_already, open_store, required, shown
 
-if os.name == "posix":
-    import fcntl
+T = TypeVar("T")
 
 #: Our own files, beside the shards.
 OURS = "_animate"
@@ -23,8 +25,10 @@ PLAN = f"{OURS}/plan.json"
 MANIFEST = f"{OURS}/manifest.json"
 #: The number of clips, as open_clip reads it.
 LENGTH = "__len__"
-#: Attempts in flight; empty after a build.
+#: Attempts in flight: of each a folder or, in an object store, an object; empty after a build.
 ATTEMPTS = "_tmp"
+#: Who builds there, where that is no folder of this machine.
+LEASE = f"{OURS}/lease.json"
 
 
 class BuildRefused(UserError):
@@ -33,7 +37,10 @@ class BuildRefused(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The folder of a shard set, which need not exist yet."""
+    """The folder of a shard set, which need not exist yet.
+
+    Requests to an object store are made as `animate.stores.required` has it, and raise what that does.
+    """
 
     filesystem: Any
     root: str
@@ -42,13 +49,13 @@ class Place:
     def at(cls, out: str | Path) -> "Place":
         """The place that a path or URL names; `BuildRefused` if it is a file or its protocol is unknown."""
         try:
-            filesystem, root = fsspec.core.url_to_fs(str(out))
-        except (ImportError, ValueError) as error:  # a protocol that is not installed, or not known
-            raise BuildRefused(f"out = {str(out)!r}: {error}") from None
-        filesystem.invalidate_cache()
-        if filesystem.isfile(root):
-            raise BuildRefused(f"out = {str(out)!r}: is a file; name a folder for the shards")
-        return cls(filesystem, root.rstrip("/"))
+            filesystem, root = open_store(str(out))
+        except UnknownStore as error:
+            raise BuildRefused(f"out = {shown(str(out))!r}: {error}") from None
+        place = cls(filesystem, root.rstrip("/"))
+        if place._kind() == "file":
+            raise BuildRefused(f"out = {shown(str(out))!r}: is a file; name a folder for the shards")
+        return place
 
     @property
     def local(self) -> Path | None:
@@ -57,23 +64,32 @@ class Place:
 
     def names(self, folder: str = "") -> set[str]:
         """Names of the files and folders in `folder`; none if it does not exist."""
+        path = self._path(folder)
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            found = self.filesystem.ls(self._path(folder), detail=False)
-            return {path.rstrip("/").rpartition("/")[2] for path in found}
+            found = self._ask(folder, lambda: self.filesystem.ls(path, detail=False))
+            # An empty folder of S3's kind is an object in itself.
+            return {name.rstrip("/").rpartition("/")[2] for name in found if name.rstrip("/") != path}
         return set()
 
     def has(self, name: str) -> bool:
         """Whether there is a file `name`: of a folder of many files asked much faster than `names`."""
-        return self.filesystem.isfile(self._path(name))
+        return self._kind(name) == "file"
 
     @property
     def location(self) -> str:
         """What to give `Place.at` on another machine."""
         return self.root if self.local is not None else self.filesystem.unstrip_protocol(self.root)
 
+    def shown(self, name: str) -> str:
+        """Where file `name` lies, for messages: without credentials."""
+        return shown(self.filesystem.unstrip_protocol(self._path(name)))
+
     def open(self, name: str) -> BinaryIO:
         """File `name`, to read."""
-        return self.filesystem.open(self._path(name), "rb")
+        file = self._ask(name, lambda: self.filesystem.open(self._path(name), "rb"))
+        if self.local is not None:
+            return file
+        return cast(BinaryIO, PatientFile(file, functools.partial(self._ask, name)))
 
     def read_json(self, name: str) -> Any | None:
         """The content of a JSON file; None if there is no such file."""
@@ -83,7 +99,7 @@ class Place:
     def read_text(self, name: str) -> str | None:
         """The content of a file of text; None if there is no such file. `ValueError` if it is no text."""
         try:
-            return self.filesystem.cat_file(self._path(name)).decode()
+            return self._ask(name, lambda: self.filesystem.cat_file(self._path(name))).decode()
         except FileNotFoundError:
             return None
 
@@ -94,7 +110,7 @@ class Place:
     def write_text(self, name: str, text: str) -> None:
         """`name` holds `text`, all or nothing."""
         if self.local is None:  # object stores show a file when it is whole
-            self.filesystem.pipe_file(self._path(name), text.encode())
+            self._ask(name, lambda: self.filesystem.pipe_file(self._path(name), text.encode()))
             return
         attempt = self.local / ATTEMPTS / name.replace("/", "-")
         attempt.parent.mkdir(parents=True, exist_ok=True)
@@ -106,10 +122,28 @@ class Place:
         target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(attempt, target)
 
+    def create(self, name: str, text: str) -> bool:
+        """`name` holds `text`, if there was no file of that name: two that try at once do not both succeed.
+
+        Raises `NotImplementedError` where the storage has no request for that.
+        """
+        pipe = getattr(self.filesystem, "_pipe_file", self.filesystem.pipe_file)
+        if "mode" not in inspect.signature(pipe).parameters:
+            raise NotImplementedError
+        try:
+            self._ask(name, lambda: self.filesystem.pipe_file(self._path(name), text.encode(), mode="create"))
+        except OSError as error:
+            if exists_already(error):
+                return False
+            if error.errno == errno.ENOSYS:
+                raise NotImplementedError from None
+            raise
+        return True
+
     def put(self, source: Path, name: str) -> None:
         """`name` holds what the local file `source` does, all or nothing; on this machine it is moved."""
         if self.local is None:
-            self.filesystem.put_file(str(source), self._path(name))
+            self._ask(name, lambda: self.filesystem.put_file(str(source), self._path(name)))
         else:
             os.replace(source, self.local / name)
 
@@ -126,46 +160,37 @@ class Place:
     def upload(self, folder: Path, name: str) -> None:
         """The files directly in the local `folder` lie in folder `name` too."""
         for path in sorted(folder.iterdir()):
-            self.filesystem.put_file(str(path), self._path(f"{name}/{path.name}"))
+            target = f"{name}/{path.name}"
+            self._ask(target, functools.partial(self.filesystem.put_file, str(path), self._path(target)))
 
     def download(self, name: str, target: Path) -> None:
         """File `name` lies at the local path `target` too."""
-        self.filesystem.get_file(self._path(name), str(target))
+        self._ask(name, lambda: self.filesystem.get_file(self._path(name), str(target)))
 
     def modified(self, name: str) -> float | None:
         """When file `name` was last written, in seconds since 1970; None where the storage does not tell."""
         try:
-            return self.filesystem.modified(self._path(name)).timestamp()
+            return self._ask(name, lambda: self.filesystem.modified(self._path(name))).timestamp()
         except (OSError, NotImplementedError, AttributeError, KeyError):
             return None
 
     def remove(self, name: str) -> None:
         """There is no file or folder `name` any more."""
         with contextlib.suppress(FileNotFoundError):
-            self.filesystem.rm(self._path(name), recursive=True)
+            self._ask(name, lambda: self.filesystem.rm(self._path(name), recursive=True))
 
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Inside the block no other build on this machine works here; `BuildRefused` if one does already.
+    def _kind(self, name: str = "") -> str:
+        """What there is: "file", "directory", or "" for nothing yet. `isfile` takes any failure for a no."""
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            return self._ask(name, lambda: self.filesystem.info(self._path(name)))["type"]
+        return ""
 
-        The lock is the kernel's and ends with the process, so nothing is left to clear up after a crash.
-        """
-        if self.local is None or os.name != "posix":
-            yield
-            return
-        folder = self.local / OURS
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise BuildRefused(f"{self.root}: another build is writing there") from None
-            except OSError:  # network file systems without locks: two builds would write equal files
-                pass
-            yield
-        finally:
-            os.close(descriptor)
+    def _ask(self, name: str, request: Callable[[], T]) -> T:
+        """What `request` gives, about file `name`."""
+        if self.local is not None:
+            return request()
+        self.filesystem.invalidate_cache()  # of what it remembers: others write there, too
+        return required(self.shown(name), request)
 
     def _path(self, name: str) -> str:
         return f"{self.root}/{name}" if name else self.root

@@ -19,7 +19,7 @@ from typing import Any
 
 from animate.data import SHARD_SUFFIXES, STATS, Part, ShardPlan, ShardRecord
 from animate.record import Columns
-from animate.shards.place import ATTEMPTS, LENGTH, MANIFEST, OURS, PLAN, BuildRefused, Place
+from animate.shards.place import ATTEMPTS, LEASE, LENGTH, MANIFEST, OURS, PLAN, BuildRefused, Place
 from animate.strict_toml import differences
 
 #: Raised when the layout of plan.json changes.
@@ -117,10 +117,12 @@ def open_plan(
     freeze: Freeze,
     *,
     overwrite: bool = False,
+    first_change: Callable[[Plan], str] | None = None,
 ) -> Plan:
     """The plan of the shard set at `place`: what lies there, or a new one, frozen before this returns.
 
-    `freeze` is called for a new plan only. Raises `BuildRefused` if another recipe or
+    `freeze` is called for a new plan only. `first_change` names the first file of another source that differs
+    from that of the plan, or nothing. Raises `BuildRefused` if another recipe or
     source was used there before.
     """
     if overwrite:
@@ -132,6 +134,8 @@ def open_plan(
     now = json.loads(json.dumps({"recipe": recipe, "source": source}))
     changed = differences({"recipe": found.recipe, "source": found.source}, now)
     if changed:
+        if first_change is not None and json.dumps(found.recipe) == json.dumps(now["recipe"]):
+            changed += filter(None, [first_change(found)])
         raise BuildRefused(
             f"{place.root} was begun with another recipe or source:\n  "
             + "\n  ".join(changed)
@@ -229,7 +233,11 @@ def erase(place: Place) -> None:
                 place.remove(name)
     place.remove(ATTEMPTS)
     place.remove(PLAN)
-    for name in place.names(OURS):
+    _empty_ours(place)
+
+
+def _empty_ours(place: Place) -> None:
+    for name in place.names(OURS) - {Path(LEASE).name}:  # we hold that
         place.remove(f"{OURS}/{name}")
 
 
@@ -246,7 +254,7 @@ def frozen_folder(out: str, frozen: str) -> Path:
     if not folder.is_dir():
         cache.mkdir(parents=True, exist_ok=True)
         attempt = Path(tempfile.mkdtemp(dir=cache, prefix="."))
-        for name in place.names(OURS) - {Path(PLAN).name, Path(MANIFEST).name}:
+        for name in place.names(OURS) - {Path(name).name for name in (PLAN, MANIFEST, LEASE)}:
             place.download(f"{OURS}/{name}", attempt / name)
         try:
             attempt.rename(folder)
@@ -263,8 +271,7 @@ def _make_plan(
 ) -> Plan:
     if any(name.endswith(STATS) for name in place.names()):
         raise BuildRefused(f"{place.root}: holds shards but no {PLAN}; --overwrite removes them")
-    for name in place.names(OURS):  # of a run that was cut off while it planned
-        place.remove(f"{OURS}/{name}")
+    _empty_ours(place)  # of what a run left that was cut off while it planned
     if place.local is not None:
         folder = place.local / OURS
         folder.mkdir(parents=True, exist_ok=True)

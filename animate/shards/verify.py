@@ -14,6 +14,7 @@ from animate.data import SHARD_SUFFIXES, ShardPlan
 from animate.executor import HERE, Workforce
 from animate.record import SUCCESS
 from animate.shards.check import Damage, ShardCheck, check_shard
+from animate.shards.lease import locked
 from animate.shards.place import ATTEMPTS, LENGTH, MANIFEST, OURS, PLAN, BuildRefused, Place
 from animate.shards.plan import Plan, damaged_files, read_plan, totals
 from animate.shards.read import read_table
@@ -68,7 +69,7 @@ def repair(out: str, workforce: Workforce = HERE, *, quick: bool = False) -> lis
     Returns the faults found. The plan and sound shards are left alone.
     """
     place = Place.at(out)
-    with place.locked():
+    with locked(place):
         faults = verify(out, workforce, quick=quick)
         if not all(fault.unfinished for fault in faults):
             for name in (MANIFEST, LENGTH):  # they come last again

@@ -12,6 +12,7 @@ import json
 import os
 import secrets
 import shutil
+import socket
 import tempfile
 from collections import Counter
 from collections.abc import Callable
@@ -35,9 +36,11 @@ from animate.data import (
     Take,
 )
 from animate.edit import shot_amplitudes
+from animate.executor import CannotWrite
 from animate.fit import HELD_BACK
 from animate.record import KEYS, SUCCESS, Columns, flat_json, parquet_columns
 from animate.shards.place import ATTEMPTS, Place
+from animate.stores import StoreUnavailable
 
 #: Told after each input how many clips and how many rejections a shard has so far.
 OnRow = Callable[[int, int], None]
@@ -46,7 +49,8 @@ OnRow = Callable[[int, int], None]
 class ShardWriter:
     """An attempt at shard `name` of the set at `out` (a folder or an fsspec URL); `columns` are the set's.
 
-    Use as a context: once `finish` has returned the shard is there, whole; leaving before leaves no trace.
+    Use as a context: once `finish` has returned the shard is there, whole; leaving before leaves no trace. A
+    process that dies in the midst leaves one under `ATTEMPTS`, from which the next run knows.
     """
 
     def __init__(self, out: str | Path, name: str, columns: Columns, *, on_row: OnRow | None = None) -> None:
@@ -67,6 +71,8 @@ class ShardWriter:
         attempt = f"{self._name}-{secrets.token_hex(4)}"
         local = self._place.local
         if local is None:
+            self._begun = f"{ATTEMPTS}/{attempt}"
+            self._place.write_json(self._begun, {"host": socket.gethostname(), "pid": os.getpid()})
             self._folder = Path(tempfile.mkdtemp(prefix=attempt))
         else:
             self._folder = local / ATTEMPTS / attempt
@@ -79,7 +85,11 @@ class ShardWriter:
     ) -> None:
         self._tar.close()
         shutil.rmtree(self._folder, ignore_errors=True)
-        if self._place.local is not None:
+        if self._place.local is None:
+            # The shard is made, or not, whatever becomes of this; the end of the build clears up.
+            with contextlib.suppress(StoreUnavailable, CannotWrite):
+                self._place.remove(self._begun)
+        else:
             with contextlib.suppress(OSError):  # another attempt is still in there
                 self._folder.parent.rmdir()
 

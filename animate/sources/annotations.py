@@ -13,6 +13,7 @@ from animate.recipe import SourceRecipe
 from animate.sources.columns import ColumnNames
 from animate.sources.duplicates import image_identity
 from animate.sources.errors import SourceError
+from animate.sources.facts import write_files
 from animate.sources.json_text import read_json
 from animate.sources.listing import Row, freeze_rows
 from animate.sources.packed import BROKEN, PACKED_SUFFIXES, open_packed
@@ -42,8 +43,11 @@ class Annotations:
         return files_fingerprint(self.files, self.root)
 
     def freeze(self, folder: Path, rows_per_shard: int) -> Frozen:
+        write_files(folder, self.files, self.root)
         identify = image_identity(self.source, self.root)
-        return freeze_rows(self._rows(), "files", folder, rows_per_shard, self.source, identify=identify)
+        return freeze_rows(
+            self._rows(), "files", folder, rows_per_shard, self.source, identify=identify, root=self.root
+        )
 
     def _rows(self) -> Iterator[Row]:
         for path in self.files:

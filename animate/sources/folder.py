@@ -16,6 +16,7 @@ from animate.sources.captions import unique
 from animate.sources.columns import CAPTION_NAMES, ColumnNames, find_columns, first_named
 from animate.sources.duplicates import image_identity
 from animate.sources.errors import SourceError
+from animate.sources.facts import write_files
 from animate.sources.image_files import TEXT_SUFFIXES, FolderImage, folder_image, folder_images, image_key
 from animate.sources.listing import Row, freeze_rows
 from animate.sources.paths import TreeEntry, files_fingerprint, has_suffix, survey, walk
@@ -64,10 +65,13 @@ class Folder:
         tables = (
             self._metadata_tables() if self.table is None else [self._open_table(self.table, self.source)]
         )
+        write_files(folder, [os.path.join(self.root, table.name) for table in tables], self.root)
         rows = self._rows_of_tables(tables) if tables else map(self._row_of, folder_images(self.root))
         rows = itertools.chain(rows, self._unread_tables())
         identify = image_identity(self.source, self.root)
-        return freeze_rows(rows, "files", folder, rows_per_shard, self.source, identify=identify)
+        return freeze_rows(
+            rows, "files", folder, rows_per_shard, self.source, identify=identify, root=self.root
+        )
 
     def _row_of(self, image: FolderImage) -> Row:
         """The row of an image that no table is for."""

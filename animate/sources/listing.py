@@ -23,6 +23,7 @@ from animate.record import Columns
 from animate.seen import SeenKeys
 from animate.sources.captions import caption_fault
 from animate.sources.carried import CarriedTypes, fit, scalar
+from animate.sources.facts import ImageFacts
 from animate.sources.filters import CAPTION_RAW, check_columns, judge, raw_columns, warn_of_unwanted
 from animate.sources.keys import ORIGINAL_KEY, in_sample, key_fault, lost_text, safe_key, same_image, same_key
 from animate.sources.tars import Extent
@@ -96,6 +97,7 @@ def freeze_rows(
     *,
     identify: IdentifyImage | None = None,
     types: CarriedTypes | None = None,
+    root: str = "",
     more_texts: tuple[str, ...] = (),
     unique_keys: bool = False,
 ) -> Frozen:
@@ -103,7 +105,8 @@ def freeze_rows(
 
     `reader` says how workers read the parts: a name in `animate.sources.READERS`. `identify` says which
     images are the same, where the recipe wants none twice. `types` knows what samples carry where the rows do
-    not tell, and may learn it while they are listed. `more_texts` are columns that the worker adds. With
+    not tell, and may learn it while they are listed. Where images are files of their own under `root`, what
+    they are now is noted (`animate.sources.facts`). `more_texts` are columns that the worker adds. With
     `unique_keys`, such as the numbers of rows, no key is compared with those before it. Memory does not grow
     with the rows.
     """
@@ -112,7 +115,7 @@ def freeze_rows(
     if source.sample < 1:
         rows = (row for row in rows if in_sample(safe_key(row.key), source.sample))
     chosen = islice(rows, source.limit) if source.limit else iter(rows)
-    with _Listings(Path(folder)) as listings:
+    with _Listings(Path(folder), root) as listings:
         # Rows come in batches and leave in row groups of a shard. With batches of 4 and shards of 3:
         #   rows 0 1 2 3 come: pending 0 1 2 3,   group (0 1 2) is written, 3 stays
         #   rows 4 5 6 7 come: pending 3 4 5 6 7, group (3 4 5) is written, 6 7 stay
@@ -149,10 +152,11 @@ def freeze_rows(
 class _Listings:
     """Files of `GROUPS_A_FILE` row groups in `folder`; `rows` counts the rows of each, in order."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, root: str) -> None:
         self.rows: dict[str, int] = {}
-        self._folder = folder
+        self._folder, self._root = folder, root
         self._writer: pq.ParquetWriter | None = None
+        self._facts: ImageFacts | None = None
         self._groups = 0
 
     def __enter__(self) -> Self:
@@ -161,6 +165,8 @@ class _Listings:
     def __exit__(self, *raised: object) -> None:
         if self._writer is not None:
             self._writer.close()
+        if self._facts is not None:
+            self._facts.close()
 
     def write(self, rows: Sequence[Row]) -> None:
         """One more row group."""
@@ -171,8 +177,11 @@ class _Listings:
             self._writer = pq.ParquetWriter(
                 self._folder / name, _SCHEMA, compression="zstd", use_dictionary=False
             )
+            self._facts = ImageFacts(self._folder / name, self._root) if self._root else None
         assert self._writer is not None
         self._writer.write_batch(_record_batch(rows), row_group_size=len(rows))
+        if self._facts is not None:
+            self._facts.write([row.file if row.content is None and not row.fault else None for row in rows])
         self.rows[name] = self.rows.get(name, 0) + len(rows)
         self._groups += 1
 

@@ -12,6 +12,7 @@ from animate.recipe import SourceRecipe
 from animate.record import Columns
 from animate.sources.columns import same_column
 from animate.sources.demo import DEMO_FOLDER
+from animate.sources.facts import check_images
 from animate.sources.image_paths import outside_fault, written_file
 from animate.sources.listing import listed_rows
 from animate.sources.regular import image_content
@@ -24,6 +25,7 @@ def read_files(
 ) -> Iterator[Sample | Rejected]:
     """Rows whose images are files of their own, or are in the listing itself."""
     root = _files_root(source)
+    check_images(part, start, stop, root, folder)
     for row in listed_rows(folder / part.path, start, stop, columns):
         if row.fault is not None:
             yield Rejected.of(row, row.fault)

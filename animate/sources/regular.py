@@ -1,14 +1,14 @@
 """Files that have an end: a fifo would be waited for and a device never ends, so neither is ever opened."""
 
 import errno
+import functools
 import os
 import stat
 from pathlib import Path
 from typing import Any
 
-import fsspec
-
 from animate.data import Fault
+from animate.stores import PatientFile, open_store, patiently
 
 #: An image or a caption of more bytes than this is not read, be it a file or a member of a tar or zip.
 MOST_BYTES = 2**28
@@ -34,11 +34,18 @@ def check_regular(path: str | Path) -> None:
 
 
 def open_anywhere(path: str) -> Any:
-    """A local path or a URL, to be read as bytes in a `with`; `OSError` as `check_regular` has it."""
+    """A local path or a URL, to be read as bytes in a `with`; `OSError` as `check_regular` has it.
+
+    Requests that fail for a passing reason are made again (`animate.stores.patiently`), but for those in the
+    midst of what can only be read from front to back.
+    """
     local = path.removeprefix("file://")
     if "://" not in local:
         check_regular(local)
-    return fsspec.open(path, "rb")
+        return open(local, "rb")
+    filesystem, inner = open_store(path)
+    file = patiently(path, lambda: filesystem.open(inner, "rb"))
+    return PatientFile(file, functools.partial(patiently, path)) if file.seekable() else file
 
 
 def image_content(root: str, file: str) -> bytes | Fault:

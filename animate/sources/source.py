@@ -10,7 +10,12 @@ from animate.record import Columns
 
 
 class Source(Protocol):
-    """A corpus that was found where the recipe says it is."""
+    """A corpus that was found where the recipe says it is.
+
+    `root` is the folder that names of its files are relative to; empty where they are URLs.
+    """
+
+    root: str
 
     def fingerprint(self) -> dict[str, str | int]:
         """What tells this corpus from others and from its own earlier versions: counts, sizes, digests.

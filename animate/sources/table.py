@@ -23,6 +23,7 @@ from animate.sources.columns import (
 )
 from animate.sources.duplicates import image_identity, refuse_duplicates
 from animate.sources.errors import SourceError
+from animate.sources.facts import write_files
 from animate.sources.image_paths import outside_fault, written_file
 from animate.sources.listing import Row, freeze_rows
 from animate.sources.paths import files_fingerprint, find_files
@@ -65,11 +66,14 @@ class Table:
         return files_fingerprint(self.files, self.root)
 
     def freeze(self, folder: Path, rows_per_shard: int) -> Frozen:
+        write_files(folder, self.files, self.root)
         if self.columns.image in self.bytes_columns:
             refuse_duplicates(self.source, "images in the cells of parquet files")
             return freeze_rows(self._rows_of_cells(), "rows", folder, rows_per_shard, self.source)
         rows, identify = group_rows(self._rows_of_files()), image_identity(self.source, self.root)
-        return freeze_rows(rows, "files", folder, rows_per_shard, self.source, identify=identify)
+        return freeze_rows(
+            rows, "files", folder, rows_per_shard, self.source, identify=identify, root=self.root
+        )
 
     def _rows_of_cells(self) -> Iterator[Row]:
         """Rows of parquet files that hold the images: only the other columns are read."""

@@ -27,6 +27,7 @@ from animate.sources.columns import (
 )
 from animate.sources.download.process import DOWNLOADED
 from animate.sources.errors import SourceError
+from animate.sources.facts import write_files
 from animate.sources.listing import FIRST_ROWS, Row, freeze_rows
 from animate.sources.named.find import captions_beside
 from animate.sources.packed import text_lines
@@ -58,6 +59,7 @@ class Urls:
         return files_fingerprint(self.files, self.root)
 
     def freeze(self, folder: Path, rows_per_shard: int) -> Frozen:
+        write_files(folder, self.files, self.root)
         return _freeze_list(self.rows(), self.source, folder, rows_per_shard)
 
     def rows(self) -> Iterator[Row]:
@@ -109,13 +111,15 @@ class TextPair:
         _refuse_perceptual(source)
         self.source, self.urls = source, urls
         self.captions = captions_beside(urls)
+        self.root = os.path.dirname(os.path.abspath(urls))
         if self.captions == urls or not os.path.isfile(self.captions):
             raise SourceError(f"{urls!r}: no file of captions beside it: {self.captions!r}")
 
     def fingerprint(self) -> dict[str, str | int]:
-        return files_fingerprint([self.urls, self.captions], os.path.dirname(os.path.abspath(self.urls)))
+        return files_fingerprint([self.urls, self.captions], self.root)
 
     def freeze(self, folder: Path, rows_per_shard: int) -> Frozen:
+        write_files(folder, [self.urls, self.captions], self.root)
         return _freeze_list(self.rows(), self.source, folder, rows_per_shard)
 
     def rows(self) -> Iterator[Row]:

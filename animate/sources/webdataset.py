@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from animate.data import Fault, Frozen, Part
+from animate.data import PARQUET, Fault, Frozen, Part
 from animate.recipe import SourceRecipe
 from animate.sources.carried import CarriedTypes, carried
 from animate.sources.duplicates import image_identity, refuse_duplicates
 from animate.sources.errors import SourceError
+from animate.sources.facts import write_files
 from animate.sources.filters import raw_columns
 from animate.sources.listing import Row, freeze_rows
 from animate.sources.paths import files_fingerprint, find_files, is_url
@@ -63,6 +64,8 @@ class WebDataset:
         return files_fingerprint(self.files, self.root)
 
     def freeze(self, folder: Path, rows_per_shard: int) -> Frozen:
+        beside = (tar_stem(file) + PARQUET for file in self.files)
+        write_files(folder, [*self.files, *(file for file in beside if os.path.isfile(file))], self.root)
         if self.streamed:
             refuse_duplicates(self.source, "tars that are read as a stream")
             paths = [file if is_url(file) else os.path.relpath(file, self.root) for file in self.files]

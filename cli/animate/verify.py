@@ -14,6 +14,13 @@ def verify(
     quick: Annotated[
         bool, typer.Option("--quick", help="Compare checksums and counts alone; decode nothing.")
     ] = False,
+    source: Annotated[
+        str,
+        typer.Option(
+            help="Compare the corpus that lies here with the one that the set was planned from, too; `demo` "
+            "for the one inside the package."
+        ),
+    ] = "",
     workers: Annotated[int, typer.Option(min=0, help="Ray workers; 0 works in this process.")] = 0,
 ) -> None:
     """Read every shard again and list whatever is wrong with it."""
@@ -21,7 +28,12 @@ def verify(
     from animate.shards.verify import repair as run_repair
     from animate.shards.verify import verify as run_verify
 
-    found = (run_repair if repair else run_verify)(shards, Workforce(workers=workers), quick=quick)
+    found = []
+    if source:
+        from animate.shards.origin import source_faults
+
+        found = source_faults(shards, source)
+    found += (run_repair if repair else run_verify)(shards, Workforce(workers=workers), quick=quick)
     for damage in found:
         print(damage)
     if not found:

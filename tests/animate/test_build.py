@@ -27,6 +27,8 @@ RECIPE = BuildRecipe(
 class Numbers:
     """A corpus of `rows` samples in one part and, where `tail` says so, one of unknown length behind it."""
 
+    root = ""
+
     def __init__(self, rows: int = 7, tail: bool = False) -> None:
         self.rows, self.tail = rows, tail
 

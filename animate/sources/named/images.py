@@ -11,6 +11,7 @@ from animate.data import Fault, Part, Rejected, Sample
 from animate.recipe import SourceRecipe
 from animate.record import Columns
 from animate.sources.errors import SourceError
+from animate.sources.facts import check_images
 from animate.sources.listing import listed_rows
 from animate.sources.named.find import find
 from animate.sources.packed import BROKEN, UNREADABLE_ZIP
@@ -52,6 +53,7 @@ def read_images(
     """Rows of the listing; of one that carries a `box` [x, y, width, height], that piece of it as a JPEG."""
     root = find(source.name, source.path, source.split).folder
     archives: dict[str, zipfile.ZipFile] = {}
+    check_images(part, start, stop, root, folder)
     try:
         for row in listed_rows(folder / part.path, start, stop, columns):
             if row.fault is not None:

@@ -9,11 +9,12 @@ from animate.data import Frozen
 from animate.recipe import SourceRecipe
 from animate.sources.duplicates import refuse_duplicates
 from animate.sources.errors import SourceError
+from animate.sources.facts import write_files
 from animate.sources.listing import Row, freeze_rows
 from animate.sources.named.annotations import coco_rows, flickr_rows, region_rows, vg_rows
 from animate.sources.named.corpora import CORPORA, Corpus
 from animate.sources.named.find import Found, find
-from animate.sources.named.images import locate_images
+from animate.sources.named.images import ZIP_MEMBER, locate_images
 from animate.sources.packed import unpacked_name
 from animate.sources.paths import files_fingerprint
 from animate.sources.source import Source
@@ -58,6 +59,7 @@ class Annotated:
 
     def __init__(self, source: SourceRecipe, corpus: Corpus, found: Found, rows: AnnotationReader):
         self.source, self.found, self._rows = source, found, rows
+        self.root = found.folder
         names = [pattern.format(split=found.split) for pattern in corpus.image_folders]
         roots = [source.images] if source.images else [os.path.join(found.folder, name) for name in names]
         self.images = locate_images(roots, found.folder)
@@ -70,8 +72,11 @@ class Annotated:
 
     def freeze(self, folder: Path, rows_per_shard: int) -> Frozen:
         refuse_duplicates(self.source, f"{self.source.name}: no image of it is listed twice")
+        zips = {image.partition(ZIP_MEMBER)[0] for image in self.images.values() if ZIP_MEMBER in image}
+        packed = [os.path.join(self.root, name) for name in sorted(zips)]
+        write_files(folder, [*self.found.files, *packed], self.root)
         rows = self._rows(self.found, self.images, self.source)
-        return freeze_rows(rows, "images", folder, rows_per_shard, self.source)
+        return freeze_rows(rows, "images", folder, rows_per_shard, self.source, root=self.root)
 
 
 def _pattern(files: tuple[str, ...]) -> str:
