@@ -199,7 +199,7 @@ def _ffmpeg() -> Finding:
 
 def _shared_memory() -> Finding:
     """Ray keeps its object store in /dev/shm, which containers often make tiny."""
-    from animate.executor import OBJECT_STORE_BYTES
+    from animate.cluster import OBJECT_STORE_BYTES
 
     if not sys.platform.startswith("linux"):
         return Finding(name="memory", state="ok", found="no /dev/shm needed")

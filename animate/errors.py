@@ -15,3 +15,9 @@ class UserError(ValueError):
 
 class StopsBuild(UserError):
     """What no other task of the same build would fare better with: the first one ends them all."""
+
+
+def one_line(error: BaseException) -> str:
+    """What was raised, in at most 500 characters."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}"[:500]

@@ -1,4 +1,4 @@
-"""Run tasks here or on Ray: the only file that imports ray.
+"""Run tasks here or on Ray.
 
 A task is a tuple of arguments for one function; its answer is a small value (a `ShardRecord`): bytes
 are written where they were made and never travel. On the way it may report how far it is.
@@ -13,21 +13,16 @@ import dataclasses
 import errno
 import logging
 import math
-import os
-import shutil
-import signal
-import site
-import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
-from animate.errors import StopsBuild, UserError
-from animate.threads import ONE_THREAD, available_cpus, own_threads_restored, prepare_process
+from animate.cluster import ray_cluster
+from animate.errors import StopsBuild, UserError, one_line
+from animate.threads import available_cpus, own_threads_restored, prepare_process
 
 log = logging.getLogger(__name__)
 
@@ -55,12 +50,6 @@ WAITING_A_CPU = 4
 LOST_WORKER_RETRIES = 5
 #: Seconds that running tasks get to clear up after Ctrl-C before their processes are ended.
 GRACE_SECONDS = 10.0
-#: Plasma holds only task arguments and small records.
-OBJECT_STORE_BYTES = 100 * 2**20
-
-
-class ClusterNotFound(UserError):
-    """No Ray cluster answers at the address that was given."""
 
 
 class ClusterLost(UserError):
@@ -173,7 +162,7 @@ def run_tasks(
         todo = list(tasks)
         for cluster in range(LOST_WORKER_RETRIES + 1):
             try:
-                with _ray_cluster(workers, workforce.address) as ours:
+                with ray_cluster(workers, workforce.address) as ours:
                     _run_on_ray(function, todo, queue, on_done, on_report, after_loss, workforce, ours)
                 break
             except ClusterLost as lost:
@@ -220,7 +209,7 @@ class _Queue:
             raise CannotWrite(
                 f"{error.strerror}{where}: the same command goes on once that is mended"
             ) from None
-        message = _one_line(error)
+        message = one_line(error)
         log.warning("task %d, attempt %d: %s", index, attempt, message)
         if self.on_attempt is not None:
             self.on_attempt(index, attempt, how, message)
@@ -295,7 +284,7 @@ def _run_on_ray(
                         if after_loss is not None:
                             for number, _ in lost_with_it:
                                 tasks[number] = after_loss(tasks[number])
-                        queue.put_back(lost_with_it, _one_line(error))
+                        queue.put_back(lost_with_it, one_line(error))
                         raise ClusterLost("the Ray cluster ended; the same command goes on") from None
                     queue.raised(index, attempt, error, str(error), "lost")
                     if after_loss is not None and index not in changed:
@@ -366,87 +355,3 @@ def _reports_here(index: int, on_report: OnReport | None) -> tuple[TaskReport, .
     if on_report is None:
         return ()
     return (_Seldom(lambda *values: on_report({index: values})),)
-
-
-@contextlib.contextmanager
-def _ray_cluster(workers: int, address: str | None) -> Iterator[bool]:
-    """Ray is up inside the block: the caller's if it is up already, a running cluster, or one of our own.
-
-    Tells whether it is ours.
-    """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read on import: a build reports to nobody
-    import ray
-
-    if ray.is_initialized():
-        yield False
-        return
-    quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
-    session: str | None = None
-    with _sigterm_kept():
-        if address is not None:
-            package = str(Path(__file__).resolve().parent)
-            environment = {"py_modules": [package], "env_vars": {**ONE_THREAD}}
-            try:
-                ray.init(address=address, runtime_env=environment, **quiet)
-            except ConnectionError as error:
-                hint = "is one running there? a cluster with a token wants RAY_AUTH_MODE=token"
-                raise ClusterNotFound(f"address = {address!r}: {_one_line(error)} ({hint})") from None
-        else:
-            with _environment(_local_environment()):  # the processes of the cluster inherit it
-                cluster: Any = ray.init(
-                    address="local",
-                    num_cpus=workers,
-                    include_dashboard=False,
-                    object_store_memory=OBJECT_STORE_BYTES,
-                    **quiet,
-                )
-                session = cluster.address_info["session_dir"]
-    try:
-        yield session is not None
-    finally:
-        ray.shutdown()
-        if session is not None:
-            shutil.rmtree(session, ignore_errors=True)  # logs and sockets of a cluster that is gone
-
-
-def _local_environment() -> Mapping[str, str]:
-    environment = {**ONE_THREAD, "RAY_worker_niceness": "0"}  # Ray's 15 starves builds beside anything else
-    root = str(_code_root())
-    if root not in (*site.getsitepackages(), site.getusersitepackages()):  # run from a checkout
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
-    return environment
-
-
-def _code_root() -> Path:
-    """The folder that workers must have on their path to import the code that runs here."""
-    return Path(__file__).resolve().parent.parent
-
-
-@contextlib.contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-@contextlib.contextmanager
-def _sigterm_kept() -> Iterator[None]:
-    """Undo what `ray.init` does to SIGTERM: the program that calls us decides how it stops."""
-    handler = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, handler)
-
-
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}"[:500]

@@ -22,7 +22,8 @@ LAYERS = (
     ("errors", "arrays"),
     ("record", "text", "seen", "threads", "strict_toml", "camera", "light", "arrivals", "ustar"),
     ("views",),
-    ("data", "components", "executor"),
+    ("data", "components", "cluster"),
+    ("executor",),
     ("recipe", "saliency", "flow", "shutter", "stores"),
     ("codec", "shot", "doctor"),
     ("fit",),
@@ -39,7 +40,7 @@ LAYERS = (
 )
 #: Library -> the only units that may import it.
 ONLY = {
-    "ray": {"executor"},
+    "ray": {"executor", "cluster"},
     "kornia": {"render"},
     "torch": {"render", "doctor"},
     # The doctor tries each library to say whether it works.

@@ -1,11 +1,35 @@
 """A build on a Ray cluster whose machines leave and join while it runs: real raylets, all on this machine."""
 
+import os
+import platform
+import subprocess
+
 import pytest
 
+from animate import cluster as clusters
 from animate.build import build_shards
 from animate.executor import HERE, Workforce
 from animate.shards.verify import verify
 from tests.support.shard_sets import all_files, recipe_of
+
+
+def test_sessions_of_builds_that_were_killed_are_removed_and_no_others(tmp_path):
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    owners = {
+        "session_dead": f"{platform.node()} {ended.pid}",
+        "session_alive": f"{platform.node()} {os.getpid()}",
+        "session_elsewhere": f"another-host {ended.pid}",
+        "session_odd": "no number",
+        "session_of_others": None,
+    }
+    for name, owner in owners.items():
+        (tmp_path / name / "logs").mkdir(parents=True)
+        if owner is not None:
+            (tmp_path / name / "animate-owner").write_text(owner)
+    clusters._remove_sessions_of_the_dead(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(owners.keys() - {"session_dead"})
+
 
 SETTINGS = ("source.limit=16", "takes=3", "shards.clips_per_shard=3", "video.num_frames=12")
 
