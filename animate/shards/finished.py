@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from animate.data import SHARD_SUFFIXES, ShardPlan, ShardRecord
 from animate.shards.place import LENGTH, MANIFEST, BuildRefused, Place
 from animate.shards.plan import Plan, counts_fault, totals
-from animate.shards.read import read_marker
+from animate.shards.read import read_markers
 
 #: What decides the bytes of a clip beside recipe and source: named in the manifest.
 DECISIVE_LIBRARIES = (
@@ -37,8 +37,13 @@ def whole_shards(plan: Plan, place: Place) -> list[ShardPlan]:
 def finished_records(plan: Plan, place: Place, takes: int) -> dict[str, ShardRecord]:
     """The records of the shards whose three files are there; `BuildRefused` if one is damaged."""
     try:
-        read = [(shard, read_marker(place, shard.name)) for shard in whole_shards(plan, place)]
-        return {shard.name: checked(record, shard, takes) for shard, record in read if record is not None}
+        shards = {shard.name: shard for shard in whole_shards(plan, place)}
+        records = {}
+        for name, record in read_markers(place, list(shards)):
+            if isinstance(record, ValueError):
+                raise record
+            records[name] = checked(record, shards[name], takes)
+        return records
     except (ValueError, Miscounted) as error:
         raise BuildRefused(
             f"{place.root}: a finished shard is damaged: {error}; `animate verify --repair` has it made anew"

@@ -6,7 +6,7 @@ import functools
 import inspect
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
@@ -95,6 +95,20 @@ class Place:
         """The content of a JSON file; None if there is no such file."""
         text = self.read_text(name)
         return None if text is None else json.loads(text)
+
+    def read_many(self, names: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+        """The content of files by name, of those that are there; requests for them are under way together."""
+        found = {}
+        if self.local is None and names:
+            found = self.filesystem.cat([self._path(name) for name in names], on_error="return")
+        for name in names:
+            content = found.get(self._path(name))
+            if not isinstance(content, bytes):  # not asked for yet, or not answered: with patience
+                try:
+                    content = self._ask(name, lambda name=name: self.filesystem.cat_file(self._path(name)))
+                except FileNotFoundError:
+                    continue
+            yield name, content
 
     def read_text(self, name: str) -> str | None:
         """The content of a file of text; None if there is no such file. `ValueError` if it is no text."""

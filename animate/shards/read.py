@@ -17,6 +17,9 @@ from animate.shards.place import Place
 from animate.sources.paths import expand_braces, is_url
 from animate.ustar import read_samples
 
+#: Markers that are asked for together.
+_MARKERS_AT_ONCE = 1000
+
 
 class NoShards(UserError):
     """There are no shards where they should be, or they are not whole."""
@@ -71,10 +74,28 @@ def read_marker(place: Place, name: str) -> ShardRecord | None:
 
     Raises `ValueError` if it says something else than a marker.
     """
+    for _, record in read_markers(place, [name]):
+        if isinstance(record, ValueError):
+            raise record
+        return record
+    return None
+
+
+def read_markers(place: Place, names: Sequence[str]) -> Iterator[tuple[str, ShardRecord | ValueError]]:
+    """What the markers of some shards say, of those that have one; an error where it is none."""
+    for first in range(0, len(names), _MARKERS_AT_ONCE):
+        files = [name + STATS for name in names[first : first + _MARKERS_AT_ONCE]]
+        for file, content in place.read_many(files):
+            name = file.removesuffix(STATS)
+            try:
+                yield name, _marker(name, content)
+            except ValueError as error:
+                yield name, error
+
+
+def _marker(name: str, content: bytes) -> ShardRecord:
     try:
-        table = place.read_json(name + STATS)
-        if table is None:
-            return None
+        table = json.loads(content)
         fields = dataclasses.fields(ShardRecord)
         known = {
             field.name for field in fields if field.default is dataclasses.MISSING or field.name in table

@@ -8,7 +8,7 @@ from animate.data import STATS
 from animate.shards.finished import whole_shards
 from animate.shards.place import ATTEMPTS, MANIFEST, PLAN, BuildRefused, Place
 from animate.shards.plan import read_plan, totals
-from animate.shards.read import read_marker
+from animate.shards.read import read_markers
 
 #: The speed is that of the shards that were finished last.
 LATEST = 20
@@ -55,14 +55,11 @@ def status(out: str) -> SetStatus:
     if plan is None:
         raise BuildRefused(f"{place.root}: holds no shard set ({PLAN} is missing)")
     records, damaged = {}, []
-    for shard in whole_shards(plan, place):
-        try:
-            record = read_marker(place, shard.name)
-        except ValueError:
-            damaged.append(shard.name)
+    for name, record in read_markers(place, [shard.name for shard in whole_shards(plan, place)]):
+        if isinstance(record, ValueError):
+            damaged.append(name)
         else:
-            if record is not None:
-                records[shard.name] = record
+            records[name] = record
     counts = totals(plan, records)
     # Of a set with retries the names say in which order; a build makes shards about in that order, too.
     times = sorted(filter(None, (place.modified(name + STATS) for name in sorted(records)[-10 * LATEST :])))

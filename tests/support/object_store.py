@@ -24,13 +24,18 @@ Trouble = Callable[[str, str, int], int | str | None]
 
 @dataclass
 class Store:
-    """An S3 store; `trouble` and `seconds` (of each request) may be changed at any time."""
+    """An S3 store; `trouble` and `seconds` (of each request) may be changed at any time.
+
+    `most_at_once` is of GET requests that were under way together.
+    """
 
     url: str = ""
     trouble: Trouble = field(default=lambda method, path, count: None)
     seconds: float = 0.0
     requests: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    under_way: int = 0
+    most_at_once: int = 0
 
     def fails_first(self, times: int, status: int | str = 503) -> None:
         """The first `times` requests of each method fail, from now on."""
@@ -64,7 +69,11 @@ class _Troubled:
             count = self.store.counts[method]
             self.store.counts[method] += 1
             self.store.requests.append(f"{method} {path}")
+            self.store.under_way += method == "GET"
+            self.store.most_at_once = max(self.store.most_at_once, self.store.under_way)
         time.sleep(self.store.seconds)
+        with self.lock:
+            self.store.under_way -= method == "GET"
         trouble = self.store.trouble(method, path, count)
         if trouble is None:
             return self.application(environ, start_response)

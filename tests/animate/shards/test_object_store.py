@@ -80,6 +80,16 @@ def test_a_store_holds_what_a_folder_does(store, recipe, tmp_path):
     assert build_shards(recipe, OUT, workforce=HERE).shards_made == 0
 
 
+def test_markers_are_asked_for_many_at_once(store, recipe):
+    """One after the other, those of 100,000 shards take an hour from a store that is not next door."""
+    assert build_shards(recipe, OUT, workforce=HERE).complete
+    store.seconds, store.most_at_once = 0.2, 0
+    names = [name for name in store.held() if name.endswith("_stats.json")]
+    assert len(names) > 1
+    assert build_shards(recipe, OUT, workforce=HERE).shards_made == 0
+    assert store.most_at_once == len(names)
+
+
 @pytest.mark.parametrize("failure", [503, 500, "cut"])
 def test_a_store_that_fails_and_is_slow_gets_the_same_files(store, recipe, tmp_path, failure):
     build_shards(recipe, tmp_path / "shards", workforce=HERE)
