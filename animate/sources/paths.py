@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from braceexpand import braceexpand
 
+from animate.data import OURS, PLAN
 from animate.errors import UserError
 from animate.sources.errors import SourceError
 from animate.sources.packed import without_packed
@@ -41,7 +42,7 @@ def find_files(path: str, suffixes: Sequence[str]) -> list[str]:
     itself unpacked is left out. Brace patterns keep their written order; globs and folders are sorted. URLs
     are taken as they are. What links give several names comes once, under the first.
     `SourceError` if a file that a brace pattern names is not there, a folder on the way cannot be read, or
-    nothing matches.
+    nothing matches, or what matches are shards that were filmed already.
     """
     found: list[str] = []
     for name in expand_braces(path) if not os.path.exists(path) else [path]:
@@ -63,10 +64,22 @@ def find_files(path: str, suffixes: Sequence[str]) -> list[str]:
             found += without_packed(matches)
     if not found:
         raise SourceError(f"source.path {path!r}: no file ending in {', '.join(suffixes)}")
+    _refuse_shard_set(found)
     once: dict[str, str] = {}
     for name in found:
         once.setdefault(name if is_url(name) else os.path.realpath(name), name)
     return list(once.values())
+
+
+def _refuse_shard_set(files: Sequence[str]) -> None:
+    """`SourceError` where a local file lies in a shard set: its tars hold posters of clips."""
+    for folder in dict.fromkeys(os.path.dirname(file) for file in files if not is_url(file)):
+        if os.path.isfile(os.path.join(folder, PLAN)):
+            raise SourceError(
+                f"{folder or os.curdir!r}: is a shard set, filmed already ({OURS}/ is in it): `animate "
+                "materialize` makes video of virtual clips, and `animate.load_clips` reads any; to film "
+                "anew, name the corpus that it was filmed from"
+            )
 
 
 def glob_files(pattern: str) -> list[str]:

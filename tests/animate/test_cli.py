@@ -14,6 +14,7 @@ import animate.build as build_module
 from animate.build import BuildReport, Progress, ShardFailure
 from animate.executor import Workforce
 from animate.recipe import BuildRecipe
+from animate.shards.examples import Example
 from animate.sources import SourceError
 from cli.animate import main as cli
 from cli.animate.options import parse_seconds
@@ -32,6 +33,10 @@ REPORT = BuildReport(
     size_bytes=34_500_000,
     seconds=42.0,
     failures=(),
+    examples={
+        "truncated": Example(key="a", message="the image ends\nat row 3 of 9", parquet="00000.parquet"),
+        "too_small": Example(key="b", message="9 x 9 pixels", parquet="00001.parquet"),
+    },
 )
 
 
@@ -161,6 +166,9 @@ def test_the_summary_says_what_came_of_it(monkeypatch, capsys, built):
         "size      34.5 MB",
         "time      42.0 s, 35.5 clips/s",
         "where     /somewhere/shards",
+        "too_small 7, such as 'b' (00001.parquet): 9 x 9 pixels",
+        "truncated 3, such as 'a' (00000.parquet): the image ends at row 3 of 9",
+        "all of them: `status` and `error_message` in /somewhere/shards/*.parquet",
     ]
     assert err == ""
 
@@ -196,6 +204,15 @@ def test_a_build_with_nothing_to_do_says_so(monkeypatch, capsys, built):
     built["report"] = changed(shards_made=0, clips_made=0)
     code, out, _ = run(monkeypatch, capsys, "build", "--out", "x")
     assert (code, out.splitlines()[0]) == (0, "Nothing to do: every shard is finished.")
+
+
+def test_a_build_with_nothing_to_do_and_without_a_clip_does_not_say_that_all_is_well(
+    monkeypatch, capsys, built
+):
+    built["report"] = changed(shards_made=0, clips=0, clips_made=0, rejected={"missing_caption": 1500})
+    code, out, err = run(monkeypatch, capsys, "build", "--out", "x")
+    assert (code, out.splitlines()[0]) == (1, "Every shard is finished already, without a single clip.")
+    assert "no clip came of 1,500 inputs: missing_caption" in err
 
 
 def test_a_build_without_a_clip_is_no_success(monkeypatch, capsys, built):
