@@ -72,7 +72,8 @@ def read_options(
 
     `set_` has the last word.
     """
-    from animate.recipe import read_recipe
+    from animate.errors import UserError
+    from animate.recipe import names_source, read_recipe
 
     width_height = re.fullmatch(r"(\d+)x(\d+)", size)
     options = {
@@ -89,7 +90,13 @@ def read_options(
         "source.allow_outside": "true" if allow_outside else None,
     }
     given = [f"{key}={value}" for key, value in options.items() if value is not None]
-    return read_recipe(recipe or None, [*_source_overrides(src, urls, root), *given, *(set_ or [])])
+    overrides = [*_source_overrides(src, urls, root), *given, *(set_ or [])]
+    if not names_source(recipe or None, overrides):
+        raise UserError(
+            "--src is missing: a folder, a table or tars of captioned images, or a name that `animate "
+            "sources` lists; `--src demo` films the photographs that come with the package"
+        )
+    return read_recipe(recipe or None, overrides)
 
 
 def with_recipe(command: "Callable[Concatenate[BuildRecipe, ...], None]") -> Callable[..., None]:

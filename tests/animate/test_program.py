@@ -100,7 +100,8 @@ def test_a_build_that_was_killed_and_resumed_has_the_same_bytes(source, referenc
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_what_stops_it_ends_cleanly_and_leaves_nothing_half_done(tmp_path, how):
     out = tmp_path / "shards"
-    arguments = ["build", *SMALL, "--out", str(out), "--workers", "2" if how == signal.SIGINT else "0"]
+    arguments = ["build", "--src", "demo", *SMALL, "--out", str(out)]
+    arguments += ["--workers", "2" if how == signal.SIGINT else "0"]
     code, err = interrupt(arguments, out, how)
     assert code == 130, err
     assert "the same command goes on from there" in err
@@ -191,9 +192,9 @@ def test_an_object_store_gets_the_same_bytes(tmp_path, monkeypatch, format):
 def test_a_build_joins_a_running_cluster(tmp_path, monkeypatch):
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # Ray's default depends on the user's home folder
     reference, joined = tmp_path / "reference", tmp_path / "joined"
-    built(*SMALL, "--out", reference, "--workers", "0")
+    built("--src", "demo", *SMALL, "--out", reference, "--workers", "0")
     with running_cluster() as address:
-        built(*SMALL, "--out", joined, "--address", address)
+        built("--src", "demo", *SMALL, "--out", joined, "--address", address)
     assert all_files(joined) == all_files(reference)
 
 
