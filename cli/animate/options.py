@@ -51,7 +51,9 @@ def read_options(
     ] = None,
     limit: Annotated[int | None, typer.Option(help="Use the first so many samples; 0 is all.")] = None,
     seed: Annotated[int | None, typer.Option(help="Another seed, other camera moves.")] = None,
-    size: Annotated[str, typer.Option(help="Side of the frames in pixels, or WIDTHxHEIGHT.")] = "",
+    size: Annotated[
+        str, typer.Option(metavar="PIXELS|WxH", help="Side of the frames in pixels, or width x height.")
+    ] = "",
     frames: Annotated[int | None, typer.Option(help="Frames a clip.")] = None,
     fps: Annotated[int | None, typer.Option(help="Frames a second.")] = None,
     set_: Annotated[
@@ -76,6 +78,8 @@ def read_options(
     from animate.recipe import names_source, read_recipe
 
     width_height = re.fullmatch(r"(\d+)x(\d+)", size)
+    if size and not width_height and not size.isdecimal():
+        raise typer.BadParameter(f"{size!r}: write PIXELS or WxH, as 224 or 320x180", param_hint="--size")
     options = {
         "video.format": format or None,
         "takes": takes,

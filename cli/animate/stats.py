@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..program import writable
+from ..output import writable
 
 #: What can be written, by suffix.
 _SUFFIXES = (".png", ".svg", ".json")

@@ -159,7 +159,7 @@ def test_settings_of_the_run_are_no_part_of_the_recipe(monkeypatch, capsys, buil
     [
         (["--set", "video.sise=3"], "unknown key 'sise' in [video]"),
         (["--set", "video.size=225"], "sides must be even"),
-        (["--size", "big"], "video.size"),
+        (["--size", "big"], "PIXELS or WxH"),
         (["--format", "gif"], "must be one of mp4, frames, virtual"),
         (["--recipe", "no/such.toml"], "no such file"),
         (["--src", "no/such/corpus"], "no/such/corpus"),

@@ -111,6 +111,14 @@ def test_what_stops_it_ends_cleanly_and_leaves_nothing_half_done(tmp_path, how):
     assert {path.name.removesuffix("_stats.json") for path in out.glob("*_stats.json")} == stems
 
 
+def test_a_second_ctrl_c_ends_it_as_cleanly(tmp_path):
+    out = tmp_path / "shards"
+    arguments = ["build", "--src", "demo", *SMALL, "--out", str(out), "--workers", "2"]
+    code, err = interrupt(arguments, out, signal.SIGINT, signal.SIGINT)
+    assert code == 130, err
+    assert "Traceback" not in err
+
+
 @pytest.mark.parametrize("damage", ["a flipped bit", "gone"])
 def test_a_damaged_listing_is_named_and_written_anew(tmp_path, damage):
     out, listing = tmp_path / "shards", tmp_path / "shards" / "_animate" / "listing.parquet"
@@ -143,8 +151,8 @@ def test_a_damaged_listing_of_a_corpus_that_changed_is_refused(tmp_path):
     assert "Traceback" not in refused.stderr
 
 
-def interrupt(arguments: list[str], out: Path, how: signal.Signals) -> tuple[int, str]:
-    """Start a build and stop it behind its first shard; exit code and stderr."""
+def interrupt(arguments: list[str], out: Path, *how: signal.Signals) -> tuple[int, str]:
+    """Start a build and stop it behind its first shard, by signals a second apart; exit code and stderr."""
     with subprocess.Popen([*ANIMATE, *arguments], cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         end = time.monotonic() + 60
@@ -152,7 +160,9 @@ def interrupt(arguments: list[str], out: Path, how: signal.Signals) -> tuple[int
             assert process.poll() is None, process.stderr.read()
             assert time.monotonic() < end, "no shard was finished"
             time.sleep(0.005)
-        process.send_signal(how)
+        for number, one in enumerate(how):
+            time.sleep(min(number, 1))
+            process.send_signal(one)
         return process.wait(timeout=60), process.stderr.read()
 
 
