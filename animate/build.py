@@ -10,7 +10,7 @@ import functools
 import os
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +24,7 @@ from animate.recipe import BuildRecipe
 from animate.record import Columns
 from animate.render import check_device
 from animate.shard import Assignment, build_shard
+from animate.shards.examples import Example, rejection_examples
 from animate.shards.finished import checked, finished_records, versions, write_manifest
 from animate.shards.lease import StillOurs, locked
 from animate.shards.origin import check_source, first_change
@@ -75,8 +76,8 @@ class BuildReport:
     Counts and `size_bytes` cover the whole shard set; `clips_made`, `shards_made` and `seconds` this run
     alone. `inputs` = `clips` + the sum of `rejected` (status to count). Of the `shots` in the clips,
     `shots_held_back` show little of what was drawn (`ShardRecord`); shards of before these were counted are
-    left out of both. Where images were downloaded, `filming_share` is the share of the workers' time that was
-    not spent waiting for them; otherwise None.
+    left out of both. `examples` has an input of each status of `rejected`. Where images were downloaded,
+    `filming_share` is the share of the workers' time that was not spent waiting for them; otherwise None.
     """
 
     out: str
@@ -93,6 +94,7 @@ class BuildReport:
     shots: int = 0
     shots_held_back: int = 0
     filming_share: float | None = None
+    examples: Mapping[str, Example] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
@@ -241,6 +243,7 @@ def _run_build(
         shots=sum(record.shots for record in build.records.values()),
         shots_held_back=sum(record.shots_held_back for record in build.records.values()),
         filming_share=1 - build.waited / build.worked if build.downloads and build.worked else None,
+        examples=rejection_examples(place, build.plan, build.records),
     )
     return report, build.retries
 

@@ -184,6 +184,9 @@ class Frozen:
     columns: Columns
 
 
+#: Our own files, beside the shards of a set, and the first of them, by which one is known.
+OURS = "_animate"
+PLAN = f"{OURS}/plan.json"
 #: Suffixes of a shard's three files, in the order in which they appear. The last, the marker, means "done".
 TAR, PARQUET, STATS = SHARD_SUFFIXES = (".tar", ".parquet", "_stats.json")
 

@@ -364,6 +364,32 @@ def read_recipe(path: str | Path | None, overrides: Sequence[str] = ()) -> Build
     return strict_toml.from_table(BuildRecipe, table)
 
 
+def names_source(path: str | Path | None, overrides: Sequence[str] = ()) -> bool:
+    """Whether a recipe says which corpus it films, and does not leave it to the default, the demo."""
+    table = strict_toml.read_toml(path) if path is not None else {}
+    source = strict_toml.apply_overrides(table, overrides).get("source", {})
+    return isinstance(source, Mapping) and "name" in source
+
+
+def kept_of_preset(shot: ShotRecipe) -> dict[str, Any]:
+    """What a recipe with a shot list of its own has from its preset, by dotted key; empty without a list.
+
+    Left out is what every preset has by default.
+    """
+    preset, plain = read_preset(shot.preset), ShotRecipe(shots=shot.shots)
+    if shot.shots == preset.shots:
+        return {}
+    tables = {"": (shot, preset, plain), "edit.": (shot.edit, preset.edit, plain.edit)}
+    kept = {}
+    for where, (own, listed, default) in tables.items():
+        for key in dataclasses.fields(own):
+            value = getattr(listed, key.name)
+            ours = where + key.name in ("preset", "shots", "edit")
+            if not ours and value != getattr(default, key.name) and value == getattr(own, key.name):
+                kept[where + key.name] = value
+    return kept
+
+
 def read_preset(name: str) -> ShotRecipe:
     """The shot list of recipes/shots with this name; `RecipeError` lists the known ones."""
     table = {"edit": {}, **_preset_table(name, "preset"), "preset": name}

@@ -1,12 +1,24 @@
 """How a program starts and ends, the same for both."""
 
+import contextlib
+import errno
+import logging
+import os
 import signal
 import sys
+from typing import NoReturn, cast
 
 import typer
 
 #: Between two lines of progress in a log file.
-LINE_SECONDS = 30.0
+LINE_SECONDS = 10.0
+#: What a wrong command line is to typer, whose own class has no public name.
+_UsageError = cast(type[typer.BadParameter], typer.BadParameter.__bases__[0])
+#: Errors of files that a user named, or of the disk that they are on: no bugs.
+_OF_THE_DISK = {
+    *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO),
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT),
+}
 
 
 def new_app(name: str, summary: str) -> typer.Typer:
@@ -31,17 +43,53 @@ def run(app: typer.Typer) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch system's stop is as clean as Ctrl-C
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # not under nohup
         signal.signal(signal.SIGHUP, signal.default_int_handler)
+    # A library that began threads of its own may crash while the interpreter ends, after all is done.
+    ends_itself = "ray" in sys.modules
+    code = _code(app)
+    if ends_itself or "ray" not in sys.modules:
+        sys.exit(code)
+    _end(code)
+
+
+def _code(app: typer.Typer) -> int:
+    """Runs the command line; the exit code, when whatever went wrong has been said in one sentence."""
+    name = app.info.name
     try:
-        app()
+        return app(standalone_mode=False, prog_name=name) or 0
     except KeyboardInterrupt:  # a second one, while what the first stopped was cleared up
-        sys.exit(130)
+        return 130
+    except _UsageError as error:
+        message = error.format_message()
+        if not message.strip() or "\n" in message:  # the help, where nothing is asked for
+            error.show()
+        else:
+            path = error.ctx.command_path if error.ctx else name
+            print(f"{name}: {message.rstrip('.')} (see `{path} --help`)", file=sys.stderr)
+        return error.exit_code
     except ValueError as error:
         from animate.errors import UserError
 
         if not isinstance(error, UserError):
             raise
-        print(f"{app.info.name}: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        print(f"{name}: {error}", file=sys.stderr)
+        return error.exit_code
+    except OSError as error:
+        if error.errno not in _OF_THE_DISK:
+            raise
+        where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+        print(f"{name}: {where}{error.strerror or error}", file=sys.stderr)
+        return 2
+
+
+def _end(code: int) -> NoReturn:
+    """Ends the process at once, when all that was said is written."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
+            stream.flush()
+    os._exit(code)
 
 
 def _commands() -> None:

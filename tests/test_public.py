@@ -40,7 +40,7 @@ COMMANDS = {
     "estimate": [RECIPE, "--src --out --workers"],
     "preview": ["--all --fps --frames --out --seed --shot --size image"],
     "sources": ["--root name"],
-    "stats": ["--png shards"],
+    "stats": ["--out --png shards"],
     "status": ["shards"],
     "verify": ["--quick --repair --source --workers shards"],
 }

@@ -17,7 +17,7 @@ from animate.recipe import BuildRecipe
 from animate.shards.check import Damage
 from animate.shards.place import PLAN, BuildRefused, Place
 from animate.shards.plan import Plan, damaged_files, frozen_folder, read_plan
-from animate.sources import Source, open_source
+from animate.sources import Source, SourceError, open_source
 from animate.sources.facts import changed_files, changed_images, is_copy
 from animate.strict_toml import from_table
 
@@ -98,6 +98,8 @@ def source_faults(out: str, path: str, *, most: int = 10) -> list[Damage]:
             f"{place.shown('')}: its listing is damaged, so that nothing can be compared with it"
         )
     recipe = from_table(BuildRecipe, plan.recipe)
+    if recipe.source.name == "demo" and path not in ("", "demo"):
+        raise SourceError(f"{path!r}: this set was filmed from the demo inside the package; write `demo`")
     source = open_source(replace(recipe.source, path=path or recipe.source.path))
     _warn_of_copy(plan, frozen_folder(place.location, plan.frozen), source)
     found = list(changes(plan, place, source, thorough=True))

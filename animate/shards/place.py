@@ -13,14 +13,13 @@ from typing import Any, BinaryIO, TypeVar, cast
 
 from fsspec.implementations.local import LocalFileSystem
 
+from animate.data import OURS
+from animate.data import PLAN as PLAN
 from animate.errors import UserError
 from animate.stores import PatientFile, UnknownStore, exists_already, open_store, required, shown
 
 T = TypeVar("T")
 
-#: Our own files, beside the shards.
-OURS = "_animate"
-PLAN = f"{OURS}/plan.json"
 #: Written last of all.
 MANIFEST = f"{OURS}/manifest.json"
 #: The number of clips, as open_clip reads it.

@@ -1,4 +1,4 @@
-"""What a shard set holds, as numbers and as plots: statuses, sizes, captions, camera moves, views, speeds."""
+"""What a shard set holds, as numbers: statuses, sizes, captions, camera moves, views, speeds."""
 
 import json
 from collections import Counter
@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-import cv2
 import numpy as np
-from jaxtyping import UInt8
 
-from animate.codec import encode_png
+from animate.camera import View
 from animate.record import SUCCESS, ClipRecord, read_record
 from animate.shards.place import Place
 from animate.shards.plan import read_plan
@@ -22,11 +20,15 @@ CLIPS_LOOKED_AT = 2000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardStats:
-    """Counts by name, and measures: values of each clip, or of those that were looked at."""
+    """Counts by name, and measures: values of each clip, or of those that were looked at.
+
+    `least` has the recipe's bound below of those measures that have one.
+    """
 
     statuses: Mapping[str, int]
     components: Mapping[str, int]
     measures: Mapping[str, Sequence[float]]
+    least: Mapping[str, float]
     looked_at: int
 
 
@@ -61,13 +63,20 @@ def stats(shards: str) -> ShardStats:
             record, _ = read_record(json.loads(members["json"]))
             edit = json.loads(record.shot)
             components.update(part for shot in edit["shots"] for part in shot["components"])
-            measures["smallest view area"].append(record.view_area_min)
-            measures["area shown in all"].append(record.union_area)
+            widest = View(
+                still_size=(record.original_width, record.original_height),
+                frame_size=(record.width, record.height),
+            ).widest_area
+            measures["smallest view, of the still"].append(record.view_area_min)
+            measures["smallest view, of the widest"].append(record.view_area_min / widest)
+            measures["shown in all, of the still"].append(record.union_area)
+            measures["shown in all, of the widest"].append(record.union_area / widest)
             measures["speed, % of the still a second"].append(_speed(record))
     return ShardStats(
         statuses={status: count for status, count in statuses.most_common() if count},
         components=dict(components.most_common()),
         measures=measures,
+        least={} if plan is None else {name: plan.recipe["shot"][bound] for name, bound in _BOUNDS.items()},
         looked_at=looked_at,
     )
 
@@ -77,10 +86,17 @@ MEASURES = (
     "still width",
     "still height",
     "caption characters",
-    "smallest view area",
-    "area shown in all",
+    "smallest view, of the still",
+    "smallest view, of the widest",
+    "shown in all, of the still",
+    "shown in all, of the widest",
     "speed, % of the still a second",
 )
+#: Those that a key of [shot] holds above a bound: its areas are shares of the widest view, not of the still.
+_BOUNDS = {
+    "smallest view, of the widest": "min_view_area",
+    "shown in all, of the widest": "min_union_area",
+}
 _COLUMNS = ("original_width", "original_height", "caption")
 
 
@@ -94,55 +110,3 @@ def _speed(record: ClipRecord) -> float:
     steps = np.linalg.norm(np.diff(middles[:, :2] / middles[:, 2:], axis=0), axis=1)
     kept = np.delete(steps, [first - 1 for first in record.shot_starts if 0 < first <= len(steps)])
     return float(100 * kept.mean() * record.fps) if len(kept) else 0.0
-
-
-def plot(found: ShardStats) -> bytes:
-    """All of it as one PNG: bars for counts, histograms for measures."""
-    tiles = [_bars("status", found.statuses), _bars("component", found.components)]
-    tiles += [_histogram(name, values) for name, values in found.measures.items()]
-    rows = [np.hstack(tiles[i : i + 2]) for i in range(0, len(tiles), 2)]
-    return encode_png(np.ascontiguousarray(np.vstack(rows)))
-
-
-_WIDTH, _HEIGHT, _LEFT, _TOP = 640, 300, 220, 40
-_INK, _BAR, _PAPER = (40, 40, 40), (70, 120, 180), 255
-
-
-def _bars(title: str, counts: Mapping[str, int]) -> UInt8[np.ndarray, "h w 3"]:
-    tile = _sheet(title)
-    shown = list(counts.items())[:12]
-    most = max((count for _, count in shown), default=1)
-    for i, (name, count) in enumerate(shown):
-        y = _TOP + 10 + i * 20
-        right = _LEFT + int((_WIDTH - _LEFT - 90) * count / most)
-        cv2.rectangle(tile, (_LEFT, y), (right, y + 14), _BAR, -1)
-        _write(tile, name, 10, y + 12)
-        _write(tile, f"{count:,}", right + 6, y + 12)
-    return tile
-
-
-def _histogram(title: str, values: Sequence[float]) -> UInt8[np.ndarray, "h w 3"]:
-    tile = _sheet(f"{title} ({len(values):,})")
-    if not values:
-        return tile
-    counts, edges = np.histogram(values, bins=40)
-    left, right, bottom = 40, _WIDTH - 30, _HEIGHT - 40
-    for i, count in enumerate(counts):
-        x0, x1 = (left + (right - left) * j // len(counts) for j in (i, i + 1))
-        height = int((bottom - _TOP - 10) * count / counts.max())
-        cv2.rectangle(tile, (x0, bottom - height), (x1 - 2, bottom), _BAR, -1)
-    cv2.line(tile, (left, bottom + 1), (right, bottom + 1), _INK, 1)
-    for share in (0.0, 0.5, 1.0):
-        value = edges[0] + share * (edges[-1] - edges[0])
-        _write(tile, f"{value:.4g}", int(left + share * (right - left - 30)), bottom + 22)
-    return tile
-
-
-def _sheet(title: str) -> UInt8[np.ndarray, "h w 3"]:
-    tile = np.full((_HEIGHT, _WIDTH, 3), _PAPER, np.uint8)
-    cv2.putText(tile, title, (10, 26), cv2.FONT_HERSHEY_SIMPLEX, 0.6, _INK, 1, cv2.LINE_AA)
-    return tile
-
-
-def _write(tile: UInt8[np.ndarray, "h w 3"], text: str, x: int, y: int) -> None:
-    cv2.putText(tile, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 0.42, _INK, 1, cv2.LINE_AA)

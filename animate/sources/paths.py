@@ -1,5 +1,6 @@
 """Files of a corpus: what patterns, globs and folders stand for, and a fingerprint of a list of files."""
 
+import fnmatch
 import glob
 import hashlib
 import os
@@ -10,6 +11,7 @@ from typing import NamedTuple
 
 from braceexpand import braceexpand
 
+from animate.data import OURS, PLAN
 from animate.errors import UserError
 from animate.sources.errors import SourceError
 from animate.sources.packed import without_packed
@@ -38,27 +40,72 @@ def find_files(path: str, suffixes: Sequence[str]) -> list[str]:
 
     Of a folder, hidden files and folders are none; what cannot be opened is told of later. What lies beside
     itself unpacked is left out. Brace patterns keep their written order; globs and folders are sorted. URLs
-    are taken as they are.
-    `SourceError` if a file that a brace pattern names is not there, or nothing matches.
+    are taken as they are. What links give several names comes once, under the first.
+    `SourceError` if a file that a brace pattern names is not there, a folder on the way cannot be read, or
+    nothing matches, or what matches are shards that were filmed already.
     """
     found: list[str] = []
     for name in expand_braces(path) if not os.path.exists(path) else [path]:
         if is_url(name):
             found.append(name)
         elif os.path.isdir(name):
-            named = (file for file in sorted(os.listdir(name)) if has_suffix(file, suffixes))
+            try:
+                named = [file for file in sorted(os.listdir(name)) if has_suffix(file, suffixes)]
+            except OSError as error:
+                raise SourceError(f"{name!r}: cannot be read: {error.strerror}") from None
             paths = [os.path.join(name, file) for file in named if not file.startswith(".")]
             found += without_packed([path for path in paths if not os.path.isdir(path)])
         elif os.path.isfile(name):
             found.append(name)
         else:
-            matches = sorted(glob.glob(name, recursive=True))
+            matches = glob_files(name)
             if not matches:
                 raise SourceError(f"source.path {path!r}: no such file: {name}")
             found += without_packed(matches)
     if not found:
         raise SourceError(f"source.path {path!r}: no file ending in {', '.join(suffixes)}")
-    return found
+    _refuse_shard_set(found)
+    once: dict[str, str] = {}
+    for name in found:
+        once.setdefault(name if is_url(name) else os.path.realpath(name), name)
+    return list(once.values())
+
+
+def _refuse_shard_set(files: Sequence[str]) -> None:
+    """`SourceError` where a local file lies in a shard set: its tars hold posters of clips."""
+    for folder in dict.fromkeys(os.path.dirname(file) for file in files if not is_url(file)):
+        if os.path.isfile(os.path.join(folder, PLAN)):
+            raise SourceError(
+                f"{folder or os.curdir!r}: is a shard set, filmed already ({OURS}/ is in it): `animate "
+                "materialize` makes video of virtual clips, and `animate.load_clips` reads any; to film "
+                "anew, name the corpus that it was filmed from"
+            )
+
+
+def glob_files(pattern: str) -> list[str]:
+    """What a glob matches, sorted; `SourceError` for a folder on its way that cannot be read."""
+    _check_readable(pattern)
+    return sorted(glob.glob(pattern, recursive=True))
+
+
+def _check_readable(pattern: str) -> None:
+    """`SourceError` for a folder that a glob lists and that cannot be read: `glob` passes over these."""
+
+    def refuse(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError | NotADirectoryError):
+            raise SourceError(f"{error.filename!r}: cannot be read: {error.strerror}") from None
+
+    if not glob.has_magic(pattern):
+        return
+    parts = pattern.split(os.sep)
+    first = next(i for i, part in enumerate(parts) if glob.has_magic(part))
+    top = os.sep.join(parts[:first]) or (os.sep if pattern.startswith(os.sep) else os.curdir)
+    for folder, below, _ in os.walk(top, onerror=refuse):
+        left = parts[first + (0 if folder == top else os.path.relpath(folder, top).count(os.sep) + 1) :]
+        if "**" in parts:
+            below[:] = [name for name in below if not name.startswith(".")]
+        else:  # p/a*/x*.tar lists p, and of the folders there those that match a*
+            below[:] = fnmatch.filter(below, left[0]) if len(left) > 1 else []
 
 
 def has_suffix(name: str, suffixes: Sequence[str]) -> bool:

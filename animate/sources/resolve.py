@@ -1,6 +1,5 @@
 """What `--src` stands for: a corpus by name, or a path whose files tell what kind of corpus it is."""
 
-import glob
 import os
 
 from animate.sources import SOURCES
@@ -8,7 +7,7 @@ from animate.sources.annotations import annotation_records
 from animate.sources.errors import SourceError
 from animate.sources.folder import captions_table
 from animate.sources.image_files import IMAGE_SUFFIXES, folder_images
-from animate.sources.paths import expand_braces, has_suffix, is_url
+from animate.sources.paths import expand_braces, glob_files, has_suffix, is_url
 from animate.sources.table import lists_addresses
 from animate.sources.table_files import TABLE_SUFFIXES
 from animate.sources.tars import TAR_SUFFIXES
@@ -54,7 +53,7 @@ def _kind_of_folder(path: str) -> str:
 def _kind_of_files(src: str) -> str:
     """The suffix of the first file decides, be it from a pattern or behind a URL."""
     first = expand_braces(src)[0]
-    found = first if is_url(first) or os.path.exists(first) else next(iter(sorted(glob.glob(first))), None)
+    found = first if is_url(first) or os.path.exists(first) else next(iter(glob_files(first)), None)
     if found is None:
         raise SourceError(
             f"--src {src!r}: no such file or folder, and no source of that name: {', '.join(SOURCES)}"

@@ -1,5 +1,6 @@
 """`animate estimate`: what a build will come to, before it is run."""
 
+import json
 import math
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,10 +29,15 @@ def estimate(
     Options up to --allow-outside are those of `animate build`, for the build that they stand for.
     """
     from animate.estimate import PROBES, estimate, free_bytes
+    from animate.recipe import kept_of_preset
     from animate.threads import available_cpus
 
     found = estimate(wanted)
     here = available_cpus()
+    kept = kept_of_preset(wanted.shot)
+    if kept:
+        said = ", ".join(f"{key} = {_toml(value)}" for key, value in kept.items())
+        print(f"shot      a list of the recipe's own, and of the preset {wanted.shot.preset!r} still: {said}")
     print(f"inputs    {'unknown' if found.inputs is None else f'{found.inputs:,}'}")
     print(f"shards    {found.shards:,}")
     made = _percent(found.share_made)
@@ -53,6 +59,10 @@ def estimate(
         if hours is not None:
             where = "CPUs here" if number == here else "workers"
             print(f"time      {_time(hours)} on {number} {where}")
+
+
+def _toml(value: object) -> str:
+    return json.dumps(list(value) if isinstance(value, tuple) else value)
 
 
 def _percent(guess: "Guess") -> str:

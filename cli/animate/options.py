@@ -51,7 +51,9 @@ def read_options(
     ] = None,
     limit: Annotated[int | None, typer.Option(help="Use the first so many samples; 0 is all.")] = None,
     seed: Annotated[int | None, typer.Option(help="Another seed, other camera moves.")] = None,
-    size: Annotated[str, typer.Option(help="Side of the frames in pixels, or WIDTHxHEIGHT.")] = "",
+    size: Annotated[
+        str, typer.Option(metavar="PIXELS|WxH", help="Side of the frames in pixels, or width x height.")
+    ] = "",
     frames: Annotated[int | None, typer.Option(help="Frames a clip.")] = None,
     fps: Annotated[int | None, typer.Option(help="Frames a second.")] = None,
     set_: Annotated[
@@ -72,9 +74,12 @@ def read_options(
 
     `set_` has the last word.
     """
-    from animate.recipe import read_recipe
+    from animate.errors import UserError
+    from animate.recipe import names_source, read_recipe
 
     width_height = re.fullmatch(r"(\d+)x(\d+)", size)
+    if size and not width_height and not size.isdecimal():
+        raise typer.BadParameter(f"{size!r}: write PIXELS or WxH, as 224 or 320x180", param_hint="--size")
     options = {
         "video.format": format or None,
         "takes": takes,
@@ -89,7 +94,13 @@ def read_options(
         "source.allow_outside": "true" if allow_outside else None,
     }
     given = [f"{key}={value}" for key, value in options.items() if value is not None]
-    return read_recipe(recipe or None, [*_source_overrides(src, urls, root), *given, *(set_ or [])])
+    overrides = [*_source_overrides(src, urls, root), *given, *(set_ or [])]
+    if not names_source(recipe or None, overrides):
+        raise UserError(
+            "--src is missing: a folder, a table or tars of captioned images, or a name that `animate "
+            "sources` lists; `--src demo` films the photographs that come with the package"
+        )
+    return read_recipe(recipe or None, overrides)
 
 
 def with_recipe(command: "Callable[Concatenate[BuildRecipe, ...], None]") -> Callable[..., None]:

@@ -6,12 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..output import writable
+
 if TYPE_CHECKING:
     from animate.arrays import Picture
 
 #: Photographs of the demo corpus: the first is filmed when no image is given, and all stand behind the images
 #: that are given where more are needed.
 DEMO_IMAGES = ("raccoon.jpg", "coffee.jpg", "rocket.jpg")
+
+#: Of all frames of a preview together.
+MOST_PIXELS = 200_000_000
 
 
 def preview(
@@ -40,11 +45,17 @@ def preview(
     from animate.codec import encode_gif, encode_jpeg, encode_mp4, encode_png
     from animate.preview import contact_sheet, preview, sheet_of_all, shot_list
     from animate.recipe import VideoRecipe
+    from animate.strict_toml import from_table
 
     suffixes = (".png", ".jpg") if everything else (".mp4", ".gif", ".png", ".jpg")
-    if out.suffix not in suffixes:
-        raise typer.BadParameter(f"{out}: must end in {' or '.join(suffixes)}", param_hint="--out")
-    video = VideoRecipe(size=size, num_frames=frames, fps=fps)
+    writable(out, "--out", suffixes)
+    if frames * size * size > MOST_PIXELS:
+        raise typer.BadParameter(
+            f"{frames} frames of {size} x {size} pixels: a preview is held in memory, and has at most "
+            f"{MOST_PIXELS:,} pixels in all",
+            param_hint="--size, --frames",
+        )
+    video = from_table(VideoRecipe, {"size": size, "num_frames": frames, "fps": fps}, "video")
     stills = [_given(path) for path in image or ()]
     if everything:
         stills += [_demo(name) for name in DEMO_IMAGES]

@@ -1,7 +1,7 @@
 """A build on the screen: its progress, its end, and what Ctrl-C leaves."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import typer
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 #: A build whose workers filmed for this share of their time was held up by that, and not by the network.
 _MOSTLY = 0.7
+#: Characters of an example's message that are shown.
+_MESSAGE = 300
 
 
 def run_shown(run: "Callable[[Callable[[Progress], None]], BuildReport]") -> None:
@@ -39,7 +41,11 @@ def run_shown(run: "Callable[[Callable[[Progress], None]], BuildReport]") -> Non
 def print_report(report: "BuildReport") -> None:
     """The summary on stdout, what failed on stderr."""
     if report.complete and not report.shards_made:
-        print("Nothing to do: every shard is finished.")
+        print(
+            "Nothing to do: every shard is finished."
+            if report.clips
+            else "Every shard is finished already, without a single clip."
+        )
     reasons = ", ".join(f"{status} {count:,}" for status, count in report.rejected.items())
     rows = {
         "clips": f"{report.clips:,} of {report.inputs:,} inputs",
@@ -52,6 +58,8 @@ def print_report(report: "BuildReport") -> None:
     }
     for name, value in rows.items():
         print(f"{name:<9} {value}")
+    for line in _rejections(report):
+        print(line)
     if report.shots_held_back * 2 > report.shots:
         from animate.fit import HELD_BACK
 
@@ -78,6 +86,27 @@ def print_report(report: "BuildReport") -> None:
             f"animate: {missing:,} {verb} not finished; the same command goes on with the rest",
             file=sys.stderr,
         )
+
+
+def _rejections(report: "BuildReport") -> Iterator[str]:
+    """For each status how many, one example with its message, and at the end where all are."""
+    from animate.data import PARQUET, STATUSES
+
+    for status, count in sorted(report.rejected.items(), key=lambda item: -item[1]):
+        example = report.examples.get(status)
+        such = (
+            f"such as {example.key!r} ({example.parquet}): {_short(example.message)}"
+            if example
+            else STATUSES[status]
+        )
+        yield f"{status} {count:,}, {such}"
+    if report.examples:
+        yield f"all of them: `status` and `error_message` in {report.out}/*{PARQUET}"
+
+
+def _short(message: str) -> str:
+    line = " ".join(message.split())
+    return line if len(line) <= _MESSAGE else f"{line[: _MESSAGE - 1]}…"
 
 
 def _why(rejected: Mapping[str, int]) -> str:

@@ -43,10 +43,11 @@ def evaluate(
     from retrieval.curve import draw_curve, parse_curve
     from retrieval.datasets import PARTS, open_dataset
     from retrieval.errors import DataError
-    from retrieval.paths import check_result
+    from retrieval.paths import check_device, check_result
     from retrieval.recipe import recipe_from_table
     from retrieval.reference import find_model
 
+    check_device(device)
     check_result(out)
     if part not in PARTS:
         raise DataError(f"part = {part!r}: must be one of {', '.join(PARTS)}")

@@ -37,12 +37,13 @@ def index(
     Stopped at any moment, the same command goes on where it was.
     """
     from retrieval.errors import DataError
-    from retrieval.paths import check_free, check_gallery, check_videos, state_folder
+    from retrieval.paths import check_device, check_free, check_gallery, check_videos, state_folder
 
     patterns = remove or []
     changes = bool(patterns) or remove_gone
     if overwrite and (add or changes):
         raise DataError("--overwrite: replaces a gallery; --add and --remove change one: give either")
+    check_device(device)
     check_videos(videos)
     if add or changes:
         if not state_folder(out).exists():  # else one may be on its way there, from before a crash

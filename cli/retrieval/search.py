@@ -19,9 +19,10 @@ def search(
     import json
     from dataclasses import asdict
 
-    from retrieval.paths import check_gallery
+    from retrieval.paths import check_device, check_gallery
     from retrieval.reference import find_model
 
+    check_device(device)
     facts = check_gallery(gallery)
     found = find_model(model or facts["checkpoint"], model=facts.get("model"))
 

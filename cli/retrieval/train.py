@@ -23,9 +23,11 @@ def train(
 ) -> None:
     """Train a retriever; prints the folder of the selected checkpoint."""
     from retrieval.datasets import open_dataset
+    from retrieval.paths import check_device
     from retrieval.recipe import load_recipe
     from retrieval.reference import check_model
 
+    check_device(device)
     resolved = load_recipe(recipe, set_ or ())
     check_model(resolved.model)
     open_dataset(resolved.data)  # before the seconds that torch takes, so that a wrong path is said at once

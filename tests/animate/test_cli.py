@@ -14,6 +14,7 @@ import animate.build as build_module
 from animate.build import BuildReport, Progress, ShardFailure
 from animate.executor import Workforce
 from animate.recipe import BuildRecipe
+from animate.shards.examples import Example
 from animate.sources import SourceError
 from cli.animate import main as cli
 from cli.animate.options import parse_seconds
@@ -32,6 +33,10 @@ REPORT = BuildReport(
     size_bytes=34_500_000,
     seconds=42.0,
     failures=(),
+    examples={
+        "truncated": Example(key="a", message="the image ends\nat row 3 of 9", parquet="00000.parquet"),
+        "too_small": Example(key="b", message="9 x 9 pixels", parquet="00001.parquet"),
+    },
 )
 
 
@@ -59,10 +64,40 @@ def built(monkeypatch) -> dict:
 
 
 def test_without_options_the_recipe_is_the_default(monkeypatch, capsys, built):
-    assert run(monkeypatch, capsys, "build", "--out", "shards")[0] == 0
+    assert run(monkeypatch, capsys, "build", "--src", "demo", "--out", "shards")[0] == 0
     assert built["recipe"] == BuildRecipe()
     assert built["out"] == "shards"
     assert (built["workforce"], built["overwrite"]) == (Workforce(), False)
+
+
+@pytest.mark.parametrize("command", [["build", "--out", "x"], ["estimate"]])
+def test_a_source_must_be_named_by_an_option_or_a_recipe_file(monkeypatch, capsys, tmp_path, built, command):
+    monkeypatch.setattr("animate.estimate.estimate", lambda recipe: built.get("estimate"))
+    code, out, err = run(monkeypatch, capsys, *command, "--limit", "1")
+    assert (code, out) == (2, "")
+    assert err.startswith("animate: --src is missing:")
+    assert "--src demo" in err
+    (tmp_path / "r.toml").write_text('[source]\nname = "demo"\n')
+    for given in (["--recipe", str(tmp_path / "r.toml")], ["--set", "source.name=demo"], ["--src", "demo"]):
+        if command[0] == "build":
+            assert run(monkeypatch, capsys, *command, *given)[0] == 0
+    (tmp_path / "r.toml").write_text("takes = 2\n")
+    assert run(monkeypatch, capsys, *command, "--recipe", str(tmp_path / "r.toml"))[0] == 2
+
+
+def test_an_estimate_names_what_a_list_of_ones_own_has_from_its_preset(monkeypatch, capsys, tmp_path):
+    own = '[[shot.shots]]\nname = "mine"\ncomponents.pan = {}\n'
+    options = ("--src", "demo", "--limit", "1", "--size", "64", "--frames", "2", "--recipe")
+    for text, said in {
+        '[shot]\npreset = "webvid_like"\n' + own: "webvid_like' still: max_speed = 60.0\n",
+        '[shot]\npreset = "webvid_like"\nmax_speed = 50.0\n' + own: "",
+        own: "default' still: edit.shots = [1, 2], edit.transitions = ",
+        '[shot]\npreset = "webvid_like"\n': "",
+    }.items():
+        (tmp_path / "r.toml").write_text(text)
+        _, out, _ = run(monkeypatch, capsys, "estimate", *options, str(tmp_path / "r.toml"))
+        assert ("shot " in out) == bool(said)
+        assert said in out
 
 
 @pytest.mark.parametrize("command", ["estimate", "plan", "fetch"])
@@ -95,9 +130,8 @@ def test_what_foretells_a_build_takes_its_options(monkeypatch, capsys, built, tm
 def test_options_change_the_recipe_and_set_has_the_last_word(monkeypatch, capsys, built, tmp_path):
     (tmp_path / "r.toml").write_text("seed = 3\ntakes = 2\n[video]\ncrf = 30\nfps = 2\n")
     options = "--format frames --takes 5 --limit 9 --size 320x180 --frames 8 --fps 3 --set video.fps=6"
-    code, _, _ = run(
-        monkeypatch, capsys, "build", "--out", "x", "--recipe", str(tmp_path / "r.toml"), *options.split()
-    )
+    files = ("--out", "x", "--recipe", str(tmp_path / "r.toml"))
+    code, _, _ = run(monkeypatch, capsys, "build", "--src", "demo", *files, *options.split())
     assert code == 0
     recipe, video = built["recipe"], built["recipe"].video
     assert (recipe.seed, recipe.takes, recipe.source.limit) == (3, 5, 9)
@@ -112,7 +146,7 @@ def test_options_change_the_recipe_and_set_has_the_last_word(monkeypatch, capsys
 
 def test_settings_of_the_run_are_no_part_of_the_recipe(monkeypatch, capsys, built):
     options = "--workers 3 --address auto --overwrite --time-limit 30m"
-    assert run(monkeypatch, capsys, "build", "--out", "x", *options.split())[0] == 0
+    assert run(monkeypatch, capsys, "build", "--src", "demo", "--out", "x", *options.split())[0] == 0
     assert built["recipe"].digest() == BuildRecipe().digest()
     assert (built["workforce"], built["overwrite"]) == (
         Workforce(workers=3, address="auto", time_limit=1800),
@@ -125,7 +159,7 @@ def test_settings_of_the_run_are_no_part_of_the_recipe(monkeypatch, capsys, buil
     [
         (["--set", "video.sise=3"], "unknown key 'sise' in [video]"),
         (["--set", "video.size=225"], "sides must be even"),
-        (["--size", "big"], "video.size"),
+        (["--size", "big"], "PIXELS or WxH"),
         (["--format", "gif"], "must be one of mp4, frames, virtual"),
         (["--recipe", "no/such.toml"], "no such file"),
         (["--src", "no/such/corpus"], "no/such/corpus"),
@@ -134,7 +168,9 @@ def test_settings_of_the_run_are_no_part_of_the_recipe(monkeypatch, capsys, buil
 def test_what_cannot_be_meant_is_one_message_and_exit_code_2(
     monkeypatch, capsys, tmp_path, arguments, message
 ):
-    code, out, err = run(monkeypatch, capsys, "build", "--out", str(tmp_path / "x"), *arguments)
+    code, out, err = run(
+        monkeypatch, capsys, "build", "--src", "demo", "--out", str(tmp_path / "x"), *arguments
+    )
     assert (code, out) == (2, "")
     assert err.startswith("animate: ")
     assert message in err
@@ -147,13 +183,13 @@ def test_a_bug_is_no_users_message(monkeypatch, capsys):
         raise ValueError("of ours")
 
     monkeypatch.setattr(build_module, "build_shards", bug)
-    monkeypatch.setattr(sys, "argv", ["animate", "build", "--out", "x"])
+    monkeypatch.setattr(sys, "argv", ["animate", "build", "--src", "demo", "--out", "x"])
     with pytest.raises(ValueError, match="of ours"):
         cli.main()
 
 
 def test_the_summary_says_what_came_of_it(monkeypatch, capsys, built):
-    _, out, err = run(monkeypatch, capsys, "build", "--out", "x")
+    _, out, err = run(monkeypatch, capsys, "build", "--src", "demo", "--out", "x")
     assert out.splitlines() == [
         "clips     1,490 of 1,500 inputs",
         "rejected  10 (truncated 3, too_small 7)",
@@ -161,6 +197,9 @@ def test_the_summary_says_what_came_of_it(monkeypatch, capsys, built):
         "size      34.5 MB",
         "time      42.0 s, 35.5 clips/s",
         "where     /somewhere/shards",
+        "too_small 7, such as 'b' (00001.parquet): 9 x 9 pixels",
+        "truncated 3, such as 'a' (00000.parquet): the image ends at row 3 of 9",
+        "all of them: `status` and `error_message` in /somewhere/shards/*.parquet",
     ]
     assert err == ""
 
@@ -172,9 +211,9 @@ def changed(**fields) -> BuildReport:
 
 def test_the_summary_says_when_most_shots_were_held_back(monkeypatch, capsys, built):
     built["report"] = changed(shots=2000, shots_held_back=1000)
-    assert "scaled below" not in run(monkeypatch, capsys, "build", "--out", "x")[1]
+    assert "scaled below" not in run(monkeypatch, capsys, "build", "--src", "demo", "--out", "x")[1]
     built["report"] = changed(shots=2000, shots_held_back=1001)
-    lines = run(monkeypatch, capsys, "build", "--out", "x")[1].splitlines()
+    lines = run(monkeypatch, capsys, "build", "--src", "demo", "--out", "x")[1].splitlines()
     assert lines[-1] == (
         "1,001 of 2,000 shots had to be scaled below 0.3 of what was drawn to keep the bounds of [shot] on "
         "these stills."
@@ -183,9 +222,9 @@ def test_the_summary_says_when_most_shots_were_held_back(monkeypatch, capsys, bu
 
 def test_the_summary_says_when_filming_held_up_a_download(monkeypatch, capsys, built):
     built["report"] = changed(filming_share=0.3)
-    assert "filming took" not in run(monkeypatch, capsys, "build", "--out", "x")[1]
+    assert "filming took" not in run(monkeypatch, capsys, "build", "--src", "demo", "--out", "x")[1]
     built["report"] = changed(filming_share=0.906)
-    lines = run(monkeypatch, capsys, "build", "--out", "x")[1].splitlines()
+    lines = run(monkeypatch, capsys, "build", "--src", "demo", "--out", "x")[1].splitlines()
     assert lines[-1] == (
         "filming took 91% of the time, waiting for images the rest: more --workers or --format virtual "
         "would be faster."
@@ -194,14 +233,23 @@ def test_the_summary_says_when_filming_held_up_a_download(monkeypatch, capsys, b
 
 def test_a_build_with_nothing_to_do_says_so(monkeypatch, capsys, built):
     built["report"] = changed(shards_made=0, clips_made=0)
-    code, out, _ = run(monkeypatch, capsys, "build", "--out", "x")
+    code, out, _ = run(monkeypatch, capsys, "build", "--src", "demo", "--out", "x")
     assert (code, out.splitlines()[0]) == (0, "Nothing to do: every shard is finished.")
+
+
+def test_a_build_with_nothing_to_do_and_without_a_clip_does_not_say_that_all_is_well(
+    monkeypatch, capsys, built
+):
+    built["report"] = changed(shards_made=0, clips=0, clips_made=0, rejected={"missing_caption": 1500})
+    code, out, err = run(monkeypatch, capsys, "build", "--src", "demo", "--out", "x")
+    assert (code, out.splitlines()[0]) == (1, "Every shard is finished already, without a single clip.")
+    assert "no clip came of 1,500 inputs: missing_caption" in err
 
 
 def test_a_build_without_a_clip_is_no_success(monkeypatch, capsys, built):
     dead = {"opted_out": 3, "failed_to_download": 1497}
     built["report"] = changed(clips=0, clips_made=0, rejected=dead)
-    code, _, err = run(monkeypatch, capsys, "build", "--out", "x")
+    code, _, err = run(monkeypatch, capsys, "build", "--src", "demo", "--out", "x")
     assert code == 1
     assert "no clip came of 1,500 inputs: failed_to_download, the address gave no image" in err
     assert err.endswith("says why of each, and --retry-failed tries again\n")
@@ -210,7 +258,7 @@ def test_a_build_without_a_clip_is_no_success(monkeypatch, capsys, built):
 def test_failed_shards_are_listed_and_the_exit_code_is_1(monkeypatch, capsys, built):
     failure = ShardFailure(name="00001", attempts=3, message="KeyError: 'x'", details="Traceback: deep down")
     built["report"] = changed(shards_finished=1, failures=(failure,))
-    code, _, err = run(monkeypatch, capsys, "build", "--out", "x")
+    code, _, err = run(monkeypatch, capsys, "build", "--src", "demo", "--out", "x")
     assert code == 1
     assert "shard 00001 failed 3 times: KeyError: 'x'" in err
     assert "deep down" in err
@@ -225,7 +273,7 @@ def test_an_interrupted_build_ends_with_130_and_a_word_on_how_to_go_on(monkeypat
         raise KeyboardInterrupt
 
     monkeypatch.setattr(build_module, "build_shards", interrupted)
-    code, _, err = run(monkeypatch, capsys, "build", "--out", "x")
+    code, _, err = run(monkeypatch, capsys, "build", "--src", "demo", "--out", "x")
     assert code == 130
     assert "stopped with 4 of 9 shards finished; the same command goes on from there" in err
 
@@ -236,7 +284,7 @@ def test_a_time_limit_is_seconds_minutes_or_hours(text, seconds):
 
 
 def test_a_time_limit_of_another_form_is_a_usage_error(monkeypatch, capsys):
-    code, _, err = run(monkeypatch, capsys, "build", "--out", "x", "--time-limit", "soon")
+    code, _, err = run(monkeypatch, capsys, "build", "--src", "demo", "--out", "x", "--time-limit", "soon")
     assert code == 2
     assert "'soon': write seconds, or 90s, 30m, 2h" in " ".join(err.split())
 

@@ -86,8 +86,8 @@ def test_nothing_is_built_estimated_or_previewed_of_it(tmp_path):
 @pytest.mark.parametrize(
     "command",
     [
-        ["build", "--out", "OUT"],
-        ["estimate"],
+        ["build", "--src", "demo", "--out", "OUT"],
+        ["estimate", "--src", "demo"],
         ["fetch", "cc3m", "--root", "nowhere", "--out", "OUT"],
     ],
 )

@@ -100,7 +100,8 @@ def test_a_build_that_was_killed_and_resumed_has_the_same_bytes(source, referenc
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_what_stops_it_ends_cleanly_and_leaves_nothing_half_done(tmp_path, how):
     out = tmp_path / "shards"
-    arguments = ["build", *SMALL, "--out", str(out), "--workers", "2" if how == signal.SIGINT else "0"]
+    arguments = ["build", "--src", "demo", *SMALL, "--out", str(out)]
+    arguments += ["--workers", "2" if how == signal.SIGINT else "0"]
     code, err = interrupt(arguments, out, how)
     assert code == 130, err
     assert "the same command goes on from there" in err
@@ -108,6 +109,14 @@ def test_what_stops_it_ends_cleanly_and_leaves_nothing_half_done(tmp_path, how):
     assert not (out / "_tmp").exists()
     stems = {path.name.removesuffix(".tar") for path in out.glob("*.tar")}
     assert {path.name.removesuffix("_stats.json") for path in out.glob("*_stats.json")} == stems
+
+
+def test_a_second_ctrl_c_ends_it_as_cleanly(tmp_path):
+    out = tmp_path / "shards"
+    arguments = ["build", "--src", "demo", *SMALL, "--out", str(out), "--workers", "2"]
+    code, err = interrupt(arguments, out, signal.SIGINT, signal.SIGINT)
+    assert code == 130, err
+    assert "Traceback" not in err
 
 
 @pytest.mark.parametrize("damage", ["a flipped bit", "gone"])
@@ -142,8 +151,8 @@ def test_a_damaged_listing_of_a_corpus_that_changed_is_refused(tmp_path):
     assert "Traceback" not in refused.stderr
 
 
-def interrupt(arguments: list[str], out: Path, how: signal.Signals) -> tuple[int, str]:
-    """Start a build and stop it behind its first shard; exit code and stderr."""
+def interrupt(arguments: list[str], out: Path, *how: signal.Signals) -> tuple[int, str]:
+    """Start a build and stop it behind its first shard, by signals a second apart; exit code and stderr."""
     with subprocess.Popen([*ANIMATE, *arguments], cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         end = time.monotonic() + 60
@@ -151,7 +160,9 @@ def interrupt(arguments: list[str], out: Path, how: signal.Signals) -> tuple[int
             assert process.poll() is None, process.stderr.read()
             assert time.monotonic() < end, "no shard was finished"
             time.sleep(0.005)
-        process.send_signal(how)
+        for number, one in enumerate(how):
+            time.sleep(min(number, 1))
+            process.send_signal(one)
         return process.wait(timeout=60), process.stderr.read()
 
 
@@ -191,9 +202,9 @@ def test_an_object_store_gets_the_same_bytes(tmp_path, monkeypatch, format):
 def test_a_build_joins_a_running_cluster(tmp_path, monkeypatch):
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # Ray's default depends on the user's home folder
     reference, joined = tmp_path / "reference", tmp_path / "joined"
-    built(*SMALL, "--out", reference, "--workers", "0")
+    built("--src", "demo", *SMALL, "--out", reference, "--workers", "0")
     with running_cluster() as address:
-        built(*SMALL, "--out", joined, "--address", address)
+        built("--src", "demo", *SMALL, "--out", joined, "--address", address)
     assert all_files(joined) == all_files(reference)
 
 

@@ -11,7 +11,7 @@ from animate import UserError
 from animate.recipe import SourceRecipe
 from animate.sources.folder import Folder
 from animate.sources.paths import expand_braces, find_files, survey, walk
-from tests.support.corpora import read, refuse_folder, write_images, write_members
+from tests.support.corpora import put, read, refuse_folder, write_images, write_members
 
 
 @given(first=st.integers(0, 30), count=st.integers(1, 20), width=st.integers(2, 5))
@@ -103,3 +103,28 @@ def test_a_folder_or_a_hidden_file_is_no_tar_of_a_folder(tmp_path):
     (tmp_path / "._a.tar").write_bytes(b"what macOS leaves")
     (tmp_path / "b.tar").mkdir()
     assert find_files(str(tmp_path), (".tar",)) == [str(tmp_path / "a.tar")]
+
+
+def test_a_glob_meets_each_real_file_once(tmp_path):
+    put(tmp_path / "p/a.tar", b"x")
+    (tmp_path / "p/self").symlink_to(".")
+    (tmp_path / "p/b.tar").symlink_to("a.tar")
+    for pattern in ("p", "p/*.tar", "p/**/*.tar", "p/{*,self/*}.tar"):
+        assert find_files(str(tmp_path / pattern), (".tar",)) == [str(tmp_path / "p/a.tar")], pattern
+
+
+@pytest.mark.parametrize("pattern", ["locked/*.tar", "*/*.tar", "**/*.tar", "l*/x*/*.tar"])
+def test_a_folder_that_a_glob_cannot_read_is_told(tmp_path, monkeypatch, pattern):
+    put(tmp_path / "ok/a.tar", b"x")
+    put(tmp_path / "locked/x/b.tar", b"x")
+    refuse_folder(monkeypatch, str(tmp_path / "locked"))
+    with pytest.raises(UserError, match=r"locked.*cannot be read: Permission denied"):
+        find_files(str(tmp_path / pattern), (".tar",))
+    assert find_files(str(tmp_path / "o*/*.tar"), (".tar",)) == [str(tmp_path / "ok/a.tar")]
+
+
+def test_a_folder_of_tars_that_cannot_be_read_is_told(tmp_path, monkeypatch):
+    put(tmp_path / "locked/b.tar", b"x")
+    refuse_folder(monkeypatch, str(tmp_path / "locked"))
+    with pytest.raises(UserError, match=r"locked.*cannot be read: Permission denied"):
+        find_files(str(tmp_path / "locked"), (".tar",))

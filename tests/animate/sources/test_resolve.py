@@ -2,7 +2,10 @@
 
 import pytest
 
-from animate.sources import SourceError
+from animate.build import build_shards
+from animate.executor import HERE
+from animate.recipe import SourceRecipe, read_recipe
+from animate.sources import SourceError, open_source
 from animate.sources.resolve import resolve_src
 from tests.support.corpora import JPEG, write_images, write_members, write_rows
 
@@ -50,3 +53,10 @@ def test_a_folder_of_tars_and_images_is_not_guessed_at(tmp_path):
     with pytest.raises(SourceError, match=r"tars and images, such as 'a\.jpg'"):
         resolve_src(str(tmp_path))
     assert resolve_src(str(tmp_path / "*.tar"))["name"] == "webdataset"
+
+
+@pytest.mark.parametrize("src", ["", "*.tar", "00000.tar", "{00000..00000}.tar", "00000.parquet"])
+def test_a_shard_set_is_no_corpus(tmp_path, src):
+    build_shards(read_recipe(None, ["source.limit=1", "video.size=64"]), tmp_path / "set", workforce=HERE)
+    with pytest.raises(SourceError, match=r"is a shard set.*materialize.*load_clips"):
+        open_source(SourceRecipe(**resolve_src(str(tmp_path / "set" / src))))
