@@ -64,6 +64,7 @@ RETRIEVAL_LAYERS = (
     ("__main__", "errors", "durable", "cache", "distributed", "metrics", "loss", "order", "recipe"),
     ("video", "runs", "run_log", "compute", "normalise", "curve", "batch"),
     ("datasets", "model", "paths", "reference"),
+    ("ahead",),
     ("health", "loader", "protocol", "score", "optimizer", "checkpoint", "find"),
     ("encode", "fine_losses", "gallery"),
     ("rerank", "gradients", "pretrained", "run_state", "intake", "search"),
@@ -94,7 +95,7 @@ RETRIEVAL_ONLY = {
 #: Units of `retrieval` that are used before torch is loaded, or without it.
 TORCH_FREE = (
     "errors", "durable", "cache", "metrics", "normalise", "recipe", "video", "runs", "curve", "datasets",
-    "paths", "reference", "health", "find",
+    "paths", "reference", "health", "find", "ahead",
 )  # fmt: skip
 #: Package -> its layers, and its libraries.
 LAWS = {"animate": (LAYERS, ONLY), "retrieval": (RETRIEVAL_LAYERS, RETRIEVAL_ONLY)}

@@ -34,7 +34,7 @@ COMMANDS = {
         "--out --src",
         "--workers --address --device --overwrite --retry-failed --time-limit --log --metrics",
     ],
-    "doctor": [],
+    "doctor": ["--json --load"],
     "fetch": [RECIPE, "--out --retry-failed --workers --address src"],
     "materialize": ["--format --out shards", "--workers --address --device --overwrite --time-limit"],
     "estimate": [RECIPE, "--src --out --workers"],

@@ -36,9 +36,12 @@ def index(
 
     Stopped at any moment, the same command goes on where it was.
     """
+    from retrieval.ahead import check_device
     from retrieval.errors import DataError
+    from retrieval.find import find_gallery_videos
     from retrieval.paths import check_free, check_gallery, check_videos, state_folder
 
+    check_device(device)
     patterns = remove or []
     changes = bool(patterns) or remove_gone
     if overwrite and (add or changes):
@@ -49,6 +52,7 @@ def index(
             check_gallery(out)
     else:
         check_free(out, overwrite=overwrite)
+        find_gallery_videos(videos)
     if changes and not add:
         from retrieval.index import remove_from_gallery
 
