@@ -24,7 +24,7 @@ LAYERS = (
     ("views",),
     ("data", "components", "executor"),
     ("recipe", "saliency", "flow", "shutter", "stores"),
-    ("codec", "shot", "doctor"),
+    ("codec", "shot", "doctor", "recipe_page", "shots"),
     ("fit",),
     ("sources", "formats", "edit", "leeway"),
     ("apparent",),

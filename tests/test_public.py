@@ -39,6 +39,8 @@ COMMANDS = {
     "materialize": ["--format --out shards", "--workers --address --device --overwrite --time-limit"],
     "estimate": [RECIPE, "--src --out --workers"],
     "preview": ["--all --fps --frames --out --seed --shot --size image"],
+    "recipe": ["--preset"],
+    "shots": ["name"],
     "sources": ["--root name"],
     "stats": ["--png shards"],
     "status": ["shards"],
