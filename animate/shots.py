@@ -1,4 +1,4 @@
-"""What shots are made of, for whoever writes a shot list: components, and their parameters from their fields."""
+"""What shots are made of, for whoever writes a shot list: components, and parameters from their fields."""
 
 import dataclasses
 import difflib

@@ -38,7 +38,7 @@ COMMANDS = {
     "fetch": [RECIPE, "--out --retry-failed --workers --address src"],
     "materialize": ["--format --out shards", "--workers --address --device --overwrite --time-limit"],
     "estimate": [RECIPE, "--src --out --workers"],
-    "preview": ["--all --fps --frames --out --seed --shot --size image"],
+    "preview": ["--all --fps --frames --out --recipe --seed --shot --size image"],
     "recipe": ["--preset"],
     "shots": ["name"],
     "sources": ["--root name"],

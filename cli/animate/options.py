@@ -74,13 +74,12 @@ def read_options(
     """
     from animate.recipe import read_recipe
 
-    width_height = re.fullmatch(r"(\d+)x(\d+)", size)
     options = {
         "video.format": format or None,
         "takes": takes,
         "source.limit": limit,
         "seed": seed,
-        "video.size": f"[{width_height[1]}, {width_height[2]}]" if width_height else size or None,
+        "video.size": size_override(size),
         "video.num_frames": frames,
         "video.fps": fps,
         "source.sample": sample,
@@ -90,6 +89,12 @@ def read_options(
     }
     given = [f"{key}={value}" for key, value in options.items() if value is not None]
     return read_recipe(recipe or None, [*_source_overrides(src, urls, root), *given, *(set_ or [])])
+
+
+def size_override(size: str) -> str | None:
+    """The value of `video.size` that --size stands for; None where it is not given."""
+    width_height = re.fullmatch(r"(\d+)x(\d+)", size)
+    return f"[{width_height[1]}, {width_height[2]}]" if width_height else size or None
 
 
 def with_recipe(command: "Callable[Concatenate[BuildRecipe, ...], None]") -> Callable[..., None]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def train(
-    recipe: Annotated[Path, typer.Argument(help="The TOML file that says what to train.")],
+    recipe: Annotated[Path, typer.Argument(help="A TOML file that says what to train, or demo, msrvtt, ….")],
     out: Annotated[Path | None, typer.Option(help="Run folder; default runs/NAME of the recipe.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="A recipe key, as table.key=value.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Above 1: Ray Train workers.")] = 1,
