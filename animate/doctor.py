@@ -1,16 +1,19 @@
 """What this installation can do: libraries, codecs, devices, and what follows from what is missing.
 
-Only looks: it imports each library to see whether it works, which is why it may import what `codec.py` alone
-may otherwise.
+Only looks: it imports libraries to see whether they work, which is why it may import what `codec.py` alone
+may otherwise. Those that take seconds are imported where that is asked for; else it says what is installed.
 """
 
 import contextlib
+import ctypes
 import ctypes.util
 import importlib
+import importlib.machinery
 import importlib.metadata
 import importlib.util
 import os
 import platform
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -33,15 +36,15 @@ class Finding:
     means: str = ""
 
 
-def examine() -> list[Finding]:
-    """Everything the doctor looks at, in reading order."""
+def examine(*, load: bool = False) -> list[Finding]:
+    """Everything the doctor looks at, in order; with `load` what takes seconds to import is imported, too."""
     machine = f"Python {platform.python_version()}, {platform.system()} {platform.machine()}"
     return [
         Finding(name="machine", state="ok", found=f"{machine}, {available_cpus()} CPUs to use"),
         _pillow(),
-        *(_library(name, meaning, probe) for name, (meaning, probe) in LIBRARIES.items()),
-        _torch(),
-        _torchcodec(),
+        *(_library(name, meaning, probe, load) for name, (meaning, probe) in LIBRARIES.items()),
+        _torch() if load else _torch_unloaded(),
+        _torchcodec(load),
         _ffmpeg(),
         _shared_memory(),
         _worker_memory(),
@@ -136,13 +139,18 @@ LIBRARIES: dict[str, tuple[str, Callable[[ModuleType], str]]] = {
     "protego": ("robots.txt cannot be read, so nothing is downloaded", _plain),
 }
 
+#: Those of `LIBRARIES` that take seconds to import, by themselves or for the torch that they bring.
+SLOW = frozenset({"ray", "kornia", "webdataset", "open_clip"})
+#: Looks for updates of another package when it is imported.
+_NEVER_LOADED = frozenset({"img2dataset"})
+
 _DISTRIBUTIONS = {"cv2": "opencv-python-headless", "open_clip": "open_clip_torch"}
 
 
-def _library(name: str, meaning: str, probe: Callable[[ModuleType], str]) -> Finding:
+def _library(name: str, meaning: str, probe: Callable[[ModuleType], str], load: bool) -> Finding:
     try:
-        if name == "img2dataset":  # looks for updates of another package when imported: ask for it only
-            version = _version(name)
+        if name in _NEVER_LOADED or (name in SLOW and not load):
+            version = _version(_DISTRIBUTIONS.get(name, name))
             if version is None:
                 raise ImportError(f"No module named {name!r}")
             return Finding(name=name, state="ok", found=f"{version}: installed")
@@ -175,10 +183,59 @@ def _torch() -> Finding:
     )
 
 
-def _torchcodec() -> Finding:
+def _torch_unloaded() -> Finding:
+    """What the files of torch and the driver of the GPU say."""
+    release = _version("torch")
+    if release is None:
+        return Finding(
+            name="torch",
+            state="missing",
+            found="No module named 'torch'",
+            means="no GPU rendering, and no retrieval",
+        )
+    cuda, devices = torch_cuda(), gpu_names()
+    built = f"for CUDA {cuda}" if cuda else "without CUDA"
+    found = f"{release}: installed, {built}; the driver shows {', '.join(devices) or 'no GPU'}"
+    if cuda and devices:
+        return Finding(name="torch", state="ok", found=found)
+    means = "clips are rendered on the CPU with OpenCV; training is slow"
+    return Finding(name="torch", state="note", found=found, means=means)
+
+
+def torch_cuda() -> str | None:
+    """The release of CUDA that torch was built for, from its own files; None for a build without."""
+    spec = importlib.machinery.PathFinder.find_spec("torch")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        with contextlib.suppress(OSError):
+            text = (Path(folder) / "version.py").read_text(encoding="utf-8")
+            found = re.search(r"^cuda\b[^=]*= *['\"]([\d.]+)['\"]", text, flags=re.MULTILINE)
+            return found[1] if found else None
+    return None
+
+
+def gpu_names() -> list[str]:
+    """The GPUs that NVIDIA's driver shows; none where there is no driver."""
+    try:
+        driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return []
+    count, device, name = ctypes.c_int(), ctypes.c_int(), ctypes.create_string_buffer(256)
+    if driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)):
+        return []
+    names = []
+    for i in range(count.value):
+        if not driver.cuDeviceGet(ctypes.byref(device), i):
+            driver.cuDeviceGetName(name, len(name), device)
+            names.append(name.value.decode(errors="replace"))
+    return names
+
+
+def _torchcodec(load: bool) -> Finding:
     means = "not needed: videos are decoded with PyAV"
     if _version("torchcodec") is None:
         return Finding(name="torchcodec", state="note", found="not installed", means=means)
+    if not load:
+        return Finding(name="torchcodec", state="ok", found=f"{_version('torchcodec')}: installed")
     try:
         importlib.import_module("torchcodec")
     except (ImportError, OSError, RuntimeError) as error:  # it needs the system's FFmpeg libraries

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from animate import strict_toml
+from animate.beside import recipes
 from animate.components import COMPONENTS, check
 from animate.strict_toml import RecipeError
 
@@ -408,10 +409,7 @@ def _preset_table(name: Any, where: str) -> dict[str, Any]:
 
 
 def _shot_lists() -> Path:
-    """recipes/shots: inside the installed package, and beside the package in a checkout."""
-    package = Path(__file__).parent
-    installed = package / "recipes" / "shots"
-    return installed if installed.is_dir() else package.parent / "recipes" / "shots"
+    return recipes() / "shots"
 
 
 def _check_shutter(degrees: float | None) -> None:

@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import sys
-from typing import NoReturn, cast
+from typing import Annotated, NoReturn, cast
 
 import typer
 
@@ -27,11 +27,27 @@ def new_app(name: str, summary: str) -> typer.Typer:
         name=name,
         help=summary,
         no_args_is_help=True,
-        add_completion=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
-    app.callback()(_commands)
+
+    def version(wanted: bool) -> None:
+        if wanted:
+            import animate
+
+            print(f"{name} {animate.__version__}")
+            raise typer.Exit
+
+    @app.callback()
+    def options(
+        version: Annotated[
+            bool,
+            typer.Option("--version", callback=version, is_eager=True, help="Show the version and exit."),
+        ] = False,
+    ) -> None:
+        pass  # with a callback, the command's name is part of the line even where there is one command
+
     return app
 
 
@@ -90,7 +106,3 @@ def _end(code: int) -> NoReturn:
         with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
             stream.flush()
     os._exit(code)
-
-
-def _commands() -> None:
-    """Keeps the command's name part of the line even while there is one command."""

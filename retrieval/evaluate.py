@@ -8,12 +8,12 @@ import numpy as np
 import torch
 
 from retrieval import metrics, normalise
+from retrieval.ahead import check_judged
 from retrieval.cache import Cache
 from retrieval.checkpoint import Checkpoint
 from retrieval.compute import Compute
 from retrieval.datasets import Clips, Dataset, FrameReader, PartName, Split
 from retrieval.encode import Encoded, encode_split, encode_texts
-from retrieval.errors import DataError
 from retrieval.model import Retriever
 from retrieval.protocol import protocol, refuse_overlap
 from retrieval.recipe import TrainRecipe
@@ -21,7 +21,6 @@ from retrieval.rerank import Direction, coarse_only, score_direction
 
 #: Captions of training videos that make the query bank.
 BANK_SIZE = 5000
-POST_PROCESSING = ("dual-softmax", "query-bank")
 
 BEST_OWN, BEST_PER_VIDEO = metrics.VIDEO_TO_TEXT_RULES
 
@@ -190,12 +189,11 @@ def evaluate(
 ) -> dict[str, Any]:
     """The whole result of a checkpoint on a part of a data set, ready to be stored.
 
-    Each name in `post_processing`, of `POST_PROCESSING`, adds columns of its own; each K of `curve` (None is
-    all) a measurement of accuracy, time and pairs. Refuses a test that the training list shares videos with.
+    Each name in `post_processing`, of `normalise.POST_PROCESSING`, adds columns of its own; each K of `curve`
+    (None is all) a measurement of accuracy, time and pairs. Refuses a test that the training list shares
+    videos with.
     """
-    for name in post_processing:
-        if name not in POST_PROCESSING:
-            raise DataError(f"post = {name!r}: must be one of {', '.join(POST_PROCESSING)}")
+    check_judged(dataset, part, post_processing)
     split = dataset.part(part)
     refuse_overlap(checkpoint.info.get("trained_on"), split)
     model, recipe = checkpoint.model, checkpoint.recipe
@@ -241,8 +239,7 @@ def evaluate(
     if post_processing:
         bank = None
         if "query-bank" in post_processing:
-            if dataset.train is None:
-                raise DataError("post = 'query-bank': needs the training part's captions, and there is none")
+            assert dataset.train is not None, "check_judged saw to it"
             on_stage("score the query bank")
             bank = bank_scores(
                 model, dataset.train, encoded, size=BANK_SIZE, seed=recipe.seed, compute=compute

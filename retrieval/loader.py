@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from retrieval.ahead import check_trained_on
 from retrieval.batch import Batch, Facts
 from retrieval.datasets import Clips, Dataset, Example, Fitted, FrameReader, count_left_out, open_dataset
 from retrieval.errors import DataError
@@ -230,10 +231,8 @@ def train_data(recipe: TrainRecipe, dataset: Dataset | None = None) -> TrainLoad
     select a checkpoint is not there: not after the first epoch.
     """
     dataset = dataset or open_dataset(recipe.data)
-    if dataset.train is None:
-        raise DataError(f"data: {recipe.data.name!r} as it stands has no training part")
-    if recipe.eval.select_on != "none":
-        dataset.part(recipe.eval.select_on)
+    check_trained_on(dataset, recipe)
+    assert dataset.train is not None
     return TrainLoader(
         dataset.train,
         FrameReader.of(recipe.frames, recipe.frames.train_position, recipe.data.cache),

@@ -14,6 +14,8 @@ from retrieval.metrics import checked
 #: training queries, and a deployed search has neither the one nor always the other.
 DUAL_SOFTMAX_LABEL = "transductive (dual softmax)"
 QUERY_BANK_LABEL = "query-bank (dynamic inverted softmax)"
+#: What asks for them.
+POST_PROCESSING = ("dual-softmax", "query-bank")
 
 
 def dual_softmax(scores: Float[np.ndarray, "q g"], temperature: float = 0.01) -> Float[np.ndarray, "q g"]:

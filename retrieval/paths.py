@@ -7,9 +7,6 @@ from typing import Any
 from retrieval.errors import DataError
 from retrieval.video import printable_path
 
-#: Where a model may run.
-DEVICES = ("auto", "cpu", "cuda", "mps", "xpu")
-
 
 def check_videos(place: Path) -> None:
     """`DataError` unless it is a folder or a file."""
@@ -42,13 +39,6 @@ def check_gallery(folder: Path) -> dict[str, Any]:
 def damaged_gallery(folder: Path, error: Exception) -> DataError:
     """What to say of a gallery whose files are not what was written there."""
     return DataError(f"gallery {printable_path(folder)!r}: is damaged ({error}); index the videos again")
-
-
-def check_device(name: str) -> None:
-    """`DataError` for a device that cannot be; whether one that can be is here is known once torch is."""
-    kind, _, number = name.partition(":")
-    if kind not in DEVICES or (number and not number.isdecimal()):
-        raise DataError(f"device = {name!r}: must be one of {', '.join(DEVICES)}; cuda:1 is the second GPU")
 
 
 def check_result(out: Path | None) -> None:

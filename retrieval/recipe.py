@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from animate.beside import recipes
 from animate.strict_toml import RecipeError, apply_overrides, from_table, read_toml
 
 Activation = Literal["auto", "gelu", "quick_gelu"]
@@ -306,8 +307,22 @@ class TrainRecipe:
 
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> TrainRecipe:
-    """The recipe in a TOML file, each `"table.key=value"` of `overrides` set; else `RecipeError`."""
-    return recipe_from_table(apply_overrides(read_toml(path), overrides))
+    """The recipe in a TOML file, each `"table.key=value"` of `overrides` set; else `RecipeError`.
+
+    In place of a path the name of a recipe that comes with the package will do, such as "demo".
+    """
+    return recipe_from_table(apply_overrides(read_toml(find_recipe(path)), overrides))
+
+
+def find_recipe(path: str | Path) -> Path:
+    """The file at that path; where there is none, the recipe of that name that comes with the package."""
+    path = Path(path)
+    if path.exists() or path.suffix or len(path.parts) != 1:
+        return path
+    known = {file.stem: file for file in recipes().glob("*.toml")}
+    if path.name not in known:
+        raise RecipeError(f"recipe {str(path)!r}: no such file, nor one of {', '.join(sorted(known))}")
+    return known[path.name]
 
 
 def recipe_from_table(table: dict[str, Any]) -> TrainRecipe:

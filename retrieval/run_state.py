@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from animate.strict_toml import RecipeError, differences, to_table
+from animate.strict_toml import to_table
 from retrieval import checkpoint, runs
 from retrieval.distributed import Group
 from retrieval.durable import write_json
@@ -36,21 +36,14 @@ class State:
 def open_run(out: Path, recipe: TrainRecipe, group: Group, *, resume: bool) -> int:
     """The step to go on from, 0 for a new run, whose folder then holds the resolved recipe."""
     found = runs.checkpoints(out)
-    if out.exists() and not out.is_dir():
-        raise RecipeError(f"out = {str(out)!r}: is a file; name a folder")
+    runs.check_run(out, recipe, resume=resume)
     if not resume:
-        if (out / runs.RECIPE).exists():
-            raise RecipeError(f"out = {str(out)!r}: holds a run already; resume it, or name another folder")
         group.wait()
         if group.rank == 0:
             out.mkdir(parents=True, exist_ok=True)
             write_json(out / runs.RECIPE, to_table(recipe))
         group.wait()
         return 0
-    if not (out / runs.RECIPE).is_file():
-        raise RecipeError(f"out = {str(out)!r}: holds no run to resume")
-    if changed := differences(runs.read_recipe_table(out), to_table(recipe)):
-        raise RecipeError(f"resume: the recipe is not the one this run began with: {'; '.join(changed)}")
     return runs.read_info(found[-1])["step"] if found else 0
 
 

@@ -12,7 +12,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from animate.strict_toml import RecipeError, differences, to_table
 from retrieval.errors import CheckpointError
+from retrieval.recipe import TrainRecipe
 
 MODEL, INFO, TRAINING = "model.safetensors", "checkpoint.json", "training.pt"
 SELECTED, RECIPE = "selected.json", "recipe.json"
@@ -21,6 +23,20 @@ SELECTED, RECIPE = "selected.json", "recipe.json"
 def is_run(path: Path) -> bool:
     """Whether a folder is a run with something in it, or one of its checkpoints."""
     return any((path / name).exists() for name in (INFO, SELECTED, "checkpoints", RECIPE))
+
+
+def check_run(out: Path, recipe: TrainRecipe, *, resume: bool) -> None:
+    """`RecipeError` unless a run of this recipe can begin, or with `resume` go on, in the folder `out`."""
+    if out.exists() and not out.is_dir():
+        raise RecipeError(f"out = {str(out)!r}: is a file; name a folder")
+    if not resume:
+        if (out / RECIPE).exists():
+            raise RecipeError(f"out = {str(out)!r}: holds a run already; resume it, or name another folder")
+        return
+    if not (out / RECIPE).is_file():
+        raise RecipeError(f"out = {str(out)!r}: holds no run to resume")
+    if changed := differences(read_recipe_table(out), to_table(recipe)):
+        raise RecipeError(f"resume: the recipe is not the one this run began with: {'; '.join(changed)}")
 
 
 def remove_checkpoint(folder: Path) -> None:

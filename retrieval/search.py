@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
+from retrieval.ahead import check_search
 from retrieval.checkpoint import Checkpoint
 from retrieval.compute import Compute
 from retrieval.errors import DataError
@@ -65,12 +66,7 @@ def search(
     clock: Callable[[], float] = time.perf_counter,
 ) -> SearchResult:
     """The `top` videos for a text; the fine stage reads and scores `candidates` entries of the gallery."""
-    if top < 1 or candidates < top:
-        raise DataError(
-            f"top = {top}, candidates = {candidates}: must be 1 or more, and candidates not fewer"
-        )
-    if not text.strip():
-        raise DataError("text = '': there is nothing to search for")
+    check_search(text, top=top, candidates=candidates)
     started = clock()
     with Compute(device=device, precision=precision).autocast():
         words = model.encode_text(model.tokenize([text]).to(device)).float()

@@ -19,13 +19,13 @@ ROOT = Path(__file__).parents[1]
 
 #: Each unit of `animate` may import from the units of the lines above its own, and from no other.
 LAYERS = (
-    ("errors", "arrays"),
-    ("record", "text", "seen", "threads", "strict_toml", "camera", "light", "arrivals", "ustar"),
+    ("errors", "arrays", "beside"),
+    ("__main__", "record", "text", "seen", "threads", "strict_toml", "camera", "light", "arrivals", "ustar"),
     ("views",),
     ("data", "components", "cluster"),
     ("executor",),
     ("recipe", "saliency", "flow", "shutter", "stores"),
-    ("codec", "shot", "doctor"),
+    ("codec", "shot", "doctor", "recipe_page", "shots"),
     ("fit",),
     ("sources", "formats", "edit", "leeway"),
     ("apparent",),
@@ -62,9 +62,10 @@ ONLY_CALL = {
 
 #: The same for `retrieval`.
 RETRIEVAL_LAYERS = (
-    ("errors", "durable", "cache", "distributed", "metrics", "loss", "order", "recipe"),
+    ("__main__", "errors", "durable", "cache", "distributed", "metrics", "loss", "order", "recipe"),
     ("video", "runs", "run_log", "compute", "normalise", "curve", "batch"),
     ("datasets", "model", "paths", "reference"),
+    ("ahead",),
     ("health", "loader", "protocol", "score", "optimizer", "checkpoint", "find"),
     ("encode", "fine_losses", "gallery"),
     ("rerank", "gradients", "pretrained", "run_state", "intake", "search"),
@@ -95,7 +96,7 @@ RETRIEVAL_ONLY = {
 #: Units of `retrieval` that are used before torch is loaded, or without it.
 TORCH_FREE = (
     "errors", "durable", "cache", "metrics", "normalise", "recipe", "video", "runs", "curve", "datasets",
-    "paths", "reference", "health", "find",
+    "paths", "reference", "health", "find", "ahead",
 )  # fmt: skip
 #: Package -> its layers, and its libraries.
 LAWS = {"animate": (LAYERS, ONLY), "retrieval": (RETRIEVAL_LAYERS, RETRIEVAL_ONLY)}
@@ -202,8 +203,10 @@ def test_an_opencv_call_is_made_where_it_belongs(path):
 def test_retrieval_uses_public_names_of_animate_alone(path):
     for module, name in imported(path):
         if module.split(".")[0] == "animate":
-            # strict_toml reads the recipes of both packages.
-            assert module == "animate.strict_toml" or name in animate.__all__, f"{module}.{name}"
+            # Both packages have recipes and a program.
+            assert module in ("animate.strict_toml", "animate.beside") or name in animate.__all__, (
+                f"{module}.{name}"
+            )
         assert module.split(".")[0] != "cli"
 
 

@@ -32,8 +32,8 @@ class ShotScale:
 
     first: str = choice(*SCALES)
     last: str = choice(*SCALES, also=("same",))
-    first_within: float = number(0, 1, at_least=0, at_most=1)
-    last_within: float = number(0, 1, at_least=0, at_most=1)
+    first_within: float = number(0, 1, at_least=0, at_most=1, unit="place in the range of the scale, 0 to 1")
+    last_within: float = number(0, 1, at_least=0, at_most=1, unit="place in the range of the scale, 0 to 1")
     ease: str = choice(*EASES)
 
     def poses(self, time: Timeline, view: View) -> Poses:
@@ -72,8 +72,8 @@ class Interest:
 
     point: str = choice("random", "centre", "saliency")
     direction: str = choice("to", "from")
-    x: float = number(0.3, 0.7, at_least=0, at_most=1)
-    y: float = number(0.3, 0.7, at_least=0, at_most=1)
+    x: float = number(0.3, 0.7, at_least=0, at_most=1, unit="share of the still's width")
+    y: float = number(0.3, 0.7, at_least=0, at_most=1, unit="share of the still's height")
     ease: str = choice(*EASES)
 
     def aim(self, salient_point: SalientPoint) -> Self:

@@ -20,7 +20,7 @@ class Zoom:
     `ease` applies to its logarithm.
     """
 
-    ratio: float = number(1.15, 1.7, at_least=1, at_most=10)
+    ratio: float = number(1.15, 1.7, at_least=1, at_most=10, unit="times the focal length at rest")
     direction: str = choice("in", "out")
     ease: str = choice(*EASES)
 
@@ -36,9 +36,9 @@ class Zoom:
 class CrashZoom:
     """A zoom by `ratio` within `seconds`, whose middle lies at the share `at` of the shot."""
 
-    ratio: float = number(1.4, 2.0, at_least=1, at_most=10)
+    ratio: float = number(1.4, 2.0, at_least=1, at_most=10, unit="times the focal length at rest")
     direction: str = choice("in", "out")
-    at: float = number(0.35, 0.65, at_least=0, at_most=1)
+    at: float = number(0.35, 0.65, at_least=0, at_most=1, unit="share of the shot")
     seconds: float = number(0.25, 0.6, at_least=0.05, at_most=5)
 
     def poses(self, time: Timeline, view: View) -> Poses:
@@ -60,7 +60,7 @@ class DollyZoom:
     to one `side`: the nearer it comes, the stronger the perspective. `ease` applies to the logarithms.
     """
 
-    ratio: float = number(2, 4, at_least=1, at_most=10)
+    ratio: float = number(2, 4, at_least=1, at_most=10, unit="times the distance at rest")
     degrees: float = number(22, 36, at_least=0, at_most=60)
     direction: str = choice("in", "out")
     side: str = choice("left", "right")
@@ -88,7 +88,7 @@ class DollyZoom:
 class FocusPull:
     """Blur that goes away ("in") or comes ("out"), with a sigma of at most `percent` of the frame's width."""
 
-    percent: float = number(0.5, 1.5, at_least=0, at_most=10)
+    percent: float = number(0.5, 1.5, at_least=0, at_most=10, unit="per cent of the frame's width")
     direction: str = choice("in", "out")
     ease: str = choice(*EASES)
 

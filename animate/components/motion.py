@@ -87,7 +87,7 @@ class Roll:
 class Truck:
     """The camera moves sideways by `amount` frame widths in all."""
 
-    amount: float = number(0.1, 0.35, at_least=0, at_most=4)
+    amount: float = number(0.1, 0.35, at_least=0, at_most=4, unit="frame widths")
     direction: str = choice("left", "right")
     ease: str = choice(*EASES)
 
@@ -104,7 +104,7 @@ class Truck:
 class Pedestal:
     """The camera rises or sinks by `amount` frame heights in all."""
 
-    amount: float = number(0.1, 0.35, at_least=0, at_most=4)
+    amount: float = number(0.1, 0.35, at_least=0, at_most=4, unit="frame heights")
     direction: str = choice("up", "down")
     ease: str = choice(*EASES)
 
@@ -121,7 +121,7 @@ class Pedestal:
 class Dolly:
     """The camera moves towards the still, or away from it, by `amount` of its distance at rest."""
 
-    amount: float = number(0.1, 0.35, at_least=0, at_most=0.9)
+    amount: float = number(0.1, 0.35, at_least=0, at_most=0.9, unit="share of the distance at rest")
     direction: str = choice("in", "out")
     ease: str = choice(*EASES)
 
@@ -158,7 +158,7 @@ class WhipPan:
 
     degrees: float = number(14, 30, at_least=0, at_most=90)
     direction: str = choice("left", "right")
-    at: float = number(0.35, 0.65, at_least=0, at_most=1)
+    at: float = number(0.35, 0.65, at_least=0, at_most=1, unit="share of the shot")
     seconds: float = number(0.2, 0.5, at_least=0.05, at_most=5)
 
     def poses(self, time: Timeline, view: View) -> Poses:
@@ -192,7 +192,7 @@ class Handheld:
     """
 
     degrees: float = number(0.4, 1.2, at_least=0, at_most=10)
-    percent: float = number(0.5, 2.0, at_least=0, at_most=20)
+    percent: float = number(0.5, 2.0, at_least=0, at_most=20, unit="per cent of the frame's width and height")
     hertz: float = number(1.2, 2.5, at_least=0.3, at_most=20)
     noise: int = seed()
 

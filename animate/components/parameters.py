@@ -16,9 +16,12 @@ from animate.components.capabilities import C, Component
 _DECIMALS = 6
 
 
-def number(low: float, high: float, *, at_least: float, at_most: float) -> Any:
-    """A number drawn uniformly from `[low, high]`, or from what the recipe gives, `at_least` to `at_most`."""
-    return dataclasses.field(metadata={"range": (low, high), "limits": (at_least, at_most)})
+def number(low: float, high: float, *, at_least: float, at_most: float, unit: str = "") -> Any:
+    """A number drawn uniformly from `[low, high]`, or from what the recipe gives, `at_least` to `at_most`.
+
+    `unit` may be left out where the parameter's name is its unit.
+    """
+    return dataclasses.field(metadata={"range": (low, high), "limits": (at_least, at_most), "unit": unit})
 
 
 def choice(*options: str, also: tuple[str, ...] = ()) -> Any:

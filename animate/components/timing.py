@@ -21,7 +21,7 @@ class Jitter:
     `noise` seeds the delays.
     """
 
-    amount: float = number(0.05, 0.25, at_least=0, at_most=0.45)
+    amount: float = number(0.05, 0.25, at_least=0, at_most=0.45, unit="frames")
     noise: int = seed()
 
     def retime(self, clock: Clock) -> Clock:
@@ -39,8 +39,8 @@ class Jitter:
 class Hold:
     """The camera stands still for a share of the clip at its beginning (`first`) and at its end (`last`)."""
 
-    first: float = number(0, 0.25, at_least=0, at_most=0.45)
-    last: float = number(0, 0.25, at_least=0, at_most=0.45)
+    first: float = number(0, 0.25, at_least=0, at_most=0.45, unit="share of the clip")
+    last: float = number(0, 0.25, at_least=0, at_most=0.45, unit="share of the clip")
 
     def retime(self, clock: Clock) -> Clock:
         progress = np.clip((clock.progress - self.first) / (1 - self.first - self.last), 0.0, 1.0)
@@ -54,7 +54,7 @@ class Hold:
 class Ramp:
     """The pace goes linearly from 1 + `change` to 1 - `change` times its mean; above 0 it slows down."""
 
-    change: float = number(-0.6, 0.6, at_least=-0.95, at_most=0.95)
+    change: float = number(-0.6, 0.6, at_least=-0.95, at_most=0.95, unit="share of the mean pace")
 
     def retime(self, clock: Clock) -> Clock:
         progress = clock.progress + self.change * clock.progress * (1 - clock.progress)
@@ -84,7 +84,7 @@ class Speed:
         factor 2     -20  -20  -20  -10    0   10   20   20   20      over in the middle half of the clip
     """
 
-    factor: float = number(0.5, 2.0, at_least=0.1, at_most=10)
+    factor: float = number(0.5, 2.0, at_least=0.1, at_most=10, unit="times the pace of life")
 
     def retime(self, clock: Clock) -> Clock:
         return dataclasses.replace(clock, progress=0.5 + (clock.progress - 0.5) * self.factor)
@@ -97,8 +97,8 @@ class Speed:
 class TemporalCrop:
     """The clip shows the share `length` of the shot, from its beginning (`position` 0) to its end (1)."""
 
-    length: float = number(0.5, 1.0, at_least=0.05, at_most=1)
-    position: float = number(0, 1, at_least=0, at_most=1)
+    length: float = number(0.5, 1.0, at_least=0.05, at_most=1, unit="share of the shot")
+    position: float = number(0, 1, at_least=0, at_most=1, unit="0 the beginning, 1 the end")
 
     def retime(self, clock: Clock) -> Clock:
         start = (1 - self.length) * self.position

@@ -11,13 +11,28 @@ from .estimate import estimate
 from .fetch import fetch
 from .materialize import materialize
 from .preview import preview
+from .recipe import recipe
+from .shots import shots
 from .sources import sources
 from .stats import stats
 from .status import status
 from .verify import verify
 
 #: Every command, in the order of `--help`; a function's name is the command's.
-COMMANDS = (build, estimate, status, verify, stats, materialize, preview, sources, fetch, doctor)
+COMMANDS = (
+    build,
+    estimate,
+    status,
+    verify,
+    stats,
+    materialize,
+    preview,
+    recipe,
+    shots,
+    sources,
+    fetch,
+    doctor,
+)
 
 app = new_app("animate", "Film captioned stills with a virtual camera into sharded video-text data.")
 for command in COMMANDS:

@@ -77,15 +77,12 @@ def read_options(
     from animate.errors import UserError
     from animate.recipe import names_source, read_recipe
 
-    width_height = re.fullmatch(r"(\d+)x(\d+)", size)
-    if size and not width_height and not size.isdecimal():
-        raise typer.BadParameter(f"{size!r}: write PIXELS or WxH, as 224 or 320x180", param_hint="--size")
     options = {
         "video.format": format or None,
         "takes": takes,
         "source.limit": limit,
         "seed": seed,
-        "video.size": f"[{width_height[1]}, {width_height[2]}]" if width_height else size or None,
+        "video.size": size_override(size),
         "video.num_frames": frames,
         "video.fps": fps,
         "source.sample": sample,
@@ -101,6 +98,14 @@ def read_options(
             "sources` lists; `--src demo` films the photographs that come with the package"
         )
     return read_recipe(recipe or None, overrides)
+
+
+def size_override(size: str) -> str | None:
+    """The value of `video.size` that --size stands for; None where it is not given."""
+    width_height = re.fullmatch(r"(\d+)x(\d+)", size)
+    if size and not width_height and not size.isdecimal():
+        raise typer.BadParameter(f"{size!r}: write PIXELS or WxH, as 224 or 320x180", param_hint="--size")
+    return f"[{width_height[1]}, {width_height[2]}]" if width_height else size or None
 
 
 def with_recipe(command: "Callable[Concatenate[BuildRecipe, ...], None]") -> Callable[..., None]:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..output import writable
+from .options import size_override
 
 if TYPE_CHECKING:
     from animate.arrays import Picture
+    from animate.recipe import SourceRecipe
 
 #: Photographs of the demo corpus: the first is filmed when no image is given, and all stand behind the images
 #: that are given where more are needed.
@@ -24,7 +26,10 @@ def preview(
         list[Path] | None,
         typer.Argument(help="A photograph, or the photographs of a montage; without one, those of the demo."),
     ] = None,
-    shot: Annotated[str, typer.Option(help="A preset or a component, by name.")] = "default",
+    shot: Annotated[str, typer.Option(help="A preset or a component, by name; else the recipe's.")] = "",
+    recipe: Annotated[
+        str, typer.Option(help="TOML file of `animate build`: films as it says, shot list, frames and all.")
+    ] = "",
     out: Annotated[
         Path, typer.Option(help="What to write: .mp4 or .gif, or a contact sheet as .png or .jpg.")
     ] = Path("preview.png"),
@@ -36,39 +41,54 @@ def preview(
             "Where it needs more photographs, those of the demo follow yours.",
         ),
     ] = False,
-    size: Annotated[int, typer.Option(help="Side of the frames in pixels.")] = 224,
-    frames: Annotated[int, typer.Option(help="Frames of the clip.")] = 48,
-    fps: Annotated[int, typer.Option(help="Frames a second.")] = 16,
-    seed: Annotated[int, typer.Option(help="Another seed is another take.")] = 0,
+    size: Annotated[str, typer.Option(help="Side of the frames in pixels, or WIDTHxHEIGHT.")] = "",
+    frames: Annotated[
+        int | None, typer.Option(help="Frames of the clip; without a recipe 48.", show_default=False)
+    ] = None,
+    fps: Annotated[
+        int | None, typer.Option(help="Frames a second; without a recipe 16.", show_default=False)
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Another seed is another take.")] = None,
 ) -> None:
     """Film a still, or several as a montage, and write the clip, or a contact sheet with the views drawn."""
     from animate.codec import encode_gif, encode_jpeg, encode_mp4, encode_png
     from animate.preview import contact_sheet, preview, sheet_of_all, shot_list
-    from animate.recipe import VideoRecipe
-    from animate.strict_toml import from_table
+    from animate.recipe import read_recipe
 
     suffixes = (".png", ".jpg") if everything else (".mp4", ".gif", ".png", ".jpg")
     writable(out, "--out", suffixes)
-    if frames * size * size > MOST_PIXELS:
+    if recipe and (everything or shot):
         raise typer.BadParameter(
-            f"{frames} frames of {size} x {size} pixels: a preview is held in memory, and has at most "
-            f"{MOST_PIXELS:,} pixels in all",
+            "has a shot list of its own: leave out --all and --shot", param_hint="--recipe"
+        )
+    if not recipe:
+        frames, fps = 48 if frames is None else frames, 16 if fps is None else fps
+    options = {"video.size": size_override(size), "video.num_frames": frames, "video.fps": fps, "seed": seed}
+    given = [f"{key}={value}" for key, value in options.items() if value is not None]
+    wanted = read_recipe(recipe or None, given)
+    video, seed = wanted.video, wanted.seed
+    if video.num_frames * video.width * video.height > MOST_PIXELS:
+        raise typer.BadParameter(
+            f"{video.num_frames} frames of {video.width} x {video.height} pixels: a preview is held in memory, "
+            f"and has at most {MOST_PIXELS:,} pixels in all",
             param_hint="--size, --frames",
         )
-    video = from_table(VideoRecipe, {"size": size, "num_frames": frames, "fps": fps}, "video")
-    stills = [_given(path) for path in image or ()]
+    stills = [_given(path, wanted.source) for path in image or ()]
     if everything:
         stills += [_demo(name) for name in DEMO_IMAGES]
         sheet, told = sheet_of_all(stills, video, seed=seed), "every component, preset and transition"
     else:
-        recipe = shot_list(shot)
-        stills = stills or [_demo(name) for name in DEMO_IMAGES[: recipe.edit.stills]]
-        take = preview(stills, recipe, video, seed)
-        sheet, told = contact_sheet(take, shot), f"{take.label}\n{take.caption}"
+        shots = wanted.shot if recipe else shot_list(shot or "default")
+        stills = stills or [_demo(name) for name in DEMO_IMAGES[: shots.edit.stills]]
+        take = preview(stills, shots, video, seed)
+        sheet, told = (
+            contact_sheet(take, wanted.name if recipe else shots.preset),
+            f"{take.label}\n{take.caption}",
+        )
     if out.suffix == ".mp4":
-        data = encode_mp4(take.frames, fps=fps, crf=video.crf, preset=video.preset)
+        data = encode_mp4(take.frames, fps=video.fps, crf=video.crf, preset=video.preset)
     elif out.suffix == ".gif":
-        data = encode_gif(take.frames, fps)
+        data = encode_gif(take.frames, video.fps)
     elif out.suffix == ".jpg":
         data = encode_jpeg(sheet, video.jpeg_quality)
     else:
@@ -77,14 +97,13 @@ def preview(
     typer.echo(f"{out}: {told}")
 
 
-def _given(path: Path) -> "Picture":
+def _given(path: Path, source: "SourceRecipe") -> "Picture":
     from animate.codec import UndecodableImage, decode_still
-    from animate.recipe import SourceRecipe
 
     if not path.is_file():
         raise typer.BadParameter(f"{path}: no such file", param_hint="IMAGE")
     try:
-        return decode_still(path.read_bytes(), SourceRecipe())
+        return decode_still(path.read_bytes(), source)
     except UndecodableImage as error:
         raise typer.BadParameter(f"{path}: {error}", param_hint="IMAGE") from None
 

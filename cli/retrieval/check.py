@@ -8,7 +8,7 @@ import typer
 
 
 def check(
-    recipe: Annotated[Path, typer.Argument(help="The TOML file whose data is looked at.")],
+    recipe: Annotated[Path, typer.Argument(help="A TOML file whose data is looked at, or demo, msrvtt, ….")],
     set_: Annotated[list[str] | None, typer.Option("--set", help="A recipe key, as table.key=value.")] = None,
     out: Annotated[Path | None, typer.Option(help="File for one JSON line a video that is not ok.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="Videos read at once.")] = 2,

@@ -40,10 +40,11 @@ def evaluate(
     """Judge a model; prints a table and stores a result that says how it was measured."""
     from dataclasses import replace
 
+    from retrieval.ahead import check_device, check_judged
     from retrieval.curve import draw_curve, parse_curve
     from retrieval.datasets import PARTS, open_dataset
     from retrieval.errors import DataError
-    from retrieval.paths import check_device, check_result
+    from retrieval.paths import check_result
     from retrieval.recipe import recipe_from_table
     from retrieval.reference import find_model
 
@@ -57,9 +58,8 @@ def evaluate(
         raise DataError("data: this model comes with none; name what to judge it on, as in --data msrvtt")
     found = replace(found, table=with_data(found.table, data, set_ or ()))
     recipe = recipe_from_table(found.table)
-    dataset = open_dataset(
-        recipe.data
-    )  # before the seconds that torch takes, so that a wrong path is said at once
+    dataset = open_dataset(recipe.data)
+    check_judged(dataset, part, post or ())
 
     from retrieval.evaluate import evaluate as run
     from retrieval.launch import pick_device

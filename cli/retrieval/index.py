@@ -36,20 +36,23 @@ def index(
 
     Stopped at any moment, the same command goes on where it was.
     """
+    from retrieval.ahead import check_device
     from retrieval.errors import DataError
-    from retrieval.paths import check_device, check_free, check_gallery, check_videos, state_folder
+    from retrieval.find import find_gallery_videos
+    from retrieval.paths import check_free, check_gallery, check_videos, state_folder
 
+    check_device(device)
     patterns = remove or []
     changes = bool(patterns) or remove_gone
     if overwrite and (add or changes):
         raise DataError("--overwrite: replaces a gallery; --add and --remove change one: give either")
-    check_device(device)
     check_videos(videos)
     if add or changes:
         if not state_folder(out).exists():  # else one may be on its way there, from before a crash
             check_gallery(out)
     else:
         check_free(out, overwrite=overwrite)
+        find_gallery_videos(videos)
     if changes and not add:
         from retrieval.index import remove_from_gallery
 

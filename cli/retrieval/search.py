@@ -19,10 +19,13 @@ def search(
     import json
     from dataclasses import asdict
 
-    from retrieval.paths import check_device, check_gallery
+    from retrieval.ahead import check_device, check_search
+    from retrieval.paths import check_gallery
     from retrieval.reference import find_model
 
     check_device(device)
+    candidates = max(top, candidates)
+    check_search(text, top=top, candidates=candidates)
     facts = check_gallery(gallery)
     found = find_model(model or facts["checkpoint"], model=facts.get("model"))
 
@@ -41,7 +44,7 @@ def search(
         opened,
         text,
         top=top,
-        candidates=max(top, candidates),
+        candidates=candidates,
         device=place,
         precision=facts.get("precision", "fp32"),
     )

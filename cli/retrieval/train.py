@@ -14,27 +14,29 @@ if TYPE_CHECKING:
 
 
 def train(
-    recipe: Annotated[Path, typer.Argument(help="The TOML file that says what to train.")],
+    recipe: Annotated[Path, typer.Argument(help="A TOML file that says what to train, or demo, msrvtt, ….")],
     out: Annotated[Path | None, typer.Option(help="Run folder; default runs/NAME of the recipe.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="A recipe key, as table.key=value.")] = None,
-    workers: Annotated[int, typer.Option(help="Above 1: Ray Train workers.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Above 1: Ray Train workers.")] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint.")] = False,
 ) -> None:
     """Train a retriever; prints the folder of the selected checkpoint."""
+    from retrieval.ahead import check_device, check_trained_on
     from retrieval.datasets import open_dataset
-    from retrieval.paths import check_device
     from retrieval.recipe import load_recipe
     from retrieval.reference import check_model
+    from retrieval.runs import check_run
 
     check_device(device)
     resolved = load_recipe(recipe, set_ or ())
+    folder = out or Path("runs") / resolved.name
+    check_run(folder, resolved, resume=resume)
     check_model(resolved.model)
-    open_dataset(resolved.data)  # before the seconds that torch takes, so that a wrong path is said at once
+    check_trained_on(open_dataset(resolved.data), resolved)
 
     from retrieval.launch import launch
 
-    folder = out or Path("runs") / resolved.name
     with _progress() as bar:
         selected = launch(
             resolved, out=folder, workers=workers, device=device, resume=resume, on_step=_shown_on(bar)

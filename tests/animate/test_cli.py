@@ -12,6 +12,7 @@ from rich.console import Console
 
 import animate.build as build_module
 from animate.build import BuildReport, Progress, ShardFailure
+from animate.codec import decode_mp4
 from animate.executor import Workforce
 from animate.recipe import BuildRecipe
 from animate.shards.examples import Example
@@ -340,6 +341,43 @@ def test_a_thousand_inputs_without_a_clip_are_told_of_once(monkeypatch):
 def test_a_terminal_gets_a_bar(monkeypatch):
     text = progress_text(states(4000), terminal=True, monkeypatch=monkeypatch)
     assert "3/4 shards, 2,970 clips, 16.5 clips/s, 30 rejected" in text
+
+
+def test_preview_films_as_a_recipe_says(monkeypatch, capsys, tmp_path):
+    """The shot list, the frames and the seed are the recipe's, but for what options say."""
+    recipe, out = tmp_path / "mine.toml", tmp_path / "clip.mp4"
+    recipe.write_text(
+        'name = "mine"\nseed = 3\n[shot]\npreset = "montage"\n[video]\nnum_frames = 9\nfps = 3\n'
+    )
+    told = []
+    for _ in range(2):
+        code, printed, stderr = run(
+            monkeypatch, capsys,
+            "preview", "--recipe", str(recipe), "--size", "96x64", "--out", str(out),
+        )  # fmt: skip
+        assert code == 0, stderr
+        told.append((printed, out.read_bytes()))
+    assert told[0] == told[1]
+    assert decode_mp4(out.read_bytes()).shape == (9, 64, 96, 3)
+    label = told[0][0].splitlines()[0]
+    assert label.count(", cut to ") + label.count(", dissolve to ") == 2, "three stills, three shots"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--shot", "pan"), "leave out --all and --shot"),
+        (("--all",), "leave out --all and --shot"),
+        (("--size", "96by64"), "size"),
+        (("--frames", "0"), "num_frames = 0"),
+    ],
+)
+def test_preview_refuses_what_its_recipe_cannot_mean(monkeypatch, capsys, tmp_path, options, message):
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text("seed = 3")
+    code, _, stderr = run(monkeypatch, capsys, "preview", "--recipe", str(recipe), *options)
+    assert code == 2
+    assert message in stderr
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])

@@ -1,6 +1,7 @@
 """The doctor finds what is there and says what follows from what is not."""
 
 import importlib.util
+import json
 import sys
 
 import pytest
@@ -11,8 +12,9 @@ from animate.doctor import LIBRARIES, examine, pillow_flavour
 from cli.animate import main as cli
 
 
-def test_a_whole_installation_misses_nothing():
-    findings = {finding.name: finding for finding in examine()}
+@pytest.mark.parametrize("load", [False, True])
+def test_a_whole_installation_misses_nothing(load):
+    findings = {finding.name: finding for finding in examine(load=load)}
     assert {name for name, finding in findings.items() if finding.state == "missing"} == set()
     assert set(LIBRARIES) | {"PIL", "torch", "machine", "memory", "workers"} <= set(findings)
     assert "libx264" in findings["av"].found
@@ -42,6 +44,30 @@ def test_a_missing_library_is_named_with_what_is_lost(monkeypatch, capsys, libra
     [index] = [i for i, line in enumerate(lines) if line.startswith("missing ")]
     assert lines[index].split()[1] == library
     assert lines[index + 1].strip() == f"-> {LIBRARIES[library][0]}"
+
+
+def test_what_is_slow_is_looked_for_and_not_imported(monkeypatch):
+    monkeypatch.setattr(doctor, "_version", lambda name: None if name == "open_clip_torch" else "1.0")
+    findings = {finding.name: finding for finding in examine()}
+    assert (findings["open_clip"].state, findings["ray"].found) == ("missing", "1.0: installed")
+    assert findings["open_clip"].means == LIBRARIES["open_clip"][0]
+
+
+def test_torch_says_what_it_was_built_for_without_being_loaded():
+    torch = pytest.importorskip("torch")
+    assert doctor.torch_cuda() == torch.version.cuda
+    if torch.cuda.is_available():
+        assert torch.cuda.get_device_name(0) in doctor.gpu_names()
+
+
+def test_findings_are_json_for_programs(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["animate", "doctor", "--json"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert not ended.value.code
+    found = json.loads(capsys.readouterr().out)
+    assert [finding["name"] for finding in found] == [finding.name for finding in examine()]
+    assert set(found[0]) == {"name", "state", "found", "means"}
 
 
 @pytest.mark.parametrize(

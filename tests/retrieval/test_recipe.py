@@ -18,6 +18,20 @@ def made(**tables: dict) -> TrainRecipe:
     )
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_recipe_of_the_package_is_found_by_its_name_from_anywhere(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    assert load_recipe(name) == load_recipe(RECIPES / f"{name}.toml")
+    (tmp_path / name).write_text("[data]\n")
+    with pytest.raises(RecipeError, match=r"\[model\] is missing"):
+        load_recipe(name)  # a file of that name goes before
+
+
+def test_a_name_that_is_no_recipe_lists_those_that_are():
+    with pytest.raises(RecipeError, match="'dmo': no such file, nor one of demo, msrvtt, "):
+        load_recipe("dmo")
+
+
 def test_the_shipped_recipes_are_these():
     assert sorted(path.stem for path in RECIPES.glob("*.toml")) == NAMES
 
