@@ -6,13 +6,14 @@ A public name is imported when it is first asked for, so that `import animate` l
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from animate.build import BuildReport, build_shards
+    from animate.build import build_shards
     from animate.errors import UserError
     from animate.executor import Workforce
     from animate.film import replay
     from animate.flow import optical_flow
     from animate.load import load_clips, recipe_beside, retake
     from animate.recipe import BuildRecipe, read_recipe
+    from animate.report import BuildReport
 
     __version__: str
 
@@ -33,7 +34,7 @@ __all__ = [
 #: Public name -> the module that defines it.
 _HOMES = {
     "BuildRecipe": "animate.recipe",
-    "BuildReport": "animate.build",
+    "BuildReport": "animate.report",
     "UserError": "animate.errors",
     "Workforce": "animate.executor",
     "build_shards": "animate.build",

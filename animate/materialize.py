@@ -8,13 +8,14 @@ import functools
 import hashlib
 from pathlib import Path
 
-from animate.build import BuildReport, OnProgress, run_build
+from animate.build import run_build
 from animate.codec import UndecodableImage
 from animate.data import Rejected, ShardRecord
 from animate.executor import AUTOMATIC, Workforce
 from animate.film import replay_record
 from animate.formats import WRITERS
 from animate.recipe import BuildRecipe, Format
+from animate.report import BuildReport, OnProgress
 from animate.shard import Assignment
 from animate.shards.finished import finished_records
 from animate.shards.place import MANIFEST, PLAN, BuildRefused, Place

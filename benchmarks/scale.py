@@ -28,10 +28,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from animate.build import BuildReport, build_shards
+from animate.build import build_shards
 from animate.data import Clip, ShardRecord
 from animate.executor import HERE, Workforce
 from animate.recipe import BuildRecipe, SourceRecipe, read_recipe
+from animate.report import BuildReport
 from animate.shard import Assignment, film_groups
 from animate.shards.place import PLAN
 from animate.shards.status import status

@@ -34,7 +34,8 @@ LAYERS = (
     ("film", "preview"),
     ("shards",),
     ("shard", "load", "fetch"),
-    ("careful", "journal"),
+    ("careful", "journal", "report"),
+    ("making",),
     ("build",),
     ("estimate", "materialize"),
 )

@@ -69,8 +69,8 @@ def preview(
     video, seed = wanted.video, wanted.seed
     if video.num_frames * video.width * video.height > MOST_PIXELS:
         raise typer.BadParameter(
-            f"{video.num_frames} frames of {video.width} x {video.height} pixels: a preview is held in memory, "
-            f"and has at most {MOST_PIXELS:,} pixels in all",
+            f"{video.num_frames} frames of {video.width} x {video.height} pixels: a preview is held in "
+            f"memory, and has at most {MOST_PIXELS:,} pixels in all",
             param_hint="--size, --frames",
         )
     stills = [_given(path, wanted.source) for path in image or ()]

@@ -17,7 +17,7 @@ from rich.progress import (
 from ..program import LINE_SECONDS
 
 if TYPE_CHECKING:
-    from animate.build import Progress as BuildState
+    from animate.report import Progress as BuildState
 
 
 #: Inputs without a single clip after which it is said that something is wrong.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from animate.build import BuildReport, Progress
+    from animate.report import BuildReport, Progress
 
 
 #: A build whose workers filmed for this share of their time was held up by that, and not by the network.

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from animate import sources
-from animate.build import BuildReport, build_shards, open_shard_set
+from animate.build import build_shards, open_shard_set
 from animate.data import Frozen, Part, ShardPlan, ShardRecord
 from animate.executor import HERE, CannotWrite
 from animate.recipe import BuildRecipe, EditRecipe, ShardsRecipe, SourceRecipe, VideoRecipe
+from animate.report import BuildReport
 from animate.shard import Assignment
 from animate.shards.finished import Miscounted
 from animate.shards.place import BuildRefused, Place

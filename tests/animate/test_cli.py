@@ -11,10 +11,10 @@ import pytest
 from rich.console import Console
 
 import animate.build as build_module
-from animate.build import BuildReport, Progress, ShardFailure
 from animate.codec import decode_mp4
 from animate.executor import Workforce
 from animate.recipe import BuildRecipe
+from animate.report import BuildReport, Progress, ShardFailure
 from animate.shards.examples import Example
 from animate.sources import SourceError
 from cli.animate import main as cli

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from animate import build, journal
+from animate import making, journal
 from animate.build import build_shards
 from animate.data import ShardRecord
 from animate.errors import UserError
@@ -168,7 +168,7 @@ def test_a_lost_worker_is_told_of(recipe, tmp_path, monkeypatch):
             os.kill(os.getpid(), signal.SIGKILL)
         return build_shard(assignment, *report)
 
-    monkeypatch.setattr(build, "build_shard", dies_once)  # as what makes shards it is tried again carefully
+    monkeypatch.setattr(making, "build_shard", dies_once)  # as what makes shards it is tried again carefully
     with watched(str(log)) as on_event:
         assert build_shards(
             recipe, tmp_path / "out", Workforce(workers=2), on_event=on_event, make_shard=dies_once
