@@ -16,6 +16,7 @@ def test_progress_is_lines_in_a_log():
         progress.show(done, 20_000)
     assert log.getvalue().splitlines() == [
         "24 of 20,000 videos are there already",
+        "334 of 20,000 videos, 31.0 a second",
         "1,024 of 20,000 videos, 32.3 a second",
         "20,000 of 20,000 videos, 322.2 a second",
     ]

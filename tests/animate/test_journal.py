@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from animate import making, journal
+from animate import journal, making
 from animate.build import build_shards
 from animate.data import ShardRecord
 from animate.errors import UserError
