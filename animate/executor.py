@@ -17,6 +17,8 @@ import os
 import shutil
 import signal
 import site
+import subprocess
+import sys
 import threading
 import time
 import traceback
@@ -55,6 +57,8 @@ WAITING_A_CPU = 4
 LOST_WORKER_RETRIES = 5
 #: Seconds that running tasks get to clear up after Ctrl-C before their processes are ended.
 GRACE_SECONDS = 10.0
+#: How long a running cluster has to answer.
+ANSWER_SECONDS = 20.0
 #: Plasma holds only task arguments and small records.
 OBJECT_STORE_BYTES = 100 * 2**20
 
@@ -173,6 +177,10 @@ def run_tasks(
         todo = list(tasks)
         for cluster in range(LOST_WORKER_RETRIES + 1):
             try:
+                if workforce.address is None:
+                    log.info("starting Ray with %d workers", workers)
+                else:
+                    log.info("joining the Ray cluster at %r", workforce.address)
                 with _ray_cluster(workers, workforce.address) as ours:
                     _run_on_ray(function, todo, queue, on_done, on_report, after_loss, workforce, ours)
                 break
@@ -375,6 +383,7 @@ def _ray_cluster(workers: int, address: str | None) -> Iterator[bool]:
     Tells whether it is ours.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read on import: a build reports to nobody
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what it means to the user, we say
     import ray
 
     if ray.is_initialized():
@@ -384,6 +393,7 @@ def _ray_cluster(workers: int, address: str | None) -> Iterator[bool]:
     session: str | None = None
     with _sigterm_kept():
         if address is not None:
+            _check_answers(address)
             package = str(Path(__file__).resolve().parent)
             environment = {"py_modules": [package], "env_vars": {**ONE_THREAD}}
             try:
@@ -407,6 +417,33 @@ def _ray_cluster(workers: int, address: str | None) -> Iterator[bool]:
         ray.shutdown()
         if session is not None:
             shutil.rmtree(session, ignore_errors=True)  # logs and sockets of a cluster that is gone
+
+
+def _check_answers(address: str) -> None:
+    """`ClusterNotFound` unless a cluster answers at the address within `ANSWER_SECONDS`.
+
+    `ray.init` asks for ever where a cluster has ended without a word, and no signal gets through: so a
+    process that can be ended asks first.
+    """
+    if "://" in address:  # a Ray client, whose server says at once that it is not there
+        return
+    command = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--skip-version-check"]
+    hint = "is one running there? a cluster with a token wants RAY_AUTH_MODE=token"
+    try:
+        asked = subprocess.run(
+            [*command, "--address", address],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=ANSWER_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        raise ClusterNotFound(
+            f"address = {address!r}: no Ray cluster answered within {ANSWER_SECONDS:g} seconds ({hint})"
+        ) from None
+    if asked.returncode:
+        reason = (asked.stderr.strip().splitlines() or ["it does not answer"])[-1]
+        raise ClusterNotFound(f"address = {address!r}: {reason} ({hint})")
 
 
 def _local_environment() -> Mapping[str, str]:
