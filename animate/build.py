@@ -7,6 +7,7 @@ what is finished is what the markers say.
 import contextlib
 import dataclasses
 import functools
+import logging
 import os
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -34,6 +35,8 @@ from animate.shards.repeated_stills import repeated_stills, without_stills
 from animate.shards.retry import plan_again, without_overtaken
 from animate.sources import open_source, seconds_waited
 from animate.stores import shown
+
+log = logging.getLogger(__name__)
 
 #: Fewer samples than this are filmed before a Ray cluster has started.
 TOO_FEW_FOR_RAY = 500
@@ -375,6 +378,7 @@ class _Build:
                 return
             self.retries += 1
             event = "worker_lost" if how == "lost" else "attempt_failed"
+            log.warning("shard %s, attempt %d: %s", name, attempt, shown(message))
             self.on_event(event, shard=name, attempt=attempt, message=shown(message))
 
         def on_report(running: Mapping[int, tuple[int, int]]) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from animate.strict_toml import RecipeError, apply_overrides, from_table, read_toml
+from animate.strict_toml import RecipeError, apply_overrides, from_table, named_in, read_toml
 
 Activation = Literal["auto", "gelu", "quick_gelu"]
 Head = Literal["none", "mean", "eot", "tokens", "cross"]
@@ -307,7 +307,8 @@ class TrainRecipe:
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> TrainRecipe:
     """The recipe in a TOML file, each `"table.key=value"` of `overrides` set; else `RecipeError`."""
-    return recipe_from_table(apply_overrides(read_toml(path), overrides))
+    with named_in(path):
+        return recipe_from_table(apply_overrides(read_toml(path), overrides))
 
 
 def recipe_from_table(table: dict[str, Any]) -> TrainRecipe:
