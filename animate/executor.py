@@ -384,7 +384,6 @@ def _ray_cluster(workers: int, address: str | None) -> Iterator[bool]:
     Tells whether it is ours.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read on import: a build reports to nobody
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what it means to the user, we say
     import ray
 
     if ray.is_initialized():
