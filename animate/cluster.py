@@ -7,6 +7,8 @@ import platform
 import shutil
 import signal
 import site
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,8 +17,12 @@ from typing import Any
 from animate.errors import UserError, one_line
 from animate.threads import ONE_THREAD
 
+log = logging.getLogger(__name__)
+
 #: Plasma holds only task arguments and small records.
 OBJECT_STORE_BYTES = 100 * 2**20
+#: How long a running cluster has to answer.
+ANSWER_SECONDS = 20.0
 #: In the session folder of a cluster of ours: the process that it belongs to.
 _OWNER = "animate-owner"
 
@@ -41,6 +47,8 @@ def ray_cluster(workers: int, address: str | None) -> Iterator[bool]:
     session: Path | None = None
     with _sigterm_kept():
         if address is not None:
+            log.info("joining the Ray cluster at %r", address)
+            _check_answers(address)
             package = str(Path(__file__).resolve().parent)
             environment = {"py_modules": [package], "env_vars": {**ONE_THREAD}}
             try:
@@ -49,6 +57,7 @@ def ray_cluster(workers: int, address: str | None) -> Iterator[bool]:
                 hint = "is one running there? a cluster with a token wants RAY_AUTH_MODE=token"
                 raise ClusterNotFound(f"address = {address!r}: {one_line(error)} ({hint})") from None
         else:
+            log.info("starting Ray with %d workers", workers)
             with _environment(_local_environment()):  # the processes of the cluster inherit it
                 cluster: Any = ray.init(
                     address="local",
@@ -66,6 +75,33 @@ def ray_cluster(workers: int, address: str | None) -> Iterator[bool]:
         ray.shutdown()
         if session is not None:
             shutil.rmtree(session, ignore_errors=True)  # logs and sockets of a cluster that is gone
+
+
+def _check_answers(address: str) -> None:
+    """`ClusterNotFound` unless a cluster answers at the address within `ANSWER_SECONDS`.
+
+    `ray.init` asks for ever where a cluster has ended without a word, and no signal gets through: so a
+    process that can be ended asks first.
+    """
+    if "://" in address:  # a Ray client, whose server says at once that it is not there
+        return
+    command = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--skip-version-check"]
+    hint = "is one running there? a cluster with a token wants RAY_AUTH_MODE=token"
+    try:
+        asked = subprocess.run(
+            [*command, "--address", address],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=ANSWER_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        raise ClusterNotFound(
+            f"address = {address!r}: no Ray cluster answered within {ANSWER_SECONDS:g} seconds ({hint})"
+        ) from None
+    if asked.returncode:
+        reason = (asked.stderr.strip().splitlines() or ["it does not answer"])[-1]
+        raise ClusterNotFound(f"address = {address!r}: {reason} ({hint})")
 
 
 def _local_environment() -> Mapping[str, str]:

@@ -210,9 +210,10 @@ class _Queue:
                 f"{error.strerror}{where}: the same command goes on once that is mended"
             ) from None
         message = one_line(error)
-        log.warning("task %d, attempt %d: %s", index, attempt, message)
-        if self.on_attempt is not None:
+        if self.on_attempt is not None:  # it knows the task by name
             self.on_attempt(index, attempt, how, message)
+        else:
+            log.warning("task %d, attempt %d: %s", index, attempt, message)
         if attempt <= self.retries:
             self.tasks.append((index, attempt + 1))
         else:

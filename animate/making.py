@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -22,6 +23,8 @@ from animate.shards.plan import Plan, totals
 from animate.shards.repeated_stills import repeated_stills, without_stills
 from animate.sources import seconds_waited
 from animate.stores import shown
+
+log = logging.getLogger(__name__)
 
 #: Fewer samples than this are filmed before a Ray cluster has started.
 TOO_FEW_FOR_RAY = 500
@@ -132,6 +135,7 @@ class Making:
                 return
             self.retries += 1
             event = "worker_lost" if how == "lost" else "attempt_failed"
+            log.warning("shard %s, attempt %d: %s", name, attempt, shown(message))
             self.on_event(event, shard=name, attempt=attempt, message=shown(message))
 
         def on_report(running: Mapping[int, tuple[int, int]]) -> None:

@@ -161,7 +161,8 @@ class ShotKind:
         for name, given in self.components.items():
             if name not in COMPONENTS:
                 raise ValueError(
-                    f"shot {self.name!r}: unknown component {name!r}; known ones: {', '.join(COMPONENTS)}"
+                    f"shot {self.name!r}: unknown component {name!r}{strict_toml.nearest(name, COMPONENTS)}; "
+                    f"known ones: {', '.join(COMPONENTS)}"
                 )
             try:
                 check(COMPONENTS[name], given)
@@ -362,7 +363,8 @@ def read_recipe(path: str | Path | None, overrides: Sequence[str] = ()) -> Build
         if isinstance(edit, Mapping):
             edit = {**listed.get("edit", {}), **edit}
         table["shot"] = {**listed, **shot, "preset": preset, "edit": edit}
-    return strict_toml.from_table(BuildRecipe, table)
+    with strict_toml.named_in(path):
+        return strict_toml.from_table(BuildRecipe, table)
 
 
 def names_source(path: str | Path | None, overrides: Sequence[str] = ()) -> bool:
@@ -419,4 +421,4 @@ def _check_shutter(degrees: float | None) -> None:
 
 def _at_least(name: str, value: float, least: float) -> None:
     if value < least:
-        raise RecipeError(f"{name} = {value}: must be at least {least}")
+        raise ValueError(f"{name} = {value}: must be at least {least}")

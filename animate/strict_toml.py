@@ -4,14 +4,17 @@ Both `animate.recipe` and `retrieval.recipe` describe a run as nested frozen dat
 have defaults. This file is the one way in (`from_table`) and the one way out (`to_table`, `digest`).
 """
 
+import contextlib
 import dataclasses
+import difflib
 import functools
 import hashlib
 import json
+import re
 import tomllib
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +25,50 @@ T = TypeVar("T")
 
 class RecipeError(UserError):
     """A recipe that cannot be meant: names the key, the value and what is allowed."""
+
+
+class UnknownKey(RecipeError):
+    """A recipe has a `key` in the table `where` (dotted; empty for the top level) that it cannot have."""
+
+    def __init__(self, message: str, *, where: str, key: str) -> None:
+        super().__init__(message)
+        self.where, self.key = where, key
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """What was probably meant, as words for a message; empty where nothing is near."""
+    found = difflib.get_close_matches(name, list(known), 1)
+    return f" (did you mean {found[0]!r}?)" if found else ""
+
+
+@contextlib.contextmanager
+def named_in(path: str | Path | None) -> Iterator[None]:
+    """An unknown key is told with the file and the line that have it, where they do."""
+    try:
+        yield
+    except UnknownKey as error:
+        line = None if path is None else _line_of(Path(path).read_text(encoding="utf-8"), error)
+        if line is None:
+            raise
+        raise RecipeError(f"{path}, line {line}: {error}") from None
+
+
+def _line_of(text: str, unknown: UnknownKey) -> int | None:
+    """The first line that gives the key, alone or as the head of a dotted one, or a table of that name."""
+    wanted = re.sub(r"\[\d+\]", "", _join(unknown.where, unknown.key))
+    table = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        header = re.match(r"\s*\[\[?([^\[\]]+)\]", line)
+        given = re.match(r"\s*([\w.\"' -]+?)\s*=", line)
+        if header:
+            table = key = re.sub(r"[\s\"']", "", header[1])
+        elif given:
+            key = _join(table, re.sub(r"[\s\"']", "", given[1]))
+        else:
+            continue
+        if f"{key}.".startswith(f"{wanted}."):
+            return number
+    return None
 
 
 def read_toml(path: str | Path) -> dict[str, Any]:
@@ -64,8 +111,11 @@ def from_table(cls: type[T], table: Mapping[str, Any], where: str = "") -> T:
     unknown = [key for key in table if key not in fields]
     if unknown:
         place = f"[{where}]" if where else "the top level"
-        raise RecipeError(
-            f"unknown key {unknown[0]!r} in {place}; known keys there: {', '.join(sorted(fields))}"
+        meant = nearest(unknown[0], fields)
+        raise UnknownKey(
+            f"unknown key {unknown[0]!r} in {place}{meant}; known keys there: {', '.join(sorted(fields))}",
+            where=where,
+            key=unknown[0],
         )
     values = {key: _convert(fields[key], value, _join(where, key)) for key, value in table.items()}
     try:
@@ -99,8 +149,15 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any], where: str = "")
         if isinstance(before, Mapping) and isinstance(after, Mapping):
             lines += differences(before, after, _join(where, key))
         elif before != after:
-            lines.append(f"{_join(where, key)}: {_show(before)} -> {_show(after)}")
+            lines.append(f"{_join(where, key)}: {_change(before, after)}")
     return lines
+
+
+def _change(before: Any, after: Any) -> str:
+    """Old and new value; digests, which tell nobody anything, are called another one."""
+    if any(isinstance(value, str) and re.fullmatch(r"[0-9a-f]{32,}", value) for value in (before, after)):
+        return "is another"
+    return f"{_show(before)} -> {_show(after)}"
 
 
 def _show(value: Any) -> str:

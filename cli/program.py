@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 from typing import Annotated, NoReturn, cast
 
 import typer
@@ -49,6 +50,11 @@ def new_app(name: str, summary: str) -> typer.Typer:
         pass  # with a callback, the command's name is part of the line even where there is one command
 
     return app
+
+
+def first_sentence(command: Callable[..., object]) -> str:
+    """What `--help` says of a command in its list: whole, where typer would cut it off."""
+    return " ".join((command.__doc__ or "").partition("\n\n")[0].split())
 
 
 def run(app: typer.Typer) -> None:

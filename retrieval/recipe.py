@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from animate.beside import recipes
-from animate.strict_toml import RecipeError, apply_overrides, from_table, read_toml
+from animate.strict_toml import RecipeError, apply_overrides, from_table, named_in, read_toml
 
 Activation = Literal["auto", "gelu", "quick_gelu"]
 Head = Literal["none", "mean", "eot", "tokens", "cross"]
@@ -311,7 +311,9 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> TrainRecipe:
 
     In place of a path the name of a recipe that comes with the package will do, such as "demo".
     """
-    return recipe_from_table(apply_overrides(read_toml(find_recipe(path)), overrides))
+    found = find_recipe(path)
+    with named_in(found):
+        return recipe_from_table(apply_overrides(read_toml(found), overrides))
 
 
 def find_recipe(path: str | Path) -> Path:

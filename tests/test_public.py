@@ -4,10 +4,14 @@ import importlib
 from importlib.util import find_spec
 from pathlib import Path
 
+import pytest
 import typer.main
+from typer.testing import CliRunner
 
 import animate
 from cli.animate.main import app
+from cli.animate.main import app as animate_app
+from cli.retrieval.main import app as retrieval_app
 
 PUBLIC_NAMES = [
     "BuildRecipe",
@@ -79,3 +83,14 @@ def test_commands_and_their_options():
         if not command.hidden
     }
     assert found == {name: set(" ".join(lines).split()) for name, lines in COMMANDS.items()}
+
+
+@pytest.mark.parametrize("program", [animate_app, retrieval_app])
+def test_help_shows_whole_sentences(program):
+    shown = CliRunner().invoke(program, ["--help"]).output
+    assert "…" not in shown and "..." not in shown.partition("Commands:")[2]
+    for command in typer.main.get_command(program).commands.values():  # pyright: ignore[reportAttributeAccessIssue]
+        if not command.hidden:
+            assert " ".join((command.callback.__doc__ or "").partition("\n\n")[0].split()) in " ".join(
+                shown.split()
+            )

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from animate.components.capabilities import C, Component
+from animate.strict_toml import nearest
 
 #: Drawn numbers are rounded to this, so that a shot's JSON is short and exact.
 _DECIMALS = 6
@@ -40,7 +41,10 @@ def check(component: type[Component], given: Mapping[str, Any]) -> None:
     drawable = [name for name, metadata in known.items() if "seed" not in metadata]
     for name, value in given.items():
         if name not in drawable:
-            raise ValueError(f"unknown parameter {name!r}; known ones: {', '.join(drawable) or 'none'}")
+            raise ValueError(
+                f"unknown parameter {name!r}{nearest(name, drawable)}; "
+                f"known ones: {', '.join(drawable) or 'none'}"
+            )
         if "options" in known[name]:
             _check_choice(name, value, known[name]["options"] + known[name]["also"])
         else:

@@ -4,7 +4,7 @@ Each command lives in a file of its own beside this one and imports what it need
 `animate --help` answers at once.
 """
 
-from ..program import new_app, run
+from ..program import first_sentence, new_app, run
 from .build import build
 from .doctor import doctor
 from .estimate import estimate
@@ -36,7 +36,7 @@ COMMANDS = (
 
 app = new_app("animate", "Film captioned stills with a virtual camera into sharded video-text data.")
 for command in COMMANDS:
-    app.command()(command)
+    app.command(short_help=first_sentence(command))(command)
 app.command("plan", hidden=True)(estimate)  # its name until 0.1
 
 

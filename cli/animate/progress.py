@@ -1,5 +1,6 @@
 """The progress of a build on stderr: a bar on a terminal, a line now and then in a log file."""
 
+import contextlib
 import time
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from rich.progress import (
 )
 
 from ..program import LINE_SECONDS
+from ..waiting import never_silent
 
 if TYPE_CHECKING:
     from animate.report import Progress as BuildState
@@ -42,11 +44,14 @@ class BuildProgress:
         self._task = self._bar.add_task("build", total=None, text="planning")
         self._first: tuple[float, BuildState] | None = None
         self._last_line = time.monotonic()
+        self._line = "planning"
+        self._waiting = contextlib.ExitStack()
         self._warned = False
         #: What is finished so far, in words.
         self.finished = "no shard finished"
 
     def __enter__(self) -> "BuildProgress":
+        self._waiting.enter_context(never_silent(self._console, self._overdue))
         self._bar.start()
         return self
 
@@ -58,6 +63,7 @@ class BuildProgress:
     def stop(self) -> None:
         """The bar is off the screen."""
         self._bar.stop()
+        self._waiting.close()
 
     def show(self, state: "BuildState") -> None:
         """Bring the bar up to `state`; the first call sets the point from which speed is measured."""
@@ -83,9 +89,18 @@ class BuildProgress:
             )
         else:
             self._bar.update(self._task, completed=state.inputs, text=text)
+        self._line = text + _time_left(before, state, now - began)
         if not self._console.is_terminal and now - self._last_line >= LINE_SECONDS:
             self._last_line = now
-            self._console.print(text + _time_left(before, state, now - began), soft_wrap=True)
+            self._console.print(self._line, soft_wrap=True)
+
+    def _overdue(self) -> str:
+        """The last line, where none was printed for long; a line of `show` may be a second late for that."""
+        now = time.monotonic()
+        if now - self._last_line < LINE_SECONDS - 1:
+            return ""
+        self._last_line = now
+        return self._line
 
 
 def _time_left(before: "BuildState", state: "BuildState", seconds: float) -> str:

@@ -3,6 +3,7 @@
 import errno
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -11,7 +12,8 @@ from pathlib import Path
 import cv2
 import pytest
 
-from animate import executor
+from animate import cluster, executor
+from animate.cluster import ClusterNotFound
 from animate.executor import CannotWrite, Failure, Workforce, run_tasks
 from animate.threads import available_cpus
 
@@ -27,6 +29,20 @@ def run(function, tasks, workers, **settings) -> tuple[dict, list[Failure]]:
 
 
 # First those with a Ray of their own: the module's, once started, stays to the end.
+
+
+def test_a_cluster_that_has_ended_without_a_word_is_waited_for_a_while_only(monkeypatch, capfd):
+    """Its port is still taken, and nobody answers."""
+    monkeypatch.setattr(cluster, "ANSWER_SECONDS", 3.0)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        began = time.monotonic()
+        with pytest.raises(ClusterNotFound, match=rf"{address}.*no Ray cluster answered within 3 seconds"):
+            run_tasks(abs, [(1,)], Workforce(address=address), on_done=lambda index, answer: None)
+    assert time.monotonic() - began < 15
+    assert "rpc_client" not in capfd.readouterr().err
 
 
 def test_a_lost_worker_is_replaced(tmp_path):

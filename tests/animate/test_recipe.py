@@ -44,8 +44,14 @@ class Outer:
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ({"nme": "y"}, "unknown key 'nme' in the top level; known keys there: inner, many, maybe, name"),
-        ({"inner": {"sise": 1}}, "unknown key 'sise' in [inner]; known keys there: kind, size"),
+        (
+            {"nme": "y"},
+            "'nme' in the top level (did you mean 'name'?); known keys there: inner, many, maybe, name",
+        ),
+        (
+            {"inner": {"sise": 1}},
+            "'sise' in [inner] (did you mean 'size'?); known keys there: kind, size",
+        ),
         ({"many": [{}, {"x": 1}]}, "unknown key 'x' in [many[1]]"),
         ({"name": 3}, "name = 3: must be text"),
         ({"on": 1}, "on = 1: must be true or false"),
@@ -166,3 +172,44 @@ def test_impossible_values_are_refused_when_read(override, message):
 def test_a_montage_cannot_be_virtual():
     with pytest.raises(RecipeError, match=r"virtual.*stills"):
         read_recipe(None, ["video.format=virtual", "shot.preset=montage"])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "seed = 1\n[video]\nfps = 4\nsise = 64\n",
+            "r.toml, line 4: unknown key 'sise' in [video] (did you mean 'size'?)",
+        ),
+        ("takse = 2\n", "r.toml, line 1: unknown key 'takse' in the top level (did you mean 'takes'?)"),
+        ("seed = 1\nvideo.sise = 64\n", "line 2: unknown key 'sise' in [video]"),
+        ("[source.filter]\nnsfw = []\n", "line 1: unknown key 'filter' in [source] (did you mean 'filters'"),
+        (
+            '[[shot.shots]]\nname = "a"\ncomponents.pan = {}\nwieght = 2\n',
+            "line 4: unknown key 'wieght' in [shot.shots[0]] (did you mean 'weight'?)",
+        ),
+        ("[source]\nlimit = -1\n", "[source] limit = -1: must be at least 0"),
+        ('[[shot.shots]]\nname = "a"\ncomponents.pam = {}\n', "'pam' (did you mean 'pan'?)"),
+        (
+            '[[shot.shots]]\nname = "a"\ncomponents.pan = { degres = 3 }\n',
+            "'degres' (did you mean 'degrees'?)",
+        ),
+    ],
+)  # fmt: skip
+def test_a_typo_is_found_in_its_table_and_its_line(tmp_path, text, said):
+    (tmp_path / "r.toml").write_text(text)
+    with pytest.raises(RecipeError) as error:
+        read_recipe(tmp_path / "r.toml")
+    assert said in str(error.value)
+
+
+def test_a_typo_of_an_override_has_no_line(tmp_path):
+    (tmp_path / "r.toml").write_text("[video]\nsize = 64\n")
+    with pytest.raises(RecipeError) as error:
+        read_recipe(tmp_path / "r.toml", ["video.sise=3"])
+    assert str(error.value).startswith("unknown key 'sise' in [video] (did you mean 'size'?)")
+
+
+def test_what_differs_is_shown_but_for_digests():
+    one, other = {"files": 2, "names": "ab" * 16}, {"files": 3, "names": "cd" * 16}
+    assert differences(one, other) == ["files: 2 -> 3", "names: is another"]

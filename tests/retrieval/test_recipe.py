@@ -70,7 +70,10 @@ def test_an_override_is_read_as_toml_and_checked():
 @pytest.mark.parametrize(
     ("tables", "message"),
     [
-        ({"train": {"epoch": 3}}, r"unknown key 'epoch' in \[train\]; known keys there: .*epochs"),
+        (
+            {"train": {"epoch": 3}},
+            r"'epoch' in \[train\] \(did you mean 'epochs'\?\); known keys there: .*epochs",
+        ),
         ({"train": {"epochs": 0}}, r"epochs = 0: must be at least 1"),
         ({"train": {"ema_decay": 1.0}}, r"ema_decay = 1.0: must be at least 0 and below 1"),
         ({"train": {"precision": "fp8"}}, r"must be one of fp32, bf16, fp16"),
