@@ -93,7 +93,8 @@ class SourceRecipe:
     """Which corpus, where it lies, its columns and its limits.
 
     `path` says where the corpus lies on this machine, `images` where the images are that its lists name
-    (empty: beside the list): they are no part of the digest. `limit` = 0 means all; `sample` keeps that
+    (empty: beside the list): they are no part of the digest. `columns` names the columns of csv and tsv
+    tables that have no line of names. `limit` = 0 means all; `sample` keeps that
     share, chosen by key, so that a larger share holds the smaller one. `split` is a corpus' own ("train",
     "val", "test"). With `clean_captions`, entities are undone, Unicode is normalised (NFC) and control
     characters and runs of white space become one space; the first caption as it was is kept as `caption_raw`.
@@ -109,6 +110,7 @@ class SourceRecipe:
     path: str = ""
     images: str = ""
     split: str = ""
+    columns: tuple[str, ...] = ()
     image_column: str = ""
     caption_column: str = ""
     key_column: str = ""
@@ -125,6 +127,8 @@ class SourceRecipe:
     fetch: FetchRecipe = field(default_factory=FetchRecipe)
 
     def __post_init__(self) -> None:
+        if len(set(self.columns)) != len(self.columns):
+            raise ValueError(f"columns = {list(self.columns)}: each name must stand there once")
         _at_least("limit", self.limit, 0)
         _at_least("min_side", self.min_side, 1)
         _at_least("max_pixels", self.max_pixels, 1)

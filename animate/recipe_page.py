@@ -18,6 +18,7 @@ COMMENTS: Mapping[str, str] = {
     "source.path": "where the corpus lies on this machine; no part of the digest",
     "source.images": "where the images lie that its lists name; empty: beside the list",
     "source.split": "of the corpus' own, such as train or val; empty: what the corpus has",
+    "source.columns": "names of the columns of a csv or tsv table without a line of names; empty: it has one",
     "source.image_column": "of a table; empty: found by its name",
     "source.caption_column": "of a table; empty: found by its name",
     "source.key_column": "of a table; empty: found by its name, or none",

@@ -88,6 +88,13 @@ def check_header(names: Sequence[str], file: str) -> None:
     )
 
 
+def check_headerless(files: Sequence[str]) -> None:
+    """`SourceError` where `source.columns` would name the columns of files that name them themselves."""
+    for file in files:
+        if not unpacked_name(file).lower().endswith((".csv", ".tsv")):
+            raise SourceError(f"{file!r} names its columns itself: source.columns is for csv and tsv alone")
+
+
 def corpus_without_header(names: Sequence[str]) -> str:
     """The corpus whose lists have these columns and no header; empty if there is none."""
     return next((name for name, corpus in CORPORA.items() if corpus.names == tuple(names)), "")

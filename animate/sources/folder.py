@@ -17,7 +17,14 @@ from animate.sources.columns import CAPTION_NAMES, ColumnNames, find_columns, fi
 from animate.sources.duplicates import image_identity
 from animate.sources.errors import SourceError
 from animate.sources.facts import write_files
-from animate.sources.image_files import TEXT_SUFFIXES, FolderImage, folder_image, folder_images, image_key
+from animate.sources.image_files import (
+    IMAGE_SUFFIXES,
+    TEXT_SUFFIXES,
+    FolderImage,
+    folder_image,
+    folder_images,
+    image_key,
+)
 from animate.sources.listing import Row, freeze_rows
 from animate.sources.paths import TreeEntry, files_fingerprint, has_suffix, survey, walk
 from animate.sources.regular import MOST_BYTES, MOST_BYTES_SAID
@@ -43,17 +50,25 @@ class Folder:
     name if that occurs once in the tree. Without one, the metadata tables of the tree do the same, each for
     its own folder. Images that the table of their folder does not name are inputs without caption.
 
+    The path may be that of one image, too, which is then the corpus, with its text.
+
     What may be an image, or has the name of a table, and cannot be opened (a link to nowhere, a fifo, a
     folder without permission) is a row that says so.
     """
 
     def __init__(self, source: SourceRecipe):
-        self.source, self.root = source, source.path
-        if not os.path.isdir(source.path):
+        self.source, self.root = source, folder_root(source.path)
+        #: The one image of the corpus, where the path is that of an image.
+        self.only = "" if self.root == source.path else os.path.basename(source.path)
+        if not os.path.isdir(self.root):
             raise SourceError(f"source.path {source.path!r}: no such folder")
-        self.table = captions_table(source.path)
+        self.table = None if self.only else captions_table(source.path)
 
     def fingerprint(self) -> dict[str, str | int]:
+        if self.only:
+            names = [self.only, *_texts_beside(self.only)]
+            there = [path for name in names if os.path.isfile(path := os.path.join(self.root, name))]
+            return files_fingerprint(there, self.root)
         files = [
             os.path.join(self.root, entry.name)
             for entry in survey(self.root)
@@ -62,13 +77,18 @@ class Folder:
         return files_fingerprint(files, self.root)
 
     def freeze(self, folder: Path, rows_per_shard: int) -> Frozen:
+        identify = image_identity(self.source, self.root)
+        if self.only:
+            rows = iter([self._row_of(FolderImage(self.only))])
+            return freeze_rows(
+                rows, "files", folder, rows_per_shard, self.source, identify=identify, root=self.root
+            )
         tables = (
             self._metadata_tables() if self.table is None else [self._open_table(self.table, self.source)]
         )
         write_files(folder, [os.path.join(self.root, table.name) for table in tables], self.root)
         rows = self._rows_of_tables(tables) if tables else map(self._row_of, folder_images(self.root))
         rows = itertools.chain(rows, self._unread_tables())
-        identify = image_identity(self.source, self.root)
         return freeze_rows(
             rows, "files", folder, rows_per_shard, self.source, identify=identify, root=self.root
         )
@@ -80,8 +100,7 @@ class Folder:
 
     def _lines_beside(self, file: str) -> tuple[tuple[str, ...], Fault | None]:
         """The captions beside an image, or why a text that is there cannot be read."""
-        names = dict.fromkeys((image_key(file), os.path.splitext(file)[0]))
-        for text in (name + suffix for name in names for suffix in TEXT_SUFFIXES):
+        for text in _texts_beside(file):
             path = Path(self.root, text)
             try:
                 if not stat.S_ISREG(path.stat().st_mode):
@@ -156,6 +175,18 @@ class Folder:
                 if covered
                 else self._row_of(image)
             )
+
+
+def folder_root(path: str) -> str:
+    """The folder that the corpus at a path lies in: the path itself, or that of an image."""
+    is_image = has_suffix(path, IMAGE_SUFFIXES) and os.path.isfile(path)
+    return os.path.dirname(os.path.abspath(path)) if is_image else path
+
+
+def _texts_beside(file: str) -> list[str]:
+    """Names of the texts that may have the captions of an image, the first that has any first."""
+    names = dict.fromkeys((image_key(file), os.path.splitext(file)[0]))
+    return [name + suffix for name in names for suffix in TEXT_SUFFIXES]
 
 
 def captions_table(folder: str) -> str | None:

@@ -13,6 +13,7 @@ from animate.record import Columns
 from animate.sources.columns import same_column
 from animate.sources.demo import DEMO_FOLDER
 from animate.sources.facts import check_images
+from animate.sources.folder import folder_root
 from animate.sources.image_paths import outside_fault, written_file
 from animate.sources.listing import listed_rows
 from animate.sources.regular import image_content
@@ -64,6 +65,8 @@ def _files_root(source: SourceRecipe) -> str:
     """The folder that the file names of a listing are relative to."""
     if source.name == "demo":
         return DEMO_FOLDER
+    if source.name == "folder":
+        return folder_root(source.path)
     return source.path if os.path.isdir(source.path) else table_root(source)
 
 

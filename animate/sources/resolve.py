@@ -60,6 +60,8 @@ def _kind_of_files(src: str) -> str:
         )
     if has_suffix(found, TAR_SUFFIXES):
         return "webdataset"
+    if has_suffix(found, IMAGE_SUFFIXES) and os.path.isfile(src):
+        return "folder"
     if has_suffix(found, TABLE_SUFFIXES) and not is_url(found):
         return _kind_of_table(found)
     raise SourceError(

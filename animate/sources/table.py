@@ -16,6 +16,7 @@ from animate.sources.columns import (
     URL_NAMES,
     ColumnNames,
     check_header,
+    check_headerless,
     find_columns,
     first_named,
     respelled,
@@ -52,11 +53,14 @@ class Table:
         self.source = source
         self.files = find_files(source.path, TABLE_SUFFIXES)
         self.root = table_root(source)
-        self.names = table_columns(self.files[0])
-        if table_kind(self.files[0]) in (".csv", ".tsv"):
+        self.named = source.columns or None
+        self.names = list(source.columns) or table_columns(self.files[0])
+        if self.named:
+            check_headerless(self.files)
+        elif table_kind(self.files[0]) in (".csv", ".tsv"):
             check_header(self.names, self.files[0])
         self.bytes_columns = binary_columns(self.files[0])
-        if not source.image_column and lists_addresses(self.files[0]):
+        if not source.image_column and not self.named and lists_addresses(self.files[0]):
             raise SourceError(
                 f"{self.files[0]!r} lists addresses and holds no images: use --src urls --urls FILE"
             )
@@ -103,7 +107,9 @@ class Table:
     def _rows_of_files(self) -> Iterator[Row]:
         for path in self.files:
             name = _key_of_path(os.path.relpath(path, self.root))
-            for number, row in enumerate(respelled(rows_or_fault(table_rows(path)), self.names)):
+            for number, row in enumerate(
+                respelled(rows_or_fault(table_rows(path, names=self.named)), self.names)
+            ):
                 yield table_row(row, self.columns, f"{name}-{number:06d}", self.root, self.source)
 
 

@@ -27,6 +27,9 @@ TABLE_SUFFIXES = tuple(
 
 Line = TypeVar("Line")
 
+#: Separate the cells of csv files, besides the comma.
+SEPARATORS = ("|", ";", "\t")
+
 #: A line that cannot be read is a row with this key alone, and what is wrong with it as the value.
 BAD_ROW = "\0bad_row"
 
@@ -84,7 +87,8 @@ def table_rows(
 
     Of a parquet file only `columns` are read, where given. `names` are the columns of a csv or tsv file that
     has no header. Text that is not UTF-8 keeps its bytes as surrogate escapes. In a tsv file a quote is a
-    plain character. In a csv file a quote that is not closed spoils its own line and no other.
+    plain character. In a csv file a quote that is not closed spoils its own line and no other. Cells of a csv
+    file are separated by commas, or by the one of `SEPARATORS` that its first line has where it has no comma.
     """
     kind = table_kind(path)
     if kind == ".parquet":
@@ -146,22 +150,37 @@ class _QuotedRecords:
 
     def __init__(self, file: Iterator[str]) -> None:
         self._file = file
+        self._separator = ""  # known when the first line is
         #: Lines to read again, before the file goes on.
         self._again: deque[str] = deque()
         #: Lines of the record in hand, and whether it wants more of them than there are.
         self._lines: list[str] = []
         self._wants_more = False
-        self._reader = csv.reader(self._given())
+        self._reader = self._opened(self._given())
+
+    def _look_at_first_line(self) -> None:
+        first = next(self._file, "")
+        self._again.extend([first] if first else [])
+        found = [sign for sign in SEPARATORS if sign in first]
+        self._separator = "," if "," in first or len(found) != 1 else found[0]
+        self._reader = self._opened(self._given())
+
+    def _opened(self, lines: Iterator[str], *, strict: bool = False) -> Iterator[list[str]]:
+        """A space after a separator other than the comma is no part of a cell, as in `a.jpg| 0| A dog .`."""
+        sign = self._separator or ","
+        return csv.reader(lines, delimiter=sign, skipinitialspace=sign != ",", strict=strict)
 
     def __iter__(self) -> Iterator[list[str]]:
         return self
 
     def __next__(self) -> list[str]:
+        if not self._separator:
+            self._look_at_first_line()
         self._lines, self._wants_more = [], False
         cells = next(self._reader)
         if self._wants_more or (len(self._lines) > 1 and not self._is_strict()):
             self._again.extendleft(reversed(self._lines[1:]))
-            self._reader = csv.reader(self._given())
+            self._reader = self._opened(self._given())
             raise csv.Error(f"a quote is not closed: {self._lines[0].strip()[:80]!r}")
         return cells
 
@@ -179,7 +198,7 @@ class _QuotedRecords:
 
     def _is_strict(self) -> bool:
         try:
-            next(csv.reader(iter(self._lines), strict=True))
+            next(self._opened(iter(self._lines), strict=True))
         except csv.Error:
             return False
         return True

@@ -7,7 +7,7 @@ from animate.executor import HERE
 from animate.recipe import SourceRecipe, read_recipe
 from animate.sources import SourceError, open_source
 from animate.sources.resolve import resolve_src
-from tests.support.corpora import JPEG, write_images, write_members, write_rows
+from tests.support.corpora import JPEG, read, write_images, write_members, write_rows
 
 
 @pytest.mark.parametrize("table", ["urls.csv", "folder/urls.parquet"])
@@ -45,6 +45,18 @@ def test_a_folder_of_images_with_odd_names_is_recognised(tmp_path):
     (tmp_path / "links").mkdir()
     (tmp_path / "links/gone.jpg").symlink_to("/no/such/file")
     assert resolve_src(str(tmp_path / "links"))["name"] == "folder"
+
+
+def test_one_image_is_a_corpus(tmp_path, monkeypatch):
+    write_images(tmp_path, "a.jpg", "b.jpg")
+    (tmp_path / "a.txt").write_text("a cat")
+    monkeypatch.chdir(tmp_path)
+    work = tmp_path / "work"
+    work.mkdir()
+    for src in ("a.jpg", str(tmp_path / "a.jpg")):
+        assert resolve_src(src) == {"name": "folder", "path": src}
+        [sample] = read(src, work)
+        assert (sample.key, sample.captions) == ("a", ("a cat",))
 
 
 def test_a_folder_of_tars_and_images_is_not_guessed_at(tmp_path):
