@@ -103,7 +103,10 @@ def test_a_cell_of_hugging_face_may_name_its_image(tmp_path):
 @pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary(), pa.binary_view()])
 def test_images_are_found_in_every_kind_of_bytes(tmp_path, kind):
     table = pa.table({"jpg": pa.array([JPEG, None], kind), "caption": ["a", "b"]})
-    pq.write_table(table, tmp_path / "t.parquet")
+    try:
+        pq.write_table(table, tmp_path / "t.parquet")
+    except pa.ArrowNotImplementedError as error:  # the lowest release allowed cannot write views
+        pytest.skip(str(error))
     rows = read(tmp_path / "t.parquet", tmp_path)
     assert statuses(rows) == ["ok", "missing_file"]
 
