@@ -135,7 +135,7 @@ def main() -> None:
         for seed in SEEDS[: options.seeds]
         for head in heads
         for before in befores
-        if seed == SEEDS[0] or not {head, before} & set(options.one_seed)
+        if seed == SEEDS[0] or not {head, before, f"{head}, {before}"} & set(options.one_seed)
         # Twice the steps for the quickest head alone.
         if (head == "none" or CAMERA.get(before, ("none", 1))[1] == 1)
         # Without a fine stage nothing is left to learn from what is for it.
@@ -376,7 +376,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--before", nargs="+", choices=(*BEFORE, *CAMERA), help="some cases; all if left out")
     parser.add_argument("--seeds", type=int, default=len(SEEDS), help="how many of the three seeds")
     parser.add_argument("--heads", nargs="+", default=HEADS, choices=HEADS)
-    once = (*HEADS, *BEFORE, *CAMERA)
+    once = [*HEADS, *BEFORE, *CAMERA, *(f"{head}, {before}" for head in HEADS for before in CAMERA)]
     parser.add_argument(
         "--one-seed", nargs="+", default=[], choices=once, help="what is run for seed 0 alone"
     )
