@@ -135,3 +135,24 @@ def test_builds_that_are_killed_for_an_hour_lose_nothing_and_nothing_grows(reque
         )  # fmt: skip
     assert builds and kills["worker"]
     assert max(sessions_left) <= 1, "what was killed has left its session; the next build removes it"
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("second", [False, True], ids=["once", "twice"])
+def test_ctrl_c_while_ray_runs_ends_as_documented_fifty_times(tmp_path, second):
+    """Two of 17 ended in a segmentation fault after the right message."""
+    rng, ends = random.Random(1), []
+    for trial in range(50):
+        with open(tmp_path / "log", "w") as log:
+            process = subprocess.Popen(
+                [*BUILD, "--out", str(tmp_path / str(trial))], cwd=ROOT, stdout=log, stderr=log,
+                start_new_session=True,
+            )  # fmt: skip
+        time.sleep(rng.uniform(4, 14))
+        process.send_signal(signal.SIGINT)
+        if second:
+            time.sleep(rng.uniform(0, 2))
+            process.send_signal(signal.SIGINT)
+        ends.append((process.wait(60), (tmp_path / "log").read_text()[-300:]))
+    wrong = [(code, said) for code, said in ends if code != 130 or "Traceback" in said]
+    assert not wrong, f"{len(wrong)} of {len(ends)}: {wrong[:3]}"
