@@ -100,6 +100,8 @@ class _Cells:
             if row < first + rows:
                 column = same_column(self._column, reader.schema_arrow.names)
                 values = reader.read_row_group(group, columns=[column]).column(0)
+                if len(values) != rows:
+                    raise pa.ArrowInvalid(f"column {column!r} has {len(values)} of its {rows} rows")
                 self._first, self._values = first, values
                 return
             first += rows

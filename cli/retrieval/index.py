@@ -52,7 +52,6 @@ def index(
             check_gallery(out)
     else:
         check_free(out, overwrite=overwrite)
-        find_gallery_videos(videos)
     if changes and not add:
         from retrieval.index import remove_from_gallery
 
@@ -64,6 +63,8 @@ def index(
     from ..progress import CountProgress
 
     found = find_model(model, set_ or ())
+    if not add:
+        find_gallery_videos(videos)
 
     from retrieval.index import add_to_gallery, build_gallery
     from retrieval.launch import pick_device
