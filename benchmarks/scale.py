@@ -226,7 +226,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--step", choices=STEPS, help=argparse.SUPPRESS)
     parser.add_argument("--scratch", type=Path, help="where the lists and shards go: 10 GB")
     parser.add_argument("--results", type=Path, default=measure.RESULTS)
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.scratch:
+        options.scratch.mkdir(parents=True, exist_ok=True)
+    return options
 
 
 if __name__ == "__main__":
