@@ -86,7 +86,7 @@ class Motion:
         return first - last
 
 
-def measure(layers: Sequence[Layer], views: Sequence[View], fps: int) -> list[Motion]:
+def measure(layers: Sequence[Layer], views: Sequence[View], fps: float) -> list[Motion]:
     """What the homographies, the blur and the exposure of each shot come to, whatever the others are.
 
     There is at least one; `views` holds those of their stills, whose frames have one size.

@@ -61,13 +61,13 @@ class Edit:
     shots: tuple[Shot, ...]
     transitions: tuple[Transition, ...]
 
-    def layers(self, views: Sequence[View], fps: int) -> tuple[Layer, ...]:
+    def layers(self, views: Sequence[View], fps: float) -> tuple[Layer, ...]:
         """One layer a shot, given the view of each still. The weights of every frame of the clip add up to 1,
         or to less in a fade, which is black in the middle.
         """
         return self._layers([shot.seen(views[shot.still], fps) for shot in self.shots], fps)
 
-    def _layers(self, seen: Sequence[Seen], fps: int) -> tuple[Layer, ...]:
+    def _layers(self, seen: Sequence[Seen], fps: float) -> tuple[Layer, ...]:
         """One layer a shot, given what each sees."""
         layers = []
         for shot, views, weight in zip(self.shots, seen, self._weights(), strict=True):

@@ -40,9 +40,10 @@ class Guess:
 class Estimate:
     """A build before it is run. `inputs` counts takes; `share_made` is their part that becomes clips.
 
-    `rejected` are the probes' statuses, `failed_downloads` the share of probes that could not be had (None
-    where nothing is downloaded). `bytes_a_clip` is by format; `seconds_an_input` is for one worker of this
-    machine, reading and filming in the recipe's format.
+    `rejected` are the probes' statuses, `examples` the key of one and its message for each,
+    `failed_downloads` the share of probes that could not be had (None where nothing is downloaded).
+    `bytes_a_clip` is by format; `seconds_an_input` is for one worker of this machine, reading and filming
+    in the recipe's format.
     """
 
     inputs: int | None
@@ -50,6 +51,7 @@ class Estimate:
     probed: int
     share_made: Guess
     rejected: dict[str, int]
+    examples: dict[str, tuple[str, str]]
     failed_downloads: Guess | None
     bytes_a_clip: dict[str, Guess]
     seconds_an_input: Guess
@@ -91,7 +93,8 @@ def estimate(recipe: BuildRecipe) -> Estimate:
             seconds.append((time.perf_counter() - began, len(run)))
     samples = [item for run in runs for item in run]
     made, sizes, filming = _film_all(runs, recipe, frozen.columns)
-    statuses = Counter(status for status in made if status)
+    refused = [row for row in made if row is not None]
+    examples = {row.fault.status: (key, row.fault.message) for key, row in reversed(refused)}
     reading = [spent / count for spent, count in seconds if count]
     downloads = None
     if parts and parts[0].downloaded:
@@ -103,8 +106,9 @@ def estimate(recipe: BuildRecipe) -> Estimate:
         inputs=None if rows is None else rows * recipe.takes,
         shards=len(shards),
         probed=len(samples),
-        share_made=share([not status for status in made]),
-        rejected=dict(sorted(statuses.items())),
+        share_made=share([row is None for row in made]),
+        rejected=dict(sorted(Counter(row.fault.status for _, row in refused).items())),
+        examples=examples,
         failed_downloads=downloads,
         bytes_a_clip={name: mean(values) for name, values in sizes.items()},
         seconds_an_input=Guess(
@@ -173,13 +177,14 @@ def _runs(parts: Sequence[Part]) -> list[tuple[Part, int, int]]:
 
 def _film_all(
     runs: Sequence[Sequence[Sample | Rejected]], recipe: BuildRecipe, columns: Columns
-) -> tuple[list[str], dict[str, list[float]], list[float]]:
-    """Status of each take (empty for a clip), bytes of each clip by format, seconds a take of each run in
-    the recipe's own format. Montages are judged by their first still alone."""
+) -> tuple[list[tuple[str, Rejected] | None], dict[str, list[float]], list[float]]:
+    """Each take that was rejected, with its still's key (None for a clip), bytes of each clip by format,
+    seconds a take of each run in the recipe's own format. Montages are judged by their first still
+    alone."""
     single = dataclasses.replace(
         recipe, shot=dataclasses.replace(recipe.shot, edit=dataclasses.replace(recipe.shot.edit, stills=1))
     )
-    made: list[str] = []
+    made: list[tuple[str, Rejected] | None] = []
     seconds: list[float] = []
     sizes: dict[str, list[float]] = {name: [] for name in FORMATS}
     for name in FORMATS:
@@ -193,7 +198,7 @@ def _film_all(
                 if isinstance(outcome, Clip):
                     sizes[name].append(_tar_bytes(outcome, columns))
                 if name == recipe.video.format:
-                    made.append("" if isinstance(outcome, Clip) else outcome[1].fault.status)
+                    made.append(None if isinstance(outcome, Clip) else (outcome[0].source_key, outcome[1]))
     return made, sizes, seconds
 
 

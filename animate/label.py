@@ -66,7 +66,7 @@ class ShotWords:
         return ", ".join([moves, *self.looks])
 
 
-def describe(edit: Edit, layers: Sequence[Layer], views: Sequence[View], fps: int) -> str:
+def describe(edit: Edit, layers: Sequence[Layer], views: Sequence[View], fps: float) -> str:
     """The camera label of a clip: "slow push in and handheld, cut to pan left"."""
     return label_of(edit, words_of(edit, layers, views, fps))
 
@@ -77,14 +77,14 @@ def label_of(edit: Edit, words: Sequence[ShotWords]) -> str:
     return "".join(f"{joint}{shot}" for joint, shot in zip(joints, words, strict=True))
 
 
-def words_of(edit: Edit, layers: Sequence[Layer], views: Sequence[View], fps: int) -> tuple[ShotWords, ...]:
+def words_of(edit: Edit, layers: Sequence[Layer], views: Sequence[View], fps: float) -> tuple[ShotWords, ...]:
     """What is seen in each shot of a clip."""
     [words] = words_together([(edit, layers, views)], fps)
     return words
 
 
 def words_together(
-    clips: Sequence[tuple[Edit, Sequence[Layer], Sequence[View]]], fps: int
+    clips: Sequence[tuple[Edit, Sequence[Layer], Sequence[View]]], fps: float
 ) -> list[tuple[ShotWords, ...]]:
     """`words_of` of each clip."""
     if not clips:

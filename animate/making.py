@@ -176,8 +176,9 @@ class Making:
     def _drop_repeated_stills(self) -> None:
         """Shards with a still that the set has already are written anew; those that cannot be are out."""
         location, columns = self.place.location, self.plan.columns
-        tasks = [(location, name, columns, stills) for name, stills in repeated_stills(self.plan, self.place)]
-        left = {name for _, name, _, _ in tasks}
+        whole_fps, repeated = self.recipe.video.whole_fps, list(repeated_stills(self.plan, self.place))
+        tasks = [(location, name, columns, whole_fps, stills) for name, stills in repeated]
+        left = {name for name, _ in repeated}
 
         def on_done(index: int, record: ShardRecord) -> None:
             self.records[record.name] = record
@@ -188,7 +189,7 @@ class Making:
         failed = executor.run_tasks(without_stills, tasks, copying, on_done=on_done)
         for name in left:
             del self.records[name]
-        self.failures += _named(failed, [name for _, name, _, _ in tasks])
+        self.failures += _named(failed, [name for name, _ in repeated])
 
     def _assignment(self, shard: ShardPlan, workforce: Workforce, *, careful: bool) -> Assignment:
         return Assignment(

@@ -244,13 +244,14 @@ class ShotRecipe:
 class VideoRecipe:
     """The frames of a clip and how they are stored.
 
-    `size` is the side of square frames or [width, height], in pixels, even. `fps` is whole, so that every
-    reader agrees on it. `crf` and `preset` are x264's, `jpeg_quality` libjpeg's (1..100).
+    `size` is the side of square frames or [width, height], in pixels, even. `fps` may be a fraction, as
+    "30000/1001"; the usual short forms of such rates (29.97, 23.976, 59.94) stand for them. `crf` and
+    `preset` are x264's, `jpeg_quality` libjpeg's (1..100).
     """
 
     size: int | tuple[int, int] = 224
     num_frames: int = 12
-    fps: int = 4
+    fps: int | float = 4
     format: Format = "mp4"
     crf: int = 23
     preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"] = "veryfast"
@@ -265,6 +266,7 @@ class VideoRecipe:
             raise ValueError(f"num_frames = {self.num_frames}: must be in 1..100000")
         if not 1 <= self.fps <= 240:
             raise ValueError(f"fps = {self.fps}: must be in 1..240")
+        object.__setattr__(self, "fps", _exact_rate(self.fps))
         if not 0 <= self.crf <= 51:
             raise ValueError(f"crf = {self.crf}: must be in 0..51")
         if not 1 <= self.jpeg_quality <= 100:
@@ -277,6 +279,10 @@ class VideoRecipe:
     @property
     def height(self) -> int:
         return self.size if isinstance(self.size, int) else self.size[1]
+
+    @property
+    def whole_fps(self) -> bool:
+        return isinstance(self.fps, int)
 
     @property
     def duration_seconds(self) -> float:
@@ -421,6 +427,14 @@ def _shot_lists() -> Path:
 def _check_shutter(degrees: float | None) -> None:
     if degrees is not None and not 0 <= degrees <= 360:
         raise ValueError(f"shutter_degrees = {degrees}: must be in 0..360")
+
+
+def _exact_rate(fps: int | float) -> int | float:
+    """Frames a second as what is meant: an integer where whole, and N * 1000/1001 by its short form."""
+    if round(fps) == fps:
+        return round(fps)
+    television = round(fps * 1.001) * 1000 / 1001
+    return television if abs(fps - television) < 5e-4 else fps
 
 
 def _at_least(name: str, value: float, least: float) -> None:

@@ -69,7 +69,7 @@ COMMENTS: Mapping[str, str] = {
     "shot.shots.components": "`animate shots NAME` says what each takes: a number, [low, high], or words",
     "video.size": "side of the frames in pixels, or [width, height]; even",
     "video.num_frames": "frames a clip",
-    "video.fps": "frames a second",
+    "video.fps": 'frames a second; or a fraction, as "30000/1001"',
     "video.format": "how clips are stored",
     "video.crf": "x264's: 0 is lossless, 51 the smallest",
     "video.preset": "x264's",

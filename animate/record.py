@@ -38,7 +38,8 @@ class ClipRecord:
     `key` names the clip, `source_key` its still, `source_keys` all stills of a montage; it is filming `take`
     of the still. `captions` are the still's; `caption` is the first of them, which `camera_caption` follows
     where the recipe has that appended. `sha256` is that of the still's file. `width`, `height`, `num_frames`,
-    `fps` and `duration` (seconds) are the clip's, `original_width` and `original_height` the upright still's.
+    `fps` and `duration` (seconds) are the clip's, `original_width` and `original_height` the upright still's;
+    `fps` is an integer where it is whole.
     `camera` is its label in plain English, `camera_caption` says the same in sentences; it is empty where the
     recipe wants none, and where an earlier release wrote none.
 
@@ -63,7 +64,7 @@ class ClipRecord:
     original_width: int
     original_height: int
     num_frames: int
-    fps: int
+    fps: int | float
     duration: float
     camera: str
     camera_caption: str = ""
@@ -88,7 +89,9 @@ _NEEDED = [one.name for one in _FIELDS if one.default is dataclasses.MISSING]
 #: Each JSON key that every clip has, to the type of its value.
 KEYS: Mapping[str, Any] = {one.name: one.type for one in _FIELDS}
 
-_COLUMN_TYPES: Mapping[Any, ColumnType] = {str: "string", int: "int64", float: "double", bool: "bool"}
+_COLUMN_TYPES: Mapping[Any, ColumnType] = {
+    str: "string", int: "int64", float: "double", int | float: "double", bool: "bool"
+}  # fmt: skip
 
 
 def _columns(*, camera: bool) -> dict[str, ColumnType]:
@@ -120,10 +123,14 @@ KEPT = _names("kept")
 DROPPED = _names("dropped")
 
 
-def parquet_columns(carried: Columns) -> dict[str, ColumnType]:
-    """Every column of a shard's parquet, in order, for a set whose corpus carries `carried`."""
+def parquet_columns(carried: Columns, *, whole_fps: bool) -> dict[str, ColumnType]:
+    """Every column of a shard's parquet, in order, for a set whose corpus carries `carried`.
+
+    The frames a second are integers in a set whose recipe has them `whole_fps`.
+    """
+    first: dict[str, ColumnType] = {**COLUMNS, "fps": "int64" if whole_fps else "double"}
     rest: dict[str, ColumnType] = {**CAMERA_COLUMNS, **carried}
-    return {**COLUMNS, **{name: rest[name] for name in sorted(rest.keys() - COLUMNS.keys())}}
+    return {**first, **{name: rest[name] for name in sorted(rest.keys() - first.keys())}}
 
 
 def read_record(table: Mapping[str, Any]) -> tuple[ClipRecord, dict[str, Any]]:
@@ -155,4 +162,4 @@ def is_of_type(value: Any, kind: Any) -> bool:
     if typing.get_origin(kind) is list:
         (inner,) = typing.get_args(kind)
         return isinstance(value, list) and all(is_of_type(item, inner) for item in value)
-    return type(value) is kind
+    return type(value) in (typing.get_args(kind) or (kind,))

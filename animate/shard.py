@@ -53,7 +53,8 @@ class Assignment:
 
     def writer(self, on_row: OnRow | None) -> ShardWriter:
         """An attempt at the shard."""
-        return ShardWriter(self.out, self.shard.name, self.columns, on_row=on_row)
+        whole_fps = self.recipe.video.whole_fps
+        return ShardWriter(self.out, self.shard.name, self.columns, whole_fps=whole_fps, on_row=on_row)
 
 
 #: Told at which group of rows a worker is, and None when it is past it.

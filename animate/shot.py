@@ -58,7 +58,7 @@ class Shot:
         """The frames' own moments."""
         return np.arange(self.num_frames, dtype=np.float64)
 
-    def path(self, view: View, fps: int) -> Poses:
+    def path(self, view: View, fps: float) -> Poses:
         """The poses at amplitude 1 of every frame and, after these, of every moment of the open shutter."""
         moments = self.frames
         if self.shutter_moments:
@@ -66,12 +66,12 @@ class Shot:
             moments = np.concatenate([moments, opened])
         return self.poses(self.timeline(fps, moments), view)
 
-    def probed_path(self, view: View, fps: int) -> Poses:
+    def probed_path(self, view: View, fps: float) -> Poses:
         """The poses at amplitude 1 of every frame and, after these, of `NUM_PROBES` moments in each."""
         probed = (self.frames[:, None] + probes(self.shutter_degrees)).ravel()
         return self.poses(self.timeline(fps, np.concatenate([self.frames, probed])), view)
 
-    def seen(self, view: View, fps: int) -> "Seen":
+    def seen(self, view: View, fps: float) -> "Seen":
         """What the camera sees, by the shot's fit."""
         return self.sees(source_from_view(self.amplitude * self.path(view, fps), self.tighten, view))
 
@@ -89,7 +89,7 @@ class Shot:
             poses += component.poses(time, view)
         return poses
 
-    def blur(self, fps: int) -> Float64[np.ndarray, " t"]:
+    def blur(self, fps: float) -> Float64[np.ndarray, " t"]:
         """Standard deviation of the blur in frame widths, at every frame."""
         pulls = select(self.components, BLURS)
         if not pulls:
@@ -97,7 +97,7 @@ class Shot:
         time = self.timeline(fps, self.frames)
         return np.sqrt(np.sum([np.square(component.blur(time)) for component in pulls], axis=0))
 
-    def stops(self, fps: int) -> Float64[np.ndarray, " t"]:
+    def stops(self, fps: float) -> Float64[np.ndarray, " t"]:
         """Exposure in stops at every frame."""
         drifts = select(self.components, EXPOSES)
         if not drifts:
@@ -105,7 +105,7 @@ class Shot:
         time = self.timeline(fps, self.frames)
         return np.sum([component.exposure(time) for component in drifts], axis=0)
 
-    def timeline(self, fps: int, moments: Float64[np.ndarray, " n"]) -> Timeline:
+    def timeline(self, fps: float, moments: Float64[np.ndarray, " n"]) -> Timeline:
         """Every one of `moments` as a place on the shot's own timeline."""
         frame = 1 / (self.num_frames - 1) if self.num_frames > 1 else 0.0
         # A shot of one frame shows the middle of its move.

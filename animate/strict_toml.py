@@ -1,5 +1,7 @@
 """TOML tables to frozen dataclasses and back, strictly: an unknown key or a wrong type is an error.
 
+A number may be written as a fraction in quotes, "30000/1001".
+
 Both `animate.recipe` and `retrieval.recipe` describe a run as nested frozen dataclasses whose fields all
 have defaults. This file is the one way in (`from_table`) and the one way out (`to_table`, `digest`).
 """
@@ -15,6 +17,7 @@ import tomllib
 import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,11 +31,17 @@ class RecipeError(UserError):
 
 
 class UnknownKey(RecipeError):
-    """A recipe has a `key` in the table `where` (dotted; empty for the top level) that it cannot have."""
+    """A recipe has a `key` in the table `where` (dotted; empty for the top level) that has `known` alone.
 
-    def __init__(self, message: str, *, where: str, key: str) -> None:
-        super().__init__(message)
-        self.where, self.key = where, key
+    `meant` says what was probably meant, as words; without it the nearest of `known` is.
+    """
+
+    def __init__(self, *, where: str, key: str, known: Iterable[str], meant: str = "") -> None:
+        self.where, self.key, self.known = where, key, sorted(known)
+        self.guessed = meant or nearest(key, self.known)
+        place = f"[{where}]" if where else "the top level"
+        listed = ", ".join(self.known)
+        super().__init__(f"unknown key {key!r} in {place}{self.guessed}; known keys there: {listed}")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -105,18 +114,48 @@ def from_table(cls: type[T], table: Mapping[str, Any], where: str = "") -> T:
 
     `where` is the dotted name of the table and appears in every message.
     """
+    try:
+        return _read(cls, table, where)
+    except UnknownKey as error:
+        # A key that stands in the wrong table is looked for in all of them.
+        elsewhere = [place for place, name in _all_keys(cls, where) if name == error.key]
+        if error.guessed or not elsewhere:
+            raise
+        places = " or ".join(f"[{place}]" if place else "the top level" for place in elsewhere)
+        meant = f" (did you mean the one in {places}?)"
+        raise UnknownKey(where=error.where, key=error.key, known=error.known, meant=meant) from None
+
+
+def with_defaults(cls: type, table: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A table that an earlier release wrote, with the keys that it did not know at their defaults.
+
+    What cannot be read any more stays as it is.
+    """
+    try:
+        return to_table(from_table(cls, table))
+    except RecipeError:
+        return table
+
+
+def _all_keys(cls: type, where: str) -> Iterator[tuple[str, str]]:
+    """Dotted table and key of everything that a table of `cls` may have; lists of tables are left out."""
+    for name, kind in _fields(cls).items():
+        yield where, name
+        if dataclasses.is_dataclass(kind):
+            yield from _all_keys(typing.cast(type, kind), _join(where, name))
+
+
+def _read(cls: type[T], table: Mapping[str, Any], where: str) -> T:
     if not isinstance(table, Mapping):
         raise RecipeError(f"{where or 'recipe'}: expected a table, got {table!r}")
     fields = _fields(cls)
-    unknown = [key for key in table if key not in fields]
-    if unknown:
-        place = f"[{where}]" if where else "the top level"
-        meant = nearest(unknown[0], fields)
-        raise UnknownKey(
-            f"unknown key {unknown[0]!r} in {place}{meant}; known keys there: {', '.join(sorted(fields))}",
-            where=where,
-            key=unknown[0],
-        )
+    for key in table:
+        if key not in fields:
+            raise UnknownKey(where=where, key=key, known=fields)
+    for field in dataclasses.fields(cls):  # pyright: ignore[reportArgumentType]
+        no_default = field.default is field.default_factory is dataclasses.MISSING
+        if no_default and field.name not in table:
+            raise RecipeError(f"{where or 'recipe'}: {field.name} is missing")
     values = {key: _convert(fields[key], value, _join(where, key)) for key, value in table.items()}
     try:
         return cls(**values)
@@ -212,7 +251,7 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
             raise RecipeError(f"{where} = {_show(value)}: must be a table")
         return {key: _convert(arguments[1], item, _join(where, key)) for key, item in value.items()}
     if dataclasses.is_dataclass(kind):
-        return from_table(typing.cast(type, kind), value, where)
+        return _read(typing.cast(type, kind), value, where)
     if kind is Any:
         return value
     return _convert_scalar(kind, value, where)
@@ -245,6 +284,8 @@ def _convert_tuple(kinds: tuple[Any, ...], value: Any, where: str) -> tuple[Any,
 def _convert_scalar(kind: type, value: Any, where: str) -> Any:
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
+    if kind is float and isinstance(value, str) and re.fullmatch(r"\d+/[1-9]\d*", value):
+        return float(Fraction(value))
     if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
         if kind is float and value != value:
             raise RecipeError(f"{where}: must be a number, not NaN")

@@ -6,6 +6,7 @@ frame is near a key frame, and one packet is one frame.
 """
 
 import io
+from fractions import Fraction
 
 import av
 import cv2
@@ -30,9 +31,10 @@ _MATRIX_BT601, _LIMITED, _PRIMARIES_BT709, _TRANSFER_SRGB = 6, 1, 1, 13
 _BT601_MATRICES = (5, 6)
 
 
-def encode_mp4(frames: Frames, *, fps: int, crf: int, preset: str) -> bytes:
+def encode_mp4(frames: Frames, *, fps: float, crf: int, preset: str) -> bytes:
     """`frames` (sRGB, even sides) as H.264 in MP4, header first; the same frames give the same bytes.
 
+    The rate is `fps` to the nearest fraction with a denominator of at most 1001: 29.97... is 30000/1001.
     The count that the file declares is the number of packets in it and of `frames`, or this raises
     `RuntimeError`.
     """
@@ -44,7 +46,7 @@ def encode_mp4(frames: Frames, *, fps: int, crf: int, preset: str) -> bytes:
     with av.open(
         buffer, "w", format="mp4", options=options, io_open=lambda *_: io.BytesIO(buffer.getvalue())
     ) as container:
-        stream = container.add_stream("libx264", rate=fps)
+        stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
         assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.thread_type = "NONE"

@@ -14,7 +14,7 @@ def encode_png(picture: Picture) -> bytes:
         return stream.getvalue()
 
 
-def encode_gif(frames: Frames, fps: int) -> bytes:
+def encode_gif(frames: Frames, fps: float) -> bytes:
     """`frames` as an endless animated GIF with one palette for all of them, so that nothing flickers.
 
     GIF counts time in hundredths of a second: `fps` is met to within that.

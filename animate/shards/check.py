@@ -206,9 +206,7 @@ class _Shard:
             record, _ = read_record(table)
         except ValueError:  # it lacks keys, as was said
             return
-        self.clips[key] = {
-            name: value for name, value in table.items() if name in parquet_columns(self.columns)
-        }
+        self.clips[key] = {name: value for name, value in table.items() if name in self._parquet_columns()}
         yield from self._json_faults(key, record, caption)
         try:
             self.amplitudes += shot_amplitudes(record.shot)
@@ -263,7 +261,7 @@ class _Shard:
         table = self._read_parquet()
         if table is None:
             return
-        expected = {column: pa.type_for_alias(kind) for column, kind in parquet_columns(self.columns).items()}
+        expected = {column: pa.type_for_alias(kind) for column, kind in self._parquet_columns().items()}
         if {field.name: field.type for field in table.schema} != expected:
             self.fault(f"{name} has other columns than planned, or they have other types")
             return
@@ -277,6 +275,9 @@ class _Shard:
             if different:
                 self.fault(f"{name} and json differ in {', '.join(different)}", row["key"])
         self._compare_counts([row["status"] for row in rows], record)
+
+    def _parquet_columns(self) -> Columns:
+        return parquet_columns(self.columns, whole_fps=self.recipe.video.whole_fps)
 
     def _read_parquet(self, columns: Sequence[str] | None = None) -> pa.Table | None:
         try:

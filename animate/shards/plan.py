@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from animate.data import SHARD_SUFFIXES, STATS, Part, ShardPlan, ShardRecord
+from animate.recipe import BuildRecipe
 from animate.record import Columns
 from animate.shards.place import ATTEMPTS, LEASE, LENGTH, MANIFEST, OURS, PLAN, BuildRefused, Place
-from animate.strict_toml import differences
+from animate.strict_toml import differences, with_defaults
 
 #: Raised when the layout of plan.json changes.
 PLAN_VERSION = 3
@@ -131,10 +132,11 @@ def open_plan(
     if found is None:
         return _make_plan(place, recipe, source, freeze)
     # Through JSON, so that tuples and lists compare equal as they do on disk.
-    now = json.loads(json.dumps({"recipe": recipe, "source": source}))
-    changed = differences({"recipe": found.recipe, "source": found.source}, now)
+    before = {"recipe": with_defaults(BuildRecipe, found.recipe), "source": found.source}
+    before, now = json.loads(json.dumps([before, {"recipe": recipe, "source": source}]))
+    changed = differences(before, now)
     if changed:
-        if first_change is not None and json.dumps(found.recipe) == json.dumps(now["recipe"]):
+        if first_change is not None and before["recipe"] == now["recipe"]:
             changed += filter(None, [first_change(found)])
         raise BuildRefused(
             f"{place.root} was begun with another recipe or source:\n  "

@@ -34,10 +34,12 @@ def repeated_stills(plan: Plan, place: Place) -> Iterator[tuple[str, frozenset[s
             yield shard.name, frozenset(repeated)
 
 
-def without_stills(out: str, name: str, columns: Columns, stills: frozenset[str]) -> ShardRecord:
+def without_stills(
+    out: str, name: str, columns: Columns, whole_fps: bool, stills: frozenset[str]
+) -> ShardRecord:
     """Writes shard `name` anew with the clips of `stills` as rejections; all or nothing."""
     place = Place.at(out)
-    with ShardWriter(out, name, columns) as writer:
+    with ShardWriter(out, name, columns, whole_fps=whole_fps) as writer:
         for take, row in stored_rows(place, name, columns):
             if not isinstance(row, Clip):
                 writer.reject(take, row)

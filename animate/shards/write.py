@@ -47,16 +47,26 @@ OnRow = Callable[[int, int], None]
 
 
 class ShardWriter:
-    """An attempt at shard `name` of the set at `out` (a folder or an fsspec URL); `columns` are the set's.
+    """An attempt at shard `name` of the set at `out` (a folder or an fsspec URL); `columns` are the set's,
+    and `whole_fps` says whether its frames a second are integers.
 
     Use as a context: once `finish` has returned the shard is there, whole; leaving before leaves no trace. A
     process that dies in the midst leaves one under `ATTEMPTS`, from which the next run knows.
     """
 
-    def __init__(self, out: str | Path, name: str, columns: Columns, *, on_row: OnRow | None = None) -> None:
+    def __init__(
+        self,
+        out: str | Path,
+        name: str,
+        columns: Columns,
+        *,
+        whole_fps: bool = True,
+        on_row: OnRow | None = None,
+    ) -> None:
         self._place = Place.at(out)
         self._name = name
         self._columns = columns
+        self._whole_fps = whole_fps
         self._on_row = on_row
         self._rows: list[dict[str, Any]] = []
         self._rejected: Counter[str] = Counter()
@@ -137,7 +147,9 @@ class ShardWriter:
         self._tar.flush()
         os.fsync(self._tar.fileno())
         self._tar.close()
-        _write_parquet(self._folder / (self._name + PARQUET), self._rows, self._columns)
+        _write_parquet(
+            self._folder / (self._name + PARQUET), self._rows, self._columns, whole_fps=self._whole_fps
+        )
         record = ShardRecord(
             name=self._name,
             inputs=len(self._rows),
@@ -192,9 +204,9 @@ def _stats(record: ShardRecord) -> dict[str, Any]:
     }
 
 
-def _write_parquet(path: Path, rows: list[dict[str, Any]], columns: Columns) -> None:
+def _write_parquet(path: Path, rows: list[dict[str, Any]], columns: Columns, *, whole_fps: bool) -> None:
     """A row an input; a cell is null where its row has no value."""
-    types = parquet_columns(columns)
+    types = parquet_columns(columns, whole_fps=whole_fps)
     table = pa.table({name: pa.array([row.get(name) for row in rows], kind) for name, kind in types.items()})
     with open(path, "wb") as file:
         pq.write_table(table, file, compression="zstd")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .options import with_recipe
+from .report import shortened
 
 if TYPE_CHECKING:
     from animate.estimate import Guess
@@ -41,7 +42,10 @@ def estimate(
     print(f"inputs    {'unknown' if found.inputs is None else f'{found.inputs:,}'}")
     print(f"shards    {found.shards:,}")
     made = _percent(found.share_made)
-    print(f"probed    {found.probed} of {PROBES}: {made} become clips{_reasons(found.rejected)}")
+    print(f"probed    {found.probed} of {PROBES}: {made} become clips")
+    for status, count in found.rejected.items():
+        key, message = found.examples[status]
+        print(f"          {status} {count:,}, such as {key!r}: {shortened(message)}")
     if found.failed_downloads is not None:
         print(f"links     {_percent(found.failed_downloads)} cannot be had")
     clips = found.clips
@@ -88,7 +92,3 @@ def _in_units(guess: "Guess", units: dict[str, float]) -> str:
     )
     doubt = f"{guess.doubt / size:,.1f}" if math.isfinite(guess.doubt) else "?"
     return f"{guess.value / size:,.1f} ± {doubt} {unit}"
-
-
-def _reasons(rejected: dict[str, int]) -> str:
-    return f" ({', '.join(f'{status} {count}' for status, count in rejected.items())})" if rejected else ""

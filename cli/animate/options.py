@@ -55,7 +55,7 @@ def read_options(
         str, typer.Option(metavar="PIXELS|WxH", help="Side of the frames in pixels, or width x height.")
     ] = "",
     frames: Annotated[int | None, typer.Option(help="Frames a clip.")] = None,
-    fps: Annotated[int | None, typer.Option(help="Frames a second.")] = None,
+    fps: Annotated[str, typer.Option(metavar="RATE", help="Frames a second: 8, 29.97 or 30000/1001.")] = "",
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="Any key of the recipe: table.key=value; repeatable.")
     ] = None,
@@ -84,7 +84,7 @@ def read_options(
         "seed": seed,
         "video.size": size_override(size),
         "video.num_frames": frames,
-        "video.fps": fps,
+        "video.fps": fps or None,
         "source.sample": sample,
         "source.fetch.keep_images": json.dumps(keep_images) if keep_images else None,
         "source.fetch.allow_private": "true" if allow_private else None,

@@ -46,8 +46,8 @@ def preview(
         int | None, typer.Option(help="Frames of the clip; without a recipe 48.", show_default=False)
     ] = None,
     fps: Annotated[
-        int | None, typer.Option(help="Frames a second; without a recipe 16.", show_default=False)
-    ] = None,
+        str, typer.Option(metavar="RATE", help="Frames a second; without a recipe 16.", show_default=False)
+    ] = "",
     seed: Annotated[int | None, typer.Option(help="Another seed is another take.")] = None,
 ) -> None:
     """Film a still, or several as a montage, and write the clip, or a contact sheet with the views drawn."""
@@ -62,8 +62,13 @@ def preview(
             "has a shot list of its own: leave out --all and --shot", param_hint="--recipe"
         )
     if not recipe:
-        frames, fps = 48 if frames is None else frames, 16 if fps is None else fps
-    options = {"video.size": size_override(size), "video.num_frames": frames, "video.fps": fps, "seed": seed}
+        frames, fps = 48 if frames is None else frames, fps or "16"
+    options = {
+        "video.size": size_override(size),
+        "video.num_frames": frames,
+        "video.fps": fps or None,
+        "seed": seed,
+    }
     given = [f"{key}={value}" for key, value in options.items() if value is not None]
     wanted = read_recipe(recipe or None, given)
     video, seed = wanted.video, wanted.seed

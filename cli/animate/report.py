@@ -95,7 +95,7 @@ def _rejections(report: "BuildReport") -> Iterator[str]:
     for status, count in sorted(report.rejected.items(), key=lambda item: -item[1]):
         example = report.examples.get(status)
         such = (
-            f"such as {example.key!r} ({example.parquet}): {_short(example.message)}"
+            f"such as {example.key!r} ({example.parquet}): {shortened(example.message)}"
             if example
             else STATUSES[status]
         )
@@ -104,7 +104,8 @@ def _rejections(report: "BuildReport") -> Iterator[str]:
         yield f"all of them: `status` and `error_message` in {report.out}/*{PARQUET}"
 
 
-def _short(message: str) -> str:
+def shortened(message: str) -> str:
+    """A message on one line, cut where it is long."""
     line = " ".join(message.split())
     return line if len(line) <= _MESSAGE else f"{line[: _MESSAGE - 1]}…"
 

@@ -202,6 +202,18 @@ def test_another_recipe_is_refused_by_the_names_of_its_fields(tmp_path):
     assert all_files(tmp_path) == before
 
 
+def test_keys_that_an_earlier_release_did_not_know_are_at_their_defaults(tmp_path):
+    run(tmp_path)
+    path = tmp_path / "_animate" / "plan.json"
+    plan = json.loads(path.read_text())
+    del plan["recipe"]["source"]["columns"], plan["recipe"]["video"]["quality"]
+    path.write_text(json.dumps(plan))
+    assert run(tmp_path).complete
+    other = dataclasses.replace(RECIPE, video=VideoRecipe(quality="best"))
+    with pytest.raises(BuildRefused, match=r'recipe\.video\.quality: "default" -> "best"'):
+        run(tmp_path, other)
+
+
 def test_another_source_is_refused_by_the_fact_that_changed(tmp_path, monkeypatch):
     run(tmp_path)
     monkeypatch.setitem(sources.SOURCES, "numbers", lambda recipe: Numbers(rows=8))

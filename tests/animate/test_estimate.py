@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from animate.build import build_shards
 from animate.estimate import Guess, estimate, mean, share
 from animate.executor import HERE
 from animate.recipe import read_recipe
+from animate.sources.demo import DEMO_FOLDER
 from animate.sources.download.process import downloader
 
 SMALL = ["video.size=64", "video.num_frames=4", "takes=2", "source.name=demo"]
@@ -32,6 +34,23 @@ def test_a_corpus_smaller_than_the_probe_is_foretold_exactly(tmp_path):
     assert two is not None
     assert two.value == pytest.approx(one.value / 2)
     assert three == two  # a shard is one worker's
+
+
+def test_each_status_of_the_probes_has_an_example(tmp_path):
+    for name, data in {
+        "a": b"",
+        "b": b"no image",
+        "c": (Path(DEMO_FOLDER) / "coins.jpg").read_bytes(),
+    }.items():
+        (tmp_path / f"{name}.jpg").write_bytes(data)
+        (tmp_path / f"{name}.txt").write_text(f"the caption of {name}")
+    (tmp_path / "c.txt").write_text("")
+    found = estimate(read_recipe(None, [*SMALL, 'source.name="folder"', f'source.path="{tmp_path}"']))
+    assert sum(found.rejected.values()) == 6
+    assert found.examples.keys() == found.rejected.keys()
+    keys = {key for key, _ in found.examples.values()}
+    assert keys <= {"a", "b", "c"} and "c" in keys
+    assert all(message for _, message in found.examples.values())
 
 
 def test_an_estimate_of_a_list_keeps_no_image(server, tmp_path):

@@ -1,15 +1,20 @@
 """Laws of reading shards back: the same clips from any format and any address, new takes on request."""
 
+import dataclasses
 import json
 import shutil
 import tarfile
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 import animate
 import animate.film
+from animate.build import build_shards
 from animate.codec import encode_mp4
+from animate.executor import HERE
+from animate.shards.verify import verify
 from tests.support.shard_sets import build_set, recipe_of
 
 FORMATS = ("mp4", "frames", "virtual")
@@ -31,6 +36,19 @@ def test_a_clip_is_frames_captions_and_what_was_recorded(sets, format):
         assert clip["key"] == clip["json"]["key"]
         assert clip["caption"] == clip["captions"][0] == clip["json"]["caption"]
         json.dumps(clip["json"])
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_fractional_rate_is_in_the_json_the_parquet_and_the_frames(tmp_path, format):
+    recipe = recipe_of(format)
+    recipe = dataclasses.replace(recipe, video=dataclasses.replace(recipe.video, fps=29.97))
+    build_shards(recipe, tmp_path / "set", HERE)
+    assert verify(str(tmp_path / "set")) == []
+    table = pq.read_table(tmp_path / "set" / "00000.parquet", columns=["fps", "duration"])
+    assert table.schema.field("fps").type == "double"
+    for clip in animate.load_clips(tmp_path / "set"):
+        assert (clip["json"]["fps"], clip["json"]["duration"]) == (30000 / 1001, 5 * 1001 / 30000)
+        assert clip["frames"].shape == (5, 3, 64, 80)
 
 
 def test_every_format_gives_the_same_clips_in_the_same_order(sets):

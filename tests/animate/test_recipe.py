@@ -152,7 +152,7 @@ def test_the_named_presets_are_there():
     [
         ("video.size=225", "even"),
         ("video.size=[224]", "2 values"),
-        ("video.fps=4.5", "whole number"),
+        ("video.fps=many", "number"),
         ("video.num_frames=0", "1..100000"),
         ("video.crf=99", "0..51"),
         ("video.format=webm", "mp4, frames, virtual"),
@@ -167,6 +167,32 @@ def test_impossible_values_are_refused_when_read(override, message):
     with pytest.raises(RecipeError) as error:
         read_recipe(None, [override])
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("24", 24),
+        ("24.0", 24),
+        ("12.5", 12.5),
+        ('"30000/1001"', 30000 / 1001),
+        ("30000/1001", 30000 / 1001),
+        ("29.97", 30000 / 1001),
+        ("23.976", 24000 / 1001),
+        ("59.94", 60000 / 1001),
+        ("29.9", 29.9),
+        ('"50/2"', 25),
+    ],
+)
+def test_frames_a_second_may_be_a_fraction(written, meant):
+    fps = read_recipe(None, [f"video.fps={written}"]).video.fps
+    assert (fps, type(fps)) == (meant, type(meant))
+
+
+@pytest.mark.parametrize("written", ["1/0", "1/2/3", "-3/2", "0/1", "0.5", "241", "nan", "inf", "true"])
+def test_what_is_no_rate_is_refused(written):
+    with pytest.raises(RecipeError, match="fps"):
+        read_recipe(None, [f"video.fps={written}"])
 
 
 def test_a_montage_cannot_be_virtual():
@@ -188,6 +214,9 @@ def test_a_montage_cannot_be_virtual():
             '[[shot.shots]]\nname = "a"\ncomponents.pan = {}\nwieght = 2\n',
             "line 4: unknown key 'wieght' in [shot.shots[0]] (did you mean 'weight'?)",
         ),
+        ("\nfps = 8\n", "line 2: unknown key 'fps' in the top level (did you mean the one in [video]?"),
+        ("[video]\ntakes = 2\n", "unknown key 'takes' in [video] (did you mean the one in the top level?)"),
+        ("[shot]\nlimit = 2\n", "unknown key 'limit' in [shot] (did you mean the one in [source]?)"),
         ("[source]\nlimit = -1\n", "[source] limit = -1: must be at least 0"),
         ('[[shot.shots]]\nname = "a"\ncomponents.pam = {}\n', "'pam' (did you mean 'pan'?)"),
         (

@@ -45,7 +45,7 @@ def test_the_fields_that_hold_one_value_are_the_columns_of_the_parquet(place):
     single = {name for name, kind in KEYS.items() if typing.get_origin(kind) is not list}
     assert {*COLUMNS, *CAMERA_COLUMNS} == single - {"shot"}
     schema = pq.read_schema(f"{place.root}/00000.parquet")
-    expected = parquet_columns({"caption_raw": "string"})
+    expected = parquet_columns({"caption_raw": "string"}, whole_fps=True)
     assert {field.name: field.type for field in schema} == {
         name: pa.type_for_alias(kind) for name, kind in expected.items()
     }

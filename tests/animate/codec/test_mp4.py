@@ -46,6 +46,14 @@ def test_an_mp4_holds_what_it_declares(num_frames):
     assert stored.index(b"moov") < stored.index(b"mdat")
 
 
+@pytest.mark.parametrize(("fps", "rate"), [(30000 / 1001, (30000, 1001)), (12.5, (25, 2)), (29.9, (299, 10))])
+def test_a_fractional_rate_is_exact(fps, rate):
+    with opened(encode_mp4(pan(30), fps=fps, crf=23, preset="ultrafast")) as container:
+        stream = container.streams.video[0]
+        assert stream.average_rate == stream.base_rate == Fraction(*rate)
+        assert stream.duration * stream.time_base == 30 / Fraction(*rate)
+
+
 def test_an_mp4_says_how_its_colours_are_coded():
     with opened(encode_mp4(pan(3), fps=4, crf=23, preset="ultrafast")) as container:
         frame = next(container.decode(video=0))

@@ -49,8 +49,10 @@ def rows_of(out: Path) -> list[dict]:
     return [row for path in sorted(out.glob("*.parquet")) for row in pq.read_table(path).to_pylist()]
 
 
-def test_later_stills_with_the_same_image_are_rejected_rows(stored, tmp_path):
+@pytest.mark.parametrize("fps", [4, 29.97])
+def test_later_stills_with_the_same_image_are_rejected_rows(stored, tmp_path, fps):
     out = tmp_path / "out"
+    stored = dataclasses.replace(stored, video=dataclasses.replace(stored.video, fps=fps))
     report = build_shards(stored, out, workforce=HERE)
     assert report.complete
     assert (report.inputs, report.clips, report.rejected) == (12, 6, {"duplicate_image": 6})
@@ -97,7 +99,7 @@ def test_a_shard_without_duplicates_is_not_touched(stored, tmp_path):
     assert plan is not None
     assert list(repeated_stills(plan, place)) == []
     before = all_files(out)
-    without_stills(str(out), "00000", plan.columns, frozenset())  # written anew, it has the same bytes
+    without_stills(str(out), "00000", plan.columns, True, frozenset())  # written anew, it has the same bytes
     assert all_files(out) == before
 
 

@@ -168,7 +168,7 @@ def test_the_table_has_a_row_for_every_input_in_order(tmp_path):
     table = pq.read_table(tmp_path / "00007.parquet")
     rest = ["license", "quality", "similarity", "union_area", "view_area_min"]
     assert table.column_names == [*COLUMNS, *rest]
-    types = {name: pa.type_for_alias(kind) for name, kind in parquet_columns(CARRIED).items()}
+    types = {name: pa.type_for_alias(kind) for name, kind in parquet_columns(CARRIED, whole_fps=True).items()}
     assert {field.name: field.type for field in table.schema} == types
     assert table["source_key"].to_pylist() == ["a", "b", "c", "d", "e"]
     assert table["status"].to_pylist() == ["success", "truncated", "success", "empty_file", "empty_file"]
