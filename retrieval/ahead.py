@@ -1,10 +1,12 @@
 """What a command is asked for, judged before the seconds that torch takes to load."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from animate import UserError
-from retrieval.datasets import Dataset
+from retrieval.datasets import Dataset, Split
+from retrieval.datasets.official import shared_videos
 from retrieval.errors import DataError
 from retrieval.normalise import POST_PROCESSING
 from retrieval.recipe import TrainRecipe
@@ -37,6 +39,28 @@ def check_judged(dataset: Dataset, part: str, post_processing: Sequence[str]) ->
         raise DataError("post = 'query-bank': needs the training part's captions, and there is none")
 
 
+def refuse_overlap(trained_on: Any, split: Split) -> None:
+    """`DataError` if a training list behind the model is known to share videos with the split.
+
+    `trained_on` is the identity that a checkpoint keeps, with the one it started from under `before`, and so
+    on.
+    """
+    for identity in lineage(trained_on):
+        shared = shared_videos(str(identity.get("videos", "")), split.name)
+        if shared:
+            raise DataError(
+                f"the model was trained on {identity.get('name')} {identity.get('split')}, which shares "
+                f"{shared:,} videos with {split.name}: a result would be worthless"
+            )
+
+
+def lineage(trained_on: Any) -> Iterator[Mapping[str, Any]]:
+    """What a checkpoint was trained on, then what the one it started from was, back to the first."""
+    while isinstance(trained_on, Mapping):
+        yield trained_on
+        trained_on = trained_on.get("before")
+
+
 def check_search(text: str, *, top: int, candidates: int) -> None:
     """`DataError` for a search that looks for nothing, or wants to show none or more than it looks at."""
     if top < 1 or candidates < top:
@@ -45,3 +69,9 @@ def check_search(text: str, *, top: int, candidates: int) -> None:
         )
     if not text.strip():
         raise DataError("text = '': there is nothing to search for")
+
+
+def check_same_model(facts: Mapping[str, Any], digest: str, reference: str) -> None:
+    """`DataError` unless the gallery that says `facts` of itself was made by the weights with that digest."""
+    if facts["model_digest"] != digest:
+        raise DataError(f"gallery: was made by other weights than {reference} has; index the videos again")

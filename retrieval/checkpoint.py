@@ -14,13 +14,13 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from animate.strict_toml import RecipeError, differences, from_table, to_table
+from animate.strict_toml import RecipeError, differences, from_table, to_table, with_defaults
 from retrieval.durable import sync
 from retrieval.errors import CheckpointError
 from retrieval.model.architecture import Architecture, check_same, resolve
 from retrieval.model.clip import ClipTowers
 from retrieval.model.retriever import Retriever, build_retriever, rebuild_retriever
-from retrieval.recipe import TrainRecipe, recipe_from_table
+from retrieval.recipe import InteractionSpec, TrainRecipe, recipe_from_table
 from retrieval.runs import INFO, MODEL, TRAINING, checkpoint_folder, find_checkpoint, read_info
 
 WRITTEN_WITH = ("torch", "open_clip_torch", "safetensors", "numpy")
@@ -150,7 +150,8 @@ def _taken_over(recipe: TrainRecipe) -> Retriever:
     check_same(stored, wanted, str(folder))
     model = rebuild_retriever(stored, recipe.model, recipe.interaction)
     check_frame_size(model, recipe)
-    before, now = info["recipe"]["interaction"], to_table(recipe.interaction)
+    before = with_defaults(InteractionSpec, info["recipe"]["interaction"])
+    now = to_table(recipe.interaction)
     if before["head"] == "none":
         load_weights(model, folder, fresh=("interaction.",))
     elif changed := differences(before, now):

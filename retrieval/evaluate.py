@@ -8,14 +8,14 @@ import numpy as np
 import torch
 
 from retrieval import metrics, normalise
-from retrieval.ahead import check_judged
+from retrieval.ahead import check_judged, refuse_overlap
 from retrieval.cache import Cache
 from retrieval.checkpoint import Checkpoint
 from retrieval.compute import Compute
 from retrieval.datasets import Clips, Dataset, FrameReader, PartName, Split
 from retrieval.encode import Encoded, encode_split, encode_texts
 from retrieval.model import Retriever
-from retrieval.protocol import protocol, refuse_overlap
+from retrieval.protocol import protocol
 from retrieval.recipe import TrainRecipe
 from retrieval.rerank import Direction, coarse_only, score_direction
 

@@ -1,6 +1,5 @@
 """A folder of videos to a gallery, and a gallery to one with videos more or fewer: none is encoded twice."""
 
-import fnmatch
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,7 +16,7 @@ from retrieval.find import FileState, find_gallery_videos
 from retrieval.gallery import GALLERY_FORMAT, Gallery, GalleryRow, GalleryWriter
 from retrieval.gallery.place import complete
 from retrieval.intake import OnVideo, change_facts, take_in
-from retrieval.paths import check_free
+from retrieval.paths import check_free, check_removed, means
 from retrieval.video import printable_path
 
 #: What a gallery says of how it was made; `_facts` gives it.
@@ -73,9 +72,10 @@ def add_to_gallery(
                 f"{facts[key]!r}; index them all again"
             )
     found = find_gallery_videos(videos)
+    check_removed(out, remove)
     stays = _staying(gallery, remove, remove_gone)
     wanted = {
-        name: path for name, path in found.videos.items() if not any(_names(p, name, path) for p in remove)
+        name: path for name, path in found.videos.items() if not any(means(p, name, path) for p in remove)
     }
     unchanged = {}
     for at, row in stays.items():
@@ -107,6 +107,7 @@ def remove_from_gallery(out: Path, remove: Sequence[str], *, gone: bool) -> dict
     """
     complete(out)
     gallery = Gallery(out)
+    check_removed(out, remove)
     stays = _staying(gallery, remove, gone)
     if not stays:
         raise DataError(f"gallery {printable_path(out)!r}: no video would be left; delete the folder instead")
@@ -128,25 +129,13 @@ def _copy(gallery: Gallery, rows: dict[int, GalleryRow], writer: GalleryWriter) 
 
 
 def _staying(gallery: Gallery, remove: Sequence[str], gone: bool) -> dict[int, GalleryRow]:
-    """Videos of a gallery, by their place in it, that are not taken out; what matches none is an error."""
-    unmatched = set(remove)
-    stays = {}
-    for at, row in enumerate(gallery.rows()):
-        hits = {pattern for pattern in remove if _names(pattern, row.video_id, row.file)}
-        unmatched -= hits
-        if not hits and not (gone and not row.file.exists()):
-            stays[at] = row
-    if unmatched:
-        raise DataError(
-            f"remove = {', '.join(sorted(unmatched))}: no video of the gallery has such an id or path"
-        )
-    return stays
-
-
-def _names(pattern: str, video_id: str, path: Path) -> bool:
-    """Whether an id, a path, or a pattern of either means this video."""
-    names = (video_id, printable_path(path), printable_path(path.absolute()))
-    return pattern in names or any(fnmatch.fnmatchcase(name, pattern) for name in names)
+    """Videos of a gallery, by their place in it, that are not taken out."""
+    return {
+        at: row
+        for at, row in enumerate(gallery.rows())
+        if not any(means(pattern, row.video_id, row.file) for pattern in remove)
+        and not (gone and not row.file.exists())
+    }
 
 
 def _facts(checkpoint: Checkpoint, videos: Path) -> dict[str, Any]:

@@ -1,8 +1,13 @@
 """Paths given to commands, looked at before anything heavy is loaded."""
 
+import fnmatch
 import json
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import pyarrow.parquet as pq
 
 from retrieval.errors import DataError
 from retrieval.video import printable_path
@@ -34,6 +39,29 @@ def check_gallery(folder: Path) -> dict[str, Any]:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:  # half a file, or bytes that are no text
         raise damaged_gallery(folder, error) from None
+
+
+def check_removed(gallery: Path, patterns: Sequence[str]) -> None:
+    """`DataError` for an id, path or pattern that means no video of the gallery."""
+    lines = pq.read_table(gallery / "videos.parquet", columns=["id", "path", "path_bytes"]).to_pylist()
+    files = [(line["id"], stored_path(line)) for line in lines] if patterns else []
+    missing = [one for one in patterns if not any(means(one, name, file) for name, file in files)]
+    if missing:
+        raise DataError(
+            f"remove = {', '.join(sorted(missing))}: no video of the gallery has such an id or path"
+        )
+
+
+def means(pattern: str, video_id: str, file: Path) -> bool:
+    """Whether an id, a path, or a pattern of either means this video."""
+    names = (video_id, printable_path(file), printable_path(file.absolute()))
+    return pattern in names or any(fnmatch.fnmatchcase(name, pattern) for name in names)
+
+
+def stored_path(line: Mapping[str, Any]) -> Path:
+    """The file of a line of a gallery's table, whose path may be no valid text."""
+    raw = line["path_bytes"]
+    return Path(line["path"] if raw is None else os.fsdecode(raw))
 
 
 def damaged_gallery(folder: Path, error: Exception) -> DataError:

@@ -2,35 +2,20 @@
 
 import json
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from retrieval.ahead import lineage
 from retrieval.compute import Compute
 from retrieval.datasets import FrameReader, Split, overlaps
-from retrieval.datasets.official import QUERIES, shared_videos
-from retrieval.errors import DataError
+from retrieval.datasets.official import QUERIES
 from retrieval.recipe import TrainRecipe
 
 MEASURED_WITH = ("animate", "torch", "open_clip_torch", "numpy", "av")
-
-
-def refuse_overlap(trained_on: Any, split: Split) -> None:
-    """`DataError` if a training list behind the model is known to share videos with the split.
-
-    `trained_on` is the identity that a checkpoint keeps, with the one it started from under `before`, and so
-    on.
-    """
-    for identity in _chain(trained_on):
-        shared = shared_videos(str(identity.get("videos", "")), split.name)
-        if shared:
-            raise DataError(
-                f"the model was trained on {identity.get('name')} {identity.get('split')}, which shares "
-                f"{shared:,} videos with {split.name}: a result would be worthless"
-            )
 
 
 def protocol(
@@ -62,7 +47,7 @@ def protocol(
         "selection_looked_at_test": bool(info.get("looked_at_test", recipe.eval.select_on == "test"))
         or any(
             bool(identity.get("looked_at_test")) or overlaps(identity.get("validated_on") or {}, split)
-            for identity in _chain(info.get("trained_on"))
+            for identity in lineage(info.get("trained_on"))
         ),
         "versions": {name: _version(name) for name in MEASURED_WITH} | {"python": platform.python_version()},
         "precision": compute.precision,
@@ -76,13 +61,6 @@ def write_result(path: Path, result: Mapping[str, Any]) -> None:
     path.write_text(
         json.dumps(result, indent=1, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8"
     )
-
-
-def _chain(trained_on: Any) -> Iterator[Mapping[str, Any]]:
-    """What a checkpoint was trained on, then what the one it started from was, back to the first."""
-    while isinstance(trained_on, Mapping):
-        yield trained_on
-        trained_on = trained_on.get("before")
 
 
 def _version(name: str) -> str:

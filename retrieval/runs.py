@@ -12,7 +12,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from animate.strict_toml import RecipeError, differences, to_table
+from animate.strict_toml import RecipeError, differences, to_table, with_defaults
 from retrieval.errors import CheckpointError
 from retrieval.recipe import TrainRecipe
 
@@ -35,7 +35,8 @@ def check_run(out: Path, recipe: TrainRecipe, *, resume: bool) -> None:
         return
     if not (out / RECIPE).is_file():
         raise RecipeError(f"out = {str(out)!r}: holds no run to resume")
-    if changed := differences(read_recipe_table(out), to_table(recipe)):
+    before = with_defaults(TrainRecipe, read_recipe_table(out))
+    if changed := differences(before, to_table(recipe)):
         raise RecipeError(f"resume: the recipe is not the one this run began with: {'; '.join(changed)}")
 
 

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from retrieval.ahead import check_search
-from retrieval.checkpoint import Checkpoint
 from retrieval.compute import Compute
-from retrieval.errors import DataError
 from retrieval.gallery import Gallery
 from retrieval.model import Retriever
 from retrieval.recipe import Precision
@@ -42,15 +40,6 @@ class SearchResult:
     milliseconds: dict[str, float]
     num_videos: int
     num_read: int
-
-
-def check_same_model(gallery: Gallery, checkpoint: Checkpoint) -> None:
-    """`DataError` unless the gallery was made by these very weights."""
-    if gallery.facts["model_digest"] != checkpoint.info["digest"]:
-        raise DataError(
-            f"gallery: was made by a model with digest {gallery.facts['model_digest'][:12]}…, the checkpoint "
-            f"{checkpoint.reference} has {checkpoint.info['digest'][:12]}…; index the videos again"
-        )
 
 
 @torch.no_grad()

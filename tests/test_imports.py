@@ -80,7 +80,7 @@ RETRIEVAL_ONLY = {
     "huggingface_hub": {"model"},
     "safetensors": {"model", "checkpoint", "cache"},
     "faiss": {"gallery"},
-    "pyarrow": {"gallery"},
+    "pyarrow": {"gallery", "paths"},
     "cv2": {"video"},
     "av": {"video"},
     "torchcodec": {"video"},

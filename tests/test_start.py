@@ -7,6 +7,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import animate
@@ -127,10 +129,17 @@ select_on = "none"
     (folder / "held_out.toml").write_text(
         f'[data]\nname = "table"\nheld_out_table = "{folder}/table.jsonl"\n'
     )
-    for name in ("run", "empty", "gallery"):
+    for name in ("run", "empty", "gallery", "trained"):
         (folder / name).mkdir()
-    (folder / "run" / "recipe.json").write_text("{}")
-    (folder / "gallery" / "gallery.json").write_text(json.dumps({"checkpoint": "ViT-B-32:openai"}))
+    (folder / "run" / "recipe.json").write_text('{"seed": 123}')
+    (folder / "gallery" / "gallery.json").write_text(
+        json.dumps({"checkpoint": "ViT-B-32:openai", "model_digest": "a" * 64})
+    )
+    video = {"id": "a", "path": f"{folder}/0.jpg", "path_bytes": None}
+    pq.write_table(pa.Table.from_pylist([video]), folder / "gallery" / "videos.parquet")
+    with (folder / "recipe.toml").open("rb") as file:
+        info = {"recipe": tomllib.load(file), "digest": "b" * 64}
+    (folder / "trained" / "checkpoint.json").write_text(json.dumps(info))
     return folder
 
 
@@ -169,6 +178,8 @@ INDEX, SEARCH = ("index", "ViT-B-32:openai"), ("search", "{place}/gallery")
         ((*SEARCH, "a dog", "--device", "tpu"), "device = 'tpu'"),
         ((*SEARCH, " "), "nothing to search for"),
         ((*SEARCH, "a dog", "--top", "0"), "top = 0"),
+        ((*SEARCH, "a dog", "--model", "{place}/trained"), "made by other weights"),
+        ((*INDEX, "{place}", "--out", "{place}/gallery", "--remove", "b*"), "no video of the gallery"),
         (("check", "{place}/nowhere.toml"), "no such file"),
     ],
 )

@@ -40,13 +40,14 @@ def evaluate(
     """Judge a model; prints a table and stores a result that says how it was measured."""
     from dataclasses import replace
 
-    from retrieval.ahead import check_device, check_judged
+    from retrieval.ahead import check_device, check_judged, refuse_overlap
     from retrieval.curve import draw_curve, parse_curve
     from retrieval.datasets import PARTS, open_dataset
     from retrieval.errors import DataError
     from retrieval.paths import check_result
     from retrieval.recipe import recipe_from_table
     from retrieval.reference import find_model
+    from retrieval.runs import read_info
 
     check_device(device)
     check_result(out)
@@ -60,6 +61,8 @@ def evaluate(
     recipe = recipe_from_table(found.table)
     dataset = open_dataset(recipe.data)
     check_judged(dataset, part, post or ())
+    if found.checkpoint is not None:
+        refuse_overlap(read_info(found.checkpoint).get("trained_on"), dataset.part(part))
 
     from retrieval.evaluate import evaluate as run
     from retrieval.launch import pick_device

@@ -39,7 +39,7 @@ def index(
     from retrieval.ahead import check_device
     from retrieval.errors import DataError
     from retrieval.find import find_gallery_videos
-    from retrieval.paths import check_free, check_gallery, check_videos, state_folder
+    from retrieval.paths import check_free, check_gallery, check_removed, check_videos, state_folder
 
     check_device(device)
     patterns = remove or []
@@ -50,6 +50,7 @@ def index(
     if add or changes:
         if not state_folder(out).exists():  # else one may be on its way there, from before a crash
             check_gallery(out)
+            check_removed(out, patterns)
     else:
         check_free(out, overwrite=overwrite)
     if changes and not add:

@@ -19,26 +19,28 @@ def search(
     import json
     from dataclasses import asdict
 
-    from retrieval.ahead import check_device, check_search
+    from retrieval.ahead import check_device, check_same_model, check_search
     from retrieval.paths import check_gallery
     from retrieval.reference import find_model
+    from retrieval.runs import read_info
 
     check_device(device)
     candidates = max(top, candidates)
     check_search(text, top=top, candidates=candidates)
     facts = check_gallery(gallery)
     found = find_model(model or facts["checkpoint"], model=facts.get("model"))
+    if found.checkpoint is not None:
+        check_same_model(facts, read_info(found.checkpoint)["digest"], found.reference)
 
     from retrieval.gallery import Gallery
     from retrieval.launch import pick_device
     from retrieval.pretrained import open_model
-    from retrieval.search import check_same_model
     from retrieval.search import search as run
 
     place = pick_device(device)
     opened = Gallery(gallery)
     loaded = open_model(found, place)
-    check_same_model(opened, loaded)
+    check_same_model(facts, loaded.info["digest"], loaded.reference)
     found = run(
         loaded.model,
         opened,

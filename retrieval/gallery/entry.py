@@ -13,6 +13,7 @@ import torch
 from jaxtyping import BFloat16, Float, Float32, Int16
 from torch import Tensor
 
+from retrieval.paths import stored_path
 from retrieval.video import printable_path
 
 GALLERY_FORMAT = 2
@@ -57,10 +58,9 @@ class GalleryRow:
     @classmethod
     def of(cls, line: Mapping[str, Any]) -> "GalleryRow":
         """From a line of the table."""
-        raw = line["path_bytes"]
         return cls(
             video_id=line["id"],
-            file=Path(line["path"] if raw is None else os.fsdecode(raw)),
+            file=stored_path(line),
             duration=line["duration"],
             seconds=tuple(line["seconds"]),
             status=line["status"],

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from retrieval.ahead import refuse_overlap
 from retrieval.checkpoint import load_checkpoint
 from retrieval.datasets import open_dataset
 from retrieval.errors import DataError
 from retrieval.evaluate import evaluate
-from retrieval.protocol import refuse_overlap, write_result
+from retrieval.protocol import write_result
 from tests.support.evaluating import CPU, split_of
 from tests.support.judged import recipe_of, save_run
 

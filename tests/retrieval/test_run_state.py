@@ -16,6 +16,17 @@ def test_resuming_with_another_recipe_names_the_key(tmp_path):
         run(recipe(train={"clip_norm": 2.0}), tmp_path / "run", resume=True)
 
 
+def test_a_key_that_an_earlier_release_did_not_know_is_at_its_default(tmp_path):
+    run(recipe(), tmp_path / "run")
+    path = tmp_path / "run" / "recipe.json"
+    table = json.loads(path.read_text())
+    del table["data"]["camera_for"], table["train"]["clip_norm"]
+    path.write_text(json.dumps(table))
+    run(recipe(), tmp_path / "run", resume=True)
+    with pytest.raises(ValueError, match=r"train\.clip_norm: 1\.0 -> 2\.0"):
+        run(recipe(train={"clip_norm": 2.0}), tmp_path / "run", resume=True)
+
+
 def test_a_run_is_not_written_over_another(tmp_path):
     run(recipe(), tmp_path / "run")
     with pytest.raises(ValueError, match="holds a run already"):
