@@ -190,17 +190,25 @@ def main() -> None:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         print(json.dumps({**found, "peak_mb": peak}))
         return
-    machine, results = measure.machine(), {}
+    results = _earlier(options.results)
     for step in options.steps:
+        machine = measure.machine()
         command = [sys.executable, __file__, "--step", step, "--photos", str(options.photos)]
         command += ["--quick"] if options.quick else []
         command += ["--scratch", str(options.scratch)] if options.scratch else []
         run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-        results[step] = json.loads(run.stdout.splitlines()[-1])
+        results[step] = {**json.loads(run.stdout.splitlines()[-1]), "machine": machine}
         print(step, results[step], flush=True)
     targets = _targets(results)
-    measure.write(options.results, "scale", {"machine": machine, "targets": targets, **results})
+    measure.write(options.results, "scale", {"targets": targets, **results})
     measure.print_targets(targets)
+
+
+def _earlier(folder: Path) -> dict[str, dict[str, Any]]:
+    """Steps that were measured before, each with its own machine, load and commit; those asked for are new."""
+    path = folder / "scale.json"
+    found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return {step: found[step] for step in STEPS if "machine" in found.get(step, {})}
 
 
 def _targets(results: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:

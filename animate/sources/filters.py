@@ -37,9 +37,6 @@ SCRIPT_SHARE = 0.8
 #: The column of the first caption as it was written, in a corpus whose captions are cleaned.
 CAPTION_RAW = "caption_raw"
 
-#: A long list is planned faster if nothing is looked up for filters that are not used.
-_NO_FILTERS = FilterRecipe()
-
 
 class Verdict(NamedTuple):
     """What a recipe makes of one sample.
@@ -53,19 +50,30 @@ class Verdict(NamedTuple):
     fault: Fault | None
 
 
-def judge(captions: Sequence[str], meta: Mapping[str, Any], source: SourceRecipe) -> Verdict:
-    """The captions, cleaned and without those that a filter refuses, and whether the sample is wanted.
+class Judge:
+    """What a recipe wants of samples: asked once for each."""
 
-    `caption_fault` has found nothing: all that can be wrong now is that cleaning left none.
-    """
-    raw = printable(captions[0]) if captions and source.clean_captions else None
-    if source.clean_captions:
-        captions = unique(text for text in map(clean, captions) if text)
-    else:
-        captions = tuple(captions)
-    filters = source.filters
-    if filters == _NO_FILTERS:
-        return Verdict(captions, raw, None if captions else caption_fault(()))
+    def __init__(self, source: SourceRecipe):
+        self.cleans = source.clean_captions
+        # A long list is planned faster if nothing is looked up for filters that are not used.
+        self.filters = None if source.filters == FilterRecipe() else source.filters
+
+    def __call__(self, captions: Sequence[str], meta: Mapping[str, Any]) -> Verdict:
+        """The captions, cleaned and without those that a filter refuses, and whether the sample is wanted.
+
+        `caption_fault` has found nothing: all that can be wrong now is that cleaning left none.
+        """
+        raw = printable(captions[0]) if captions and self.cleans else None
+        texts = (text for text in map(clean, captions) if text)
+        captions = unique(texts) if self.cleans else tuple(captions)
+        if self.filters is None:
+            return Verdict(captions, raw, None if captions else caption_fault(()))
+        return _filtered(captions, raw, meta, self.filters)
+
+
+def _filtered(
+    captions: tuple[str, ...], raw: str | None, meta: Mapping[str, Any], filters: FilterRecipe
+) -> Verdict:
     fault = _meta_fault(meta, filters)
     if fault is None and captions:
         kept = tuple(text for text in captions if _long_enough(text, filters))

@@ -9,6 +9,7 @@ import json
 import os
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from itertools import accumulate, islice
 from pathlib import Path
@@ -24,7 +25,7 @@ from animate.seen import SeenKeys
 from animate.sources.captions import caption_fault
 from animate.sources.carried import CarriedTypes, fit, scalar
 from animate.sources.facts import ImageFacts
-from animate.sources.filters import CAPTION_RAW, check_columns, judge, raw_columns, warn_of_unwanted
+from animate.sources.filters import CAPTION_RAW, Judge, check_columns, raw_columns, warn_of_unwanted
 from animate.sources.keys import ORIGINAL_KEY, in_sample, key_fault, lost_text, safe_key, same_image, same_key
 from animate.sources.tars import Extent
 from animate.text import file_bytes, printable
@@ -111,7 +112,7 @@ def freeze_rows(
     with the rows.
     """
     keys, images, carried, count = SeenKeys(), SeenKeys(), types or CarriedTypes(), 0
-    shortened = False
+    judge, shortened = Judge(source), False
     if source.sample < 1:
         rows = (row for row in rows if in_sample(safe_key(row.key), source.sample))
     chosen = islice(rows, source.limit) if source.limit else iter(rows)
@@ -128,7 +129,7 @@ def freeze_rows(
                     carried.see(row.meta)
             if count == 0 and types is None:
                 check_columns(carried.names, source.filters, source.path)
-            checked = [_checked_row(row, source) for row in batch]
+            checked = [_checked_row(row, judge) for row in batch]
             if not unique_keys:
                 checked = _reject_repeated_keys(checked, keys)
             if count == 0:
@@ -150,7 +151,10 @@ def freeze_rows(
 
 
 class _Listings:
-    """Files of `GROUPS_A_FILE` row groups in `folder`; `rows` counts the rows of each, in order."""
+    """Files of `GROUPS_A_FILE` row groups in `folder`; `rows` counts the rows of each, in order.
+
+    A group is compressed and written by a thread of its own while the rows of the next are read.
+    """
 
     def __init__(self, folder: Path, root: str) -> None:
         self.rows: dict[str, int] = {}
@@ -158,28 +162,46 @@ class _Listings:
         self._writer: pq.ParquetWriter | None = None
         self._facts: ImageFacts | None = None
         self._groups = 0
+        self._thread = ThreadPoolExecutor(1)
+        self._writing: Future[None] | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *raised: object) -> None:
-        if self._writer is not None:
-            self._writer.close()
-        if self._facts is not None:
-            self._facts.close()
+        with self._thread:
+            self._close()
+
+    def _close(self) -> None:
+        """No file is open any more; raises what the writing of the last group did."""
+        try:
+            self._written()
+        finally:
+            if self._writer is not None:
+                self._writer.close()
+            if self._facts is not None:
+                self._facts.close()
+
+    def _written(self) -> None:
+        """Waits for the last group."""
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
 
     def write(self, rows: Sequence[Row]) -> None:
         """One more row group."""
         number, place = divmod(self._groups, GROUPS_A_FILE)
         name = _FURTHER.format(number) if number else LISTING
         if place == 0:
-            self.__exit__()
+            self._close()
             self._writer = pq.ParquetWriter(
                 self._folder / name, _SCHEMA, compression="zstd", use_dictionary=False
             )
             self._facts = ImageFacts(self._folder / name, self._root) if self._root else None
         assert self._writer is not None
-        self._writer.write_batch(_record_batch(rows), row_group_size=len(rows))
+        batch = _record_batch(rows)
+        self._written()
+        self._writing = self._thread.submit(self._writer.write_batch, batch, row_group_size=len(rows))
         if self._facts is not None:
             self._facts.write([row.file if row.content is None and not row.fault else None for row in rows])
         self.rows[name] = self.rows.get(name, 0) + len(rows)
@@ -263,7 +285,7 @@ def _extent(numbers: Sequence[int] | None) -> Extent | None:
     return Extent(*numbers) if numbers else None
 
 
-def _checked_row(row: Row, source: SourceRecipe) -> Row:
+def _checked_row(row: Row, judge: Judge) -> Row:
     """The row with a tar-safe key and clean captions, and with a fault if it is unusable or unwanted."""
     key, captions, meta = safe_key(row.key), row.captions, row.meta
     fault = row.fault or key_fault(key)
@@ -274,7 +296,7 @@ def _checked_row(row: Row, source: SourceRecipe) -> Row:
         return row._replace(key=key, meta=meta, fault=fault)
     fault = fault or caption_fault(captions)
     if fault is None:
-        verdict = judge(captions, meta or {}, source)
+        verdict = judge(captions, meta or {})
         captions, fault = verdict.captions, verdict.fault
         if verdict.raw is not None:
             meta = {**(meta or {}), CAPTION_RAW: verdict.raw}

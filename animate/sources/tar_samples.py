@@ -14,7 +14,7 @@ from animate.seen import SeenKeys
 from animate.sources.captions import caption_fault, caption_texts, unique
 from animate.sources.carried import carried, fit, scalar, unfit
 from animate.sources.columns import CAPTION_NAMES, first_named
-from animate.sources.filters import CAPTION_RAW, judge
+from animate.sources.filters import CAPTION_RAW, Judge
 from animate.sources.json_text import read_json
 from animate.sources.keys import ORIGINAL_KEY, key_fault, lost_text, safe_key, same_key
 from animate.sources.listing import listed_rows
@@ -160,7 +160,7 @@ def _sample_of(
     if found.text is None and fields is None and found.json is not None:
         fault = Fault("bad_row", "its json member is no JSON object")
     if fault is None:
-        verdict = judge(captions, meta, source)
+        verdict = Judge(source)(captions, meta)
         captions, fault = verdict.captions, verdict.fault
         if source.clean_captions:
             meta[CAPTION_RAW] = verdict.raw
