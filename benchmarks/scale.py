@@ -205,7 +205,7 @@ def main() -> None:
 
 
 def _earlier(folder: Path) -> dict[str, dict[str, Any]]:
-    """Steps that were measured before, each with its own machine, load and commit; those asked for are new."""
+    """Steps that were measured before, each with its own machine, load and commit."""
     path = folder / "scale.json"
     found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return {step: found[step] for step in STEPS if "machine" in found.get(step, {})}
