@@ -39,6 +39,7 @@ COMMANDS = {
         "--workers --address --device --overwrite --retry-failed --time-limit --log --metrics",
     ],
     "doctor": ["--json --load"],
+    "export": ["--to --out --license --split --finished-only --workers --device shards"],
     "fetch": [RECIPE, "--out --retry-failed --workers --address src"],
     "materialize": ["--format --out shards", "--workers --address --device --overwrite --time-limit"],
     "estimate": [RECIPE, "--src --out --workers"],

@@ -11,12 +11,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
-from animate.data import STATUSES
+from animate.data import PARQUET, STATUSES
 from animate.recipe import BuildRecipe
 from animate.record import SUCCESS
-from animate.shards.place import Place
+from animate.shards.place import BuildRefused, Place
 from animate.shards.plan import Plan
 from animate.shards.read import read_table
 from animate.sources.licences import licence_column
@@ -131,13 +132,22 @@ def counted(licences: Iterable[str]) -> Counter[str]:
 
 
 def count_licences(plan: Plan, place: Place) -> Mapping[str, int]:
-    """Clips of a finished set by licence; nothing where its corpus carries none."""
+    """Clips of a finished set by licence; nothing where its corpus carries none.
+
+    Raises `BuildRefused` for a shard whose table cannot be read.
+    """
     column = licence_column(plan.columns, from_table(BuildRecipe, plan.recipe).source.filters)
     if not column:
         return {}
 
     def of_shard(name: str) -> list[str]:
-        table = read_table(place, name, [column, "status"])
+        try:
+            table = read_table(place, name, [column, "status"])
+        except (pa.ArrowException, OSError) as error:
+            raise BuildRefused(
+                f"{place.root}: {name}{PARQUET} cannot be read: {error}; `animate verify --repair` has its "
+                "shard made anew"
+            ) from None
         made = table.filter(pc.field("status") == SUCCESS)[column].to_pylist()
         return ["" if value is None else str(value).strip() for value in made]
 

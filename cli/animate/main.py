@@ -8,6 +8,7 @@ from ..program import first_sentence, new_app, run
 from .build import build
 from .doctor import doctor
 from .estimate import estimate
+from .export import export
 from .fetch import fetch
 from .materialize import materialize
 from .preview import preview
@@ -26,6 +27,7 @@ COMMANDS = (
     verify,
     stats,
     materialize,
+    export,
     preview,
     recipe,
     shots,

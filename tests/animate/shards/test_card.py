@@ -1,6 +1,7 @@
 """The data card says what manifest and tables say, and is the same for equal builds."""
 
 import json
+import shutil
 from collections import Counter
 
 import numpy as np
@@ -10,7 +11,7 @@ from animate.build import build_shards
 from animate.codec import encode_jpeg
 from animate.executor import HERE, Workforce
 from animate.shards.card import card_sha256, count_licences, counted
-from animate.shards.place import Place
+from animate.shards.place import BuildRefused, Place
 from animate.shards.plan import read_plan
 from animate.shards.verify import repair, verify
 from tests.support.pictures import picture
@@ -44,6 +45,16 @@ def test_it_counts_licences_and_statuses(licensed):
     assert plan is not None
     found = count_licences(plan, Place.at(licensed))
     assert found == {"CC BY 4.0": 3, "CC0": 2, "none stated": 1, "a|`b`\n<i>": 1}
+
+
+def test_a_table_that_cannot_be_read_is_named(licensed, tmp_path):
+    broken = tmp_path / "broken"
+    shutil.copytree(licensed, broken)
+    (broken / "00001.parquet").write_bytes(b"PAR1")
+    plan = read_plan(Place.at(broken))
+    assert plan is not None
+    with pytest.raises(BuildRefused, match=r"00001.parquet cannot be read: .*--repair"):
+        count_licences(plan, Place.at(broken))
 
 
 def test_it_names_recipe_versions_and_citation(licensed):

@@ -1,0 +1,92 @@
+"""Videos as files of their own, and lists of them in csv and JSON: what most consumers read."""
+
+import csv
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from animate.exports.clip import ExportClip, Note, write_file
+
+
+def by_shard(clip: ExportClip) -> str:
+    """Where a video lies: a folder a shard, for no folder should have a million files."""
+    return f"{clip.shard}/{clip.name}.mp4"
+
+
+def write_videos(
+    folder: Path, clips: Iterable[ExportClip], place: Callable[[ExportClip], str], root: str = "videos"
+) -> Iterator[Note]:
+    """Each clip is a file at `root`/`place(clip)`; its note is a table, with `place(clip)` as `path`."""
+    for clip in clips:
+        path, record = place(clip), clip.record
+        write_file(folder / root / path, clip.video)
+        value = {
+            "path": path,
+            "name": clip.name,
+            "key": record.key,
+            "source_key": record.source_key,
+            "caption": record.caption,
+            "captions": all_captions(clip),
+            "url": record.url,
+            "duration": record.duration,
+            "shard": clip.shard,
+        }
+        yield Note(split=clip.split, value=value)
+
+
+def all_captions(clip: ExportClip) -> list[str]:
+    """What a clip is called: its caption, and what of its still's captions is not that one."""
+    return list(dict.fromkeys((clip.record.caption, *clip.record.captions)))
+
+
+def write_json_list(path: Path, values: Iterable[Any]) -> None:
+    """`path` holds a JSON list, a value a line, written one by one; whole or not at all."""
+    write_text(path, _json_list(values))
+
+
+def _json_list(values: Iterable[Any]) -> Iterator[str]:
+    before = "[\n"
+    for value in values:
+        yield before + compact(value)
+        before = ",\n"
+    yield "\n]\n" if before == ",\n" else "[]\n"
+
+
+def compact(value: Any) -> str:
+    """JSON in one line, with letters as they are."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """`path` holds a csv with a line of names; cells with quotes, commas and line breaks are quoted."""
+
+    def lines() -> Iterator[str]:
+        line = _Line()
+        writer = csv.writer(line, lineterminator="\n")
+        for row in chain((header,), rows):
+            writer.writerow(row)
+            yield line.text
+
+    write_text(path, lines())
+
+
+class _Line:
+    """A file of which only what was written last is kept."""
+
+    text = ""
+
+    def write(self, text: str) -> int:
+        self.text = text
+        return len(text)
+
+
+def write_text(path: Path, pieces: Iterable[str]) -> None:
+    """`path` holds these pieces of text, all of them or what it held before."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    attempt = path.with_name(f".{path.name}.part")
+    with open(attempt, "w", encoding="utf-8", newline="") as file:
+        file.writelines(pieces)
+    os.replace(attempt, path)
