@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Device, Workers
+from .options import Device
 
 #: What --to takes; a test holds it against the table.
 TARGETS = ("webvid", "clip4clip", "msrvtt", "umt", "lavis", "hf", "mds", "litdata", "dali", "kinetics")
@@ -34,7 +34,14 @@ def export(
     finished_only: Annotated[
         bool, typer.Option("--finished-only", help="Of a set that is not finished, the shards that are.")
     ] = False,
-    workers: Workers = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Ray workers that encode; 0 works in this process. Default: the CPUs of this machine, this "
+            "process where that is as quick.",
+        ),
+    ] = None,
     device: Device = "cpu",
 ) -> None:
     """Write a shard set as another project reads it; run again to go on after any interruption.
