@@ -1,10 +1,14 @@
 """The laws of every export: all clips, the same bytes, whatever the format and however often it is cut."""
 
+import dataclasses
 import json
 import os
 import subprocess
 import sys
+import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,8 +17,9 @@ from animate.codec import decode_mp4
 from animate.errors import UserError
 from animate.executor import Workforce
 from animate.export import ExportIncomplete, ExportRefused, export_shards
-from animate.exports import EXPORTS, file_name
+from animate.exports import EXPORTS, Exported, Note, Split, file_name
 from animate.exports.binary import SampleFiles
+from animate.shards.place import Place
 from cli.animate.export import TARGETS
 from tests.support.exporting import CLIPS, STILLS, TAKES, Source, hostile_set
 from tests.support.shard_sets import all_files, build_set
@@ -218,6 +223,63 @@ def test_a_damaged_shard_is_named_and_the_others_are_exported(tmp_path):
     (shards / "00001.tar").write_bytes(whole)
     report = export_shards(shards, tmp_path / "out", to="umt")
     assert (report.made, report.clips) == (4, {"train": CLIPS})
+
+
+@every
+def test_the_address_of_the_set_does_not_matter(sets, tmp_path, to):
+    store = Place.at("memory://exported").filesystem
+    try:
+        store.put(f"{sets['frames']}/", "/exported/set/", recursive=True)
+        export_shards("memory://exported/set", tmp_path / "a", to=to)
+    finally:
+        store.rm("/exported", recursive=True)
+    export_shards(sets["frames"], tmp_path / "b", to=to)
+    assert all_files(tmp_path / "a") == all_files(tmp_path / "b")
+
+
+class ManyNotes:
+    """The notes of 20,000 shards, each the first one's."""
+
+    def __init__(self, notes: list[Note]) -> None:
+        self.notes = notes
+
+    def of(self, split: Split) -> Iterator[Any]:
+        for number in range(20_000):
+            for note in self.notes:
+                text = json.dumps(note.value).replace("00000", f"{number:05d}")
+                if note.split == split:
+                    yield json.loads(text)
+
+
+@every
+def test_memory_does_not_grow_with_the_set(sets, tmp_path, to, monkeypatch):
+    """The notes of 20,000 clips take ten times as much as is allowed here."""
+    kept: list[Note] = []
+    monkeypatch.setattr(module._StoredNotes, "of", lambda self, split: iter(()))
+    exporter = EXPORTS[to]
+
+    def write(folder, clips):
+        for note in exporter.write(folder, clips):
+            kept.append(note)
+            yield note
+
+    monkeypatch.setattr(module, "EXPORTS", {to: dataclasses.replace(exporter, write=write)})
+    export_shards(sets["mp4"], tmp_path / "out", to=to)
+    exported = Exported(
+        splits=("train",),
+        counts={"train": 1},
+        licences={},
+        manifest=json.loads((sets["mp4"] / "_animate" / "manifest.json").read_text()),
+    )
+    tracemalloc.start()
+    try:
+        exporter.finish(tmp_path / "many", ManyNotes(kept[:1]), exported)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1_000_000
+    written = sum(path.stat().st_size for path in (tmp_path / "many").rglob("*") if path.is_file())
+    assert not kept or written > 400_000
 
 
 def test_workers_on_ray_write_the_same(sets, tmp_path):

@@ -24,11 +24,11 @@ STILLS: tuple[tuple[str, list[str], str | None], ...] = (
     ("../.hidden", ["a dot, a slash"], "CC BY-NC 4.0"),
     ("ключ-木-é", ["дерево 木 \N{DECIDUOUS TREE}"], None),
     ("x" * 300, ["long key"], "https://creativecommons.org/licenses/by/2.0/"),
-    ("-rf", ["begins like an option"], "CC BY 4.0"),
+    ("-rf", ["begins like\ran option"], "CC BY 4.0"),
     ("12", ["NA"], "CC0"),
     ("1e5", ["null", "a number as a key"], "CC0"),
     ("%2e%00", [LONG_CAPTION], ""),
-    ("a-0123456789abcdef", ["looks hashed"], "CC BY-SA 4.0"),
+    ("a-0123456789abcdef", ["looks hashed", "a\rreturn, alone"], "CC BY-SA 4.0"),
 )
 TAKES = 2
 #: Clips of the set.

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from animate.codec import decode_mp4
+from animate.exports.videos import write_csv
 from animate.exports.webvid import CAPTION_CHARACTERS, SAMPLED_FRAMES, WEBVID
 from animate.recipe import VideoRecipe
 from tests.support.exporting import CLIPS, LONG_CAPTION, TAKES, Source
@@ -62,6 +63,28 @@ def test_what_it_stumbles_over_is_said(source: Source, tmp_path):
     assert f"{TAKES} captions have more than 350 characters; Frozen-in-Time reads the first" in warnings
     assert any("val has" in warning and "1,000" in warning for warning in warnings)
     assert any("clips have 5 frames" in warning for warning in warnings)
+
+
+def test_pandas_reads_every_cell_as_it_was_written(tmp_path):
+    texts = [
+        "plain",
+        'a "b"',
+        ",",
+        "\n",
+        "a\rb",
+        "\r\n",
+        "\u2028",
+        "\x85",
+        "\ufeff",
+        " x ",
+        "'",
+        "\\",
+        "tab\t",
+        "#",
+    ]
+    write_csv(tmp_path / "x.csv", ("text", "number"), ((text, i) for i, text in enumerate(texts)))
+    read = pd.read_csv(tmp_path / "x.csv")
+    assert read["text"].tolist() == texts and read["number"].tolist() == list(range(len(texts)))
 
 
 @pytest.mark.parametrize("num_frames", range(1, 20))
