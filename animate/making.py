@@ -18,7 +18,7 @@ from animate.report import OnProgress, Progress, ShardFailure
 from animate.shard import Assignment, build_shard
 from animate.shards.finished import checked, versions, write_manifest
 from animate.shards.lease import StillOurs
-from animate.shards.place import LENGTH, MANIFEST, OURS, Place
+from animate.shards.place import MANIFEST, ONLY_FINISHED, OURS, Place
 from animate.shards.plan import Plan, totals
 from animate.shards.repeated_stills import repeated_stills, without_stills
 from animate.sources import seconds_waited
@@ -104,7 +104,7 @@ class Making:
         todo = [shard for shard in self.plan.shards if shard.name not in self.records]
         if not todo:
             return
-        for name in (MANIFEST, LENGTH):  # of a set that has lost a shard since: they come last again
+        for name in ONLY_FINISHED:  # of a set that has lost a shard since: they come last again
             self.place.remove(name)
 
         attempts: dict[int, int] = {}
@@ -163,7 +163,7 @@ class Making:
         self.failures += _named(failed, [shard.name for shard in todo])
 
     def merge(self) -> None:
-        """Writes `__len__` and the manifest, if every shard is finished and the set has none yet."""
+        """Writes `__len__`, card and manifest, if every shard is finished and the set has none yet."""
         self.still_ours()
         finished = len(self.records) == len(self.plan.shards)
         if not finished or Path(MANIFEST).name in self.place.names(OURS):

@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import logging
 import os
 import signal
 import sys
@@ -107,7 +106,8 @@ def _end(code: int) -> NoReturn:
     """Ends the process at once, when all that was said is written."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    logging.shutdown()
+    if "logging" in sys.modules:
+        sys.modules["logging"].shutdown()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
             stream.flush()

@@ -35,9 +35,9 @@ LAYERS = (
     ("shards",),
     ("shard", "load", "fetch"),
     ("careful", "journal", "report"),
-    ("making",),
+    ("making", "exports"),
     ("build",),
-    ("estimate", "materialize"),
+    ("estimate", "materialize", "export"),
 )
 #: Library -> the only units that may import it.
 ONLY = {

@@ -1,6 +1,7 @@
 """Golden lists: what users may rely on changes only together with these."""
 
 import importlib
+import shlex
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 import animate
 from cli.animate.main import app
 from cli.animate.main import app as animate_app
+from cli.examples import EXAMPLES
 from cli.retrieval.main import app as retrieval_app
 
 PUBLIC_NAMES = [
@@ -39,6 +41,7 @@ COMMANDS = {
         "--workers --address --device --overwrite --retry-failed --time-limit --log --metrics",
     ],
     "doctor": ["--json --load"],
+    "export": ["--to --out --license --split --finished-only --workers --device shards"],
     "fetch": [RECIPE, "--out --retry-failed --workers --address src"],
     "materialize": ["--format --out shards", "--workers --address --device --overwrite --time-limit"],
     "estimate": [RECIPE, "--src --out --workers"],
@@ -83,6 +86,22 @@ def test_commands_and_their_options():
         if not command.hidden
     }
     assert found == {name: set(" ".join(lines).split()) for name, lines in COMMANDS.items()}
+
+
+@pytest.mark.parametrize(("name", "program"), [("animate", animate_app), ("retrieval", retrieval_app)])
+def test_every_commands_help_ends_with_examples_that_can_be_meant(name, program):
+    commands = typer.main.get_command(program).commands  # pyright: ignore[reportAttributeAccessIssue]
+    shown = {f"{name} {command}" for command, found in commands.items() if not found.hidden}
+    assert shown == {command for command in EXAMPLES if command.startswith(f"{name} ")}
+    for full in shown:
+        command = full.split()[1]
+        help_page = CliRunner().invoke(program, [command, "--help"]).output
+        assert help_page.count("Examples:") == 1
+        for line in EXAMPLES[full]:
+            assert f"  {line}\n" in help_page and len(line) < 78
+            words = shlex.split(line.partition(" >")[0])
+            assert words[:2] == full.split()
+            commands[command].make_context(full, words[2:])  # raises where an option or a value is none
 
 
 @pytest.mark.parametrize("program", [animate_app, retrieval_app])

@@ -7,7 +7,8 @@ import platform
 from collections.abc import Mapping
 
 from animate.data import SHARD_SUFFIXES, ShardPlan, ShardRecord
-from animate.shards.place import LENGTH, MANIFEST, BuildRefused, Place
+from animate.shards.card import card_sha256, card_text, count_licences
+from animate.shards.place import CARD, LENGTH, MANIFEST, BuildRefused, Place
 from animate.shards.plan import Plan, counts_fault, totals
 from animate.shards.read import read_markers
 
@@ -61,7 +62,7 @@ def checked(record: ShardRecord, shard: ShardPlan, takes: int) -> ShardRecord:
 
 
 def write_manifest(plan: Plan, place: Place, records: Mapping[str, ShardRecord]) -> None:
-    """`__len__`, then the manifest, the last file of a build. No clock: equal builds, equal files."""
+    """`__len__`, the card, then the manifest, last of a build. No clock: equal builds, equal files."""
     place.sync()  # the markers, too: what the manifest says must not outlive them
     counts = totals(plan, records)
     place.write_text(LENGTH, str(counts["clips"]))
@@ -72,8 +73,11 @@ def write_manifest(plan: Plan, place: Place, records: Mapping[str, ShardRecord])
         "recipe": plan.recipe,
         "source": plan.source,
         "versions": versions(),
-        "shards": [dataclasses.asdict(records[shard.name]) for shard in plan.shards],
     }
+    card = card_text(manifest, count_licences(plan, place))
+    place.write_text(CARD, card)
+    manifest["card"] = card_sha256(card)
+    manifest["shards"] = [dataclasses.asdict(records[shard.name]) for shard in plan.shards]
     place.write_json(MANIFEST, manifest)
 
 

@@ -24,6 +24,10 @@ T = TypeVar("T")
 MANIFEST = f"{OURS}/manifest.json"
 #: The number of clips, as open_clip reads it.
 LENGTH = "__len__"
+#: What the set is, for people: the data card.
+CARD = f"{OURS}/card.md"
+#: What only a finished set has, in the order in which it goes when a set is finished no more.
+ONLY_FINISHED = (MANIFEST, LENGTH, CARD)
 #: Attempts in flight: of each a folder or, in an object store, an object; empty after a build.
 ATTEMPTS = "_tmp"
 #: Who builds there, where that is no folder of this machine.

@@ -20,7 +20,17 @@ from typing import Any
 from animate.data import SHARD_SUFFIXES, STATS, Part, ShardPlan, ShardRecord
 from animate.recipe import BuildRecipe
 from animate.record import Columns
-from animate.shards.place import ATTEMPTS, LEASE, LENGTH, MANIFEST, OURS, PLAN, BuildRefused, Place
+from animate.shards.place import (
+    ATTEMPTS,
+    CARD,
+    LEASE,
+    MANIFEST,
+    ONLY_FINISHED,
+    OURS,
+    PLAN,
+    BuildRefused,
+    Place,
+)
 from animate.strict_toml import differences, with_defaults
 
 #: Raised when the layout of plan.json changes.
@@ -226,7 +236,7 @@ def erase(place: Place) -> None:
     Markers go first and the plan after every shard: cut off anywhere, what is left is refused or goes on as
     the old build, and is never taken for a new one's.
     """
-    for name in (MANIFEST, LENGTH):
+    for name in ONLY_FINISHED:
         place.remove(name)
     names = place.names()
     for suffix in reversed(SHARD_SUFFIXES):
@@ -256,7 +266,7 @@ def frozen_folder(out: str, frozen: str) -> Path:
     if not folder.is_dir():
         cache.mkdir(parents=True, exist_ok=True)
         attempt = Path(tempfile.mkdtemp(dir=cache, prefix="."))
-        for name in place.names(OURS) - {Path(name).name for name in (PLAN, MANIFEST, LEASE)}:
+        for name in place.names(OURS) - {Path(name).name for name in (PLAN, MANIFEST, CARD, LEASE)}:
             place.download(f"{OURS}/{name}", attempt / name)
         try:
             attempt.rename(folder)

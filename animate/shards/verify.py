@@ -13,9 +13,20 @@ from animate import executor
 from animate.data import SHARD_SUFFIXES, ShardPlan
 from animate.executor import HERE, Workforce
 from animate.record import SUCCESS
+from animate.shards.card import card_sha256
 from animate.shards.check import Damage, ShardCheck, check_shard
 from animate.shards.lease import locked
-from animate.shards.place import ATTEMPTS, LENGTH, MANIFEST, OURS, PLAN, BuildRefused, Place
+from animate.shards.place import (
+    ATTEMPTS,
+    CARD,
+    LENGTH,
+    MANIFEST,
+    ONLY_FINISHED,
+    OURS,
+    PLAN,
+    BuildRefused,
+    Place,
+)
 from animate.shards.plan import Plan, damaged_files, read_plan, totals
 from animate.shards.read import read_table
 
@@ -72,7 +83,7 @@ def repair(out: str, workforce: Workforce = HERE, *, quick: bool = False) -> lis
     with locked(place):
         faults = verify(out, workforce, quick=quick)
         if not all(fault.unfinished for fault in faults):
-            for name in (MANIFEST, LENGTH):  # they come last again
+            for name in ONLY_FINISHED:  # they come last again
                 place.remove(name)
         for name in sorted({fault.shard for fault in faults} - {""}):
             for suffix in reversed(SHARD_SUFFIXES):
@@ -121,11 +132,26 @@ def _manifest_faults(place: Place, plan: Plan, checks: list[ShardCheck]) -> Iter
     known = {check.record.name: check.record for check in checks if check.record is not None}
     if len(known) == len(checks) and manifest.get("totals") != totals(plan, known):
         yield f"{MANIFEST} has other totals than the markers together"
+    yield from _card_faults(place, manifest.get("card", ""))
     records = {row["name"]: row for row in manifest.get("shards", ())}
     for check in checks:
         record = check.record
         if record is not None and records.get(record.name, {}).get("sha256") != record.sha256:
             yield f"{MANIFEST} has another sha256 for shard {record.name} than its marker"
+
+
+def _card_faults(place: Place, sha256: str) -> Iterator[str]:
+    """`sha256` is what the manifest says of the card; sets of earlier releases have none."""
+    if not sha256:
+        return
+    try:
+        text = place.read_text(CARD)
+    except ValueError:
+        text = ""
+    if text is None:
+        yield f"{CARD} is missing: --repair, and the same build writes it anew"
+    elif card_sha256(text) != sha256:
+        yield f"{CARD} is not as the build wrote it: --repair, and the same build writes it anew"
 
 
 def _duplicate_keys(place: Place, shards: Sequence[ShardPlan], checks: list[ShardCheck]) -> Iterator[Damage]:

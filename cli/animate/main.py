@@ -4,10 +4,12 @@ Each command lives in a file of its own beside this one and imports what it need
 `animate --help` answers at once.
 """
 
+from ..examples import epilog
 from ..program import first_sentence, new_app, run
 from .build import build
 from .doctor import doctor
 from .estimate import estimate
+from .export import export
 from .fetch import fetch
 from .materialize import materialize
 from .preview import preview
@@ -26,6 +28,7 @@ COMMANDS = (
     verify,
     stats,
     materialize,
+    export,
     preview,
     recipe,
     shots,
@@ -36,7 +39,8 @@ COMMANDS = (
 
 app = new_app("animate", "Film captioned stills with a virtual camera into sharded video-text data.")
 for command in COMMANDS:
-    app.command(short_help=first_sentence(command))(command)
+    help_ends = epilog(f"animate {command.__name__}")
+    app.command(short_help=first_sentence(command), epilog=help_ends)(command)
 app.command("plan", hidden=True)(estimate)  # its name until 0.1
 
 

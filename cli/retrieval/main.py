@@ -4,6 +4,7 @@ Each command lives in a file of its own beside this one and imports what it need
 `retrieval --help` answers at once.
 """
 
+from ..examples import epilog
 from ..program import first_sentence, new_app, run
 from .check import check
 from .eval import evaluate
@@ -16,7 +17,8 @@ COMMANDS = {"train": train, "eval": evaluate, "check": check, "index": index, "s
 
 app = new_app("retrieval", "Coarse-to-fine video-text retrieval: train it, judge it, search with it.")
 for name, command in COMMANDS.items():
-    app.command(name, short_help=first_sentence(command))(command)
+    help_ends = epilog(f"retrieval {name}")
+    app.command(name, short_help=first_sentence(command), epilog=help_ends)(command)
 
 
 def main() -> None:

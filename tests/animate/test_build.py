@@ -41,7 +41,7 @@ class Numbers:
         parts = [Part(reader="numbers", path="", rows=self.rows)] if self.rows else []
         if self.tail:
             parts.append(Part(reader="numbers", path="tail", rows=None))
-        return Frozen(parts=tuple(parts), columns={"licence": "string"})
+        return Frozen(parts=tuple(parts), columns={"author": "string"})
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +54,7 @@ def make(assignment: Assignment, on_row: OnRow | None = None) -> ShardRecord:
     """A shard whose every third row is rejected, for every take."""
     shard, recipe = assignment.shard, assignment.recipe
     assert (assignment.plan_folder() / "listing.parquet").read_bytes() == b"listing"
-    assert assignment.columns == {"licence": "string"}
+    assert assignment.columns == {"author": "string"}
     rows = range(shard.start, shard.stop if shard.stop is not None else shard.start + 3)
     rejected = sum(row % 3 == 2 for row in rows) * recipe.takes
     inputs = len(rows) * recipe.takes
@@ -94,6 +94,7 @@ def test_a_build_leaves_shards_length_plan_and_manifest_and_nothing_else(tmp_pat
     assert (report.shards_planned, report.shards_made, report.size_bytes) == (4, 4, 140)
     shards = {f"{i:05d}{suffix}" for i in range(4) for suffix in (".tar", ".parquet", "_stats.json")}
     ours = {"__len__", "_animate/plan.json", "_animate/manifest.json", "_animate/listing.parquet"}
+    ours.add("_animate/card.md")
     assert set(all_files(tmp_path)) == shards | ours
     assert not (tmp_path / "_tmp").exists()
     assert (tmp_path / "__len__").read_text() == "10"
@@ -120,7 +121,7 @@ def test_a_plan_comes_back_as_it_was_written(tmp_path):
     plan = read_plan(Place.at(tmp_path))
     part = Part(reader="numbers", path="", rows=7)
     shards = [ShardPlan(index=i, part=part, start=2 * i, stop=min(2 * i + 2, 7)) for i in range(4)]
-    columns = {"licence": "string"}
+    columns = {"author": "string"}
     assert plan == Plan(recipe=plan.recipe, source={"rows": 7}, shards=tuple(shards), columns=columns)
 
 

@@ -225,6 +225,12 @@ SET_DAMAGE: dict[str, tuple[Callable[[Path], object], str, str]] = {
         "__len__ is '11', and there are 12 clips",
     ),
     "length lost": (lambda f: (f / "__len__").unlink(), "", "__len__ is missing"),
+    "card lost": (lambda f: (f / "_animate/card.md").unlink(), "", "card.md is missing"),
+    "card changed": (
+        lambda f: (f / "_animate/card.md").write_text("# all rights granted\n"),
+        "",
+        "card.md is not as the build wrote it",
+    ),
     "manifest lost": (lambda f: (f / "_animate/manifest.json").unlink(), "", "manifest.json is missing"),
     "manifest damaged": (
         lambda f: (f / "_animate/manifest.json").write_text("{"),

@@ -1,0 +1,491 @@
+"""A shard set in the layout of another project, one shard after the other.
+
+Each shard is written into a folder of its own, moved into place file by file, and marked. A run that finds
+marks goes on behind them; when all shards are marked, the files of the whole set are written from the notes
+that were kept of each, and marks and notes go. Memory holds the clips of one file, and never the set.
+
+`_export/export.json` says what is exported from what, and in the end how many clips. Nothing in OUT depends
+on where it lies, on the time, or on how often the export was stopped.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import json
+import math
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from animate import executor
+from animate.codec import UndecodableImage, encode_mp4
+from animate.data import Clip
+from animate.errors import StopsBuild, UserError
+from animate.executor import HERE, Workforce
+from animate.exports import (
+    EXPORTS,
+    SPLITS,
+    ExportClip,
+    Exported,
+    Exporter,
+    Split,
+    file_name,
+    total,
+)
+from animate.film import replay_record
+from animate.formats import stored_frames
+from animate.recipe import BuildRecipe
+from animate.shards.card import counted
+from animate.shards.finished import finished_records
+from animate.shards.place import MANIFEST, PLAN, Place
+from animate.shards.plan import Plan, read_plan, totals
+from animate.shards.read import stored_rows
+from animate.sources.licences import is_one_of, licence_column, stated_licence
+from animate.sources.paths import is_url
+from animate.strict_toml import differences, from_table, nearest
+
+#: Our own files in OUT, and those of them that are there until the end.
+OURS = "_export"
+STATE = f"{OURS}/export.json"
+_MARKS, _NOTES, _WRITING = f"{OURS}/marks", f"{OURS}/notes", f"{OURS}/writing"
+#: Raised when `_export` or a layout changes: what an earlier release began is not gone on with.
+_VERSION = 1
+#: Why a clip is left out.
+NO_LICENCE, OTHER_LICENCE = "no licence stated", "another licence"
+#: Fewer clips than this are encoded before a Ray cluster has started.
+_TOO_FEW_FOR_RAY = 2000
+
+#: Told how many clips of how many are done.
+OnClips = Callable[[int, int], None]
+
+
+class ExportRefused(StopsBuild):
+    """An export that cannot be made as it was asked for; the message says why and what to do instead."""
+
+
+class ExportIncomplete(UserError):
+    """Shards could not be read: all others are exported, and the same command goes on with these."""
+
+    exit_code = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportReport:
+    """What `export_shards` made: `clips` by split, and `left_out` by reason; together all clips of the set.
+
+    `made` is how many were exported in this run, `warnings` what the consumer makes of them.
+    """
+
+    clips: Mapping[Split, int]
+    left_out: Mapping[str, int]
+    made: int
+    warnings: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    """What decides an export, beside the set: plain values, for it travels to workers."""
+
+    shards: str
+    out: str
+    to: str
+    licences: tuple[str, ...]
+    shares: tuple[float, ...]
+    recipe: BuildRecipe
+    columns: Mapping[str, Any]
+    device: str
+
+    @property
+    def exporter(self) -> Exporter:
+        return EXPORTS[self.to]
+
+    @property
+    def licence_column(self) -> str:
+        return licence_column(self.columns, self.recipe.source.filters)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Mark:
+    """What became of the clips of one shard."""
+
+    clips: Mapping[str, int]
+    left_out: Mapping[str, int]
+    remarks: Mapping[str, int]
+    licences: Mapping[str, int]
+
+
+@dataclass(slots=True)
+class _Counts:
+    """The same while they are counted."""
+
+    clips: Counter[str] = field(default_factory=Counter)
+    left_out: Counter[str] = field(default_factory=Counter)
+    remarks: Counter[str] = field(default_factory=Counter)
+    licences: list[str] = field(default_factory=list)
+
+    def mark(self) -> _Mark:
+        tables = (self.clips, self.left_out, self.remarks, counted(self.licences))
+        clips, left_out, remarks, licences = (dict(sorted(table.items())) for table in tables)
+        return _Mark(clips=clips, left_out=left_out, remarks=remarks, licences=licences)
+
+
+def export_shards(
+    shards: str | Path,
+    out: str | Path,
+    *,
+    to: str,
+    licences: Sequence[str] = (),
+    split: Sequence[float] = (),
+    finished_only: bool = False,
+    workforce: Workforce = HERE,
+    on_clips: OnClips | None = None,
+) -> ExportReport:
+    """Make the folder `out` hold the clips of the set at `shards` in the layout `to`, a key of `EXPORTS`.
+
+    Goes on where an earlier run stopped. `licences` lets those clips alone through, in any spelling
+    (`animate.sources.licences`). `split` has the shares of train, val and test, which sum to 1: a still is in
+    one of them with all its takes, by its key. Clips stored as mp4 are copied as they are, all others encoded
+    as their recipe says; `finished_only` takes the finished shards of a set that is not.
+
+    Raises `ExportRefused` where the set, `out` or an argument will not do, `ExportIncomplete` for shards that
+    cannot be read.
+    """
+    shares = _shares(split)
+    if to not in EXPORTS:
+        raise ExportRefused(f"to = {to!r}: must be one of {', '.join(EXPORTS)}{nearest(to, EXPORTS)}")
+    origin, folder = Place.at(shards), _local(out)
+    plan = read_plan(origin)
+    if plan is None:
+        raise ExportRefused(f"{origin.root}: holds no shard set ({PLAN} is missing)")
+    recipe = from_table(BuildRecipe, plan.recipe)
+    job = _Job(
+        shards=origin.location,
+        out=str(folder),
+        to=to,
+        licences=tuple(sorted(licences)),
+        shares=shares,
+        recipe=recipe,
+        columns=plan.columns,
+        device=workforce.device,
+    )
+    if licences and not job.licence_column:
+        raise ExportRefused("--license: the set carries no column of licences; see its `_animate/card.md`")
+    if origin.local is not None and folder.resolve() == origin.local.resolve():
+        raise ExportRefused(f"out = {str(out)!r}: is the shard set that is read; choose another folder")
+    manifest = _manifest(origin, plan, recipe, finished_only=finished_only)
+    state = _state(job, manifest)
+    with _ours(folder, state) as begun:
+        if "clips" not in begun:
+            made = _export(job, manifest, begun, workforce, on_clips)
+        else:
+            made = 0
+            _clear_up(folder)
+        return _report(job, json.loads((folder / STATE).read_text(encoding="utf-8")), made)
+
+
+def _shares(split: Sequence[float]) -> tuple[float, ...]:
+    if not split:
+        return ()
+    shown = ",".join(f"{share:g}" for share in split)
+    if not 2 <= len(split) <= len(SPLITS) or not all(0 < share < 1 for share in split):
+        raise ExportRefused(f"split = {shown}: must be two or three shares above 0, as 0.9,0.1 for train,val")
+    if not math.isclose(sum(split), 1, abs_tol=1e-6):
+        raise ExportRefused(f"split = {shown}: sums to {sum(split):g}, and not to 1")
+    return tuple(split)
+
+
+def _local(out: str | Path) -> Path:
+    if is_url(str(out)):
+        raise ExportRefused(f"out = {str(out)!r}: is a URL; exports are folders of this machine")
+    folder = Path(out)
+    if folder.exists() and not folder.is_dir():
+        raise ExportRefused(f"out = {str(out)!r}: is a file; name a folder")
+    return folder
+
+
+def _manifest(origin: Place, plan: Plan, recipe: BuildRecipe, *, finished_only: bool) -> dict[str, Any]:
+    """The manifest of the set, or what it would say of the shards that are finished."""
+    manifest = origin.read_json(MANIFEST)
+    if manifest is not None:
+        return manifest
+    if not finished_only:
+        raise ExportRefused(
+            f"{origin.root}: is not finished ({MANIFEST} is missing); end its build first, or give "
+            "--finished-only for the shards that are"
+        )
+    records = finished_records(plan, origin, recipe.takes)
+    if not records:
+        raise ExportRefused(f"{origin.root}: no shard is finished yet")
+    return {
+        "name": recipe.name,
+        "digest": plan.digest,
+        "totals": totals(plan, records),
+        "recipe": plan.recipe,
+        "source": plan.source,
+        "shards": [dataclasses.asdict(records[shard.name]) for shard in plan.shards if shard.name in records],
+    }
+
+
+def _state(job: _Job, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What is exported from what: equal for runs that go on with one another."""
+    tars = "".join(row["name"] + row["sha256"] for row in manifest["shards"])
+    return {
+        "version": _VERSION,
+        "to": job.to,
+        "license": list(job.licences),
+        "split": list(job.shares),
+        "set": {
+            "digest": manifest["digest"],
+            "shards": len(manifest["shards"]),
+            "tars": hashlib.blake2b(tars.encode(), digest_size=16).hexdigest(),
+        },
+    }
+
+
+@contextlib.contextmanager
+def _ours(folder: Path, state: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """`folder` is this export's inside the block, with what its state was: `state`, and counts at its end."""
+    there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if there and not (folder / STATE).is_file():
+        raise ExportRefused(f"{folder}: is not empty and holds no export ({STATE} is missing)")
+    (folder / OURS).mkdir(parents=True, exist_ok=True)
+    with _locked(folder / OURS):
+        if not (folder / STATE).is_file():
+            _write_json(folder / STATE, state)
+        found = json.loads((folder / STATE).read_text(encoding="utf-8"))
+        changed = differences({key: found.get(key) for key in state}, dict(state))
+        if changed:
+            raise ExportRefused(
+                f"{folder}: holds another export ({'; '.join(changed)}); give another --out, or delete it"
+            )
+        yield found
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """The kernel's lock on a folder, which ends with its process; where there is no such lock, nothing."""
+    if os.name != "posix":
+        yield
+        return
+    import fcntl
+
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ExportRefused(f"{folder.parent}: another export is writing there") from None
+        except OSError:  # a network file system without locks
+            pass
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _export(
+    job: _Job,
+    manifest: Mapping[str, Any],
+    state: Mapping[str, Any],
+    workforce: Workforce,
+    on_clips: OnClips | None,
+) -> int:
+    """Writes every shard that has no mark, then the files of the set; the clips that this run exported."""
+    folder = Path(job.out)
+    rows = {row["name"]: row["clips"] for row in manifest["shards"]}
+    marks: dict[str, _Mark] = {}
+    for name in rows:
+        with contextlib.suppress(FileNotFoundError):
+            marks[name] = _Mark(**json.loads((folder / _MARKS / f"{name}.json").read_text(encoding="utf-8")))
+    shutil.rmtree(folder / _WRITING, ignore_errors=True)
+    todo = [name for name in rows if name not in marks]
+    done, whole, made = sum(rows[name] for name in marks), sum(rows.values()), 0
+
+    def show() -> None:
+        if on_clips is not None:
+            on_clips(done, whole)
+
+    def on_done(index: int, mark: _Mark) -> None:
+        nonlocal done, made
+        marks[todo[index]] = mark
+        done += rows[todo[index]]
+        made += sum(mark.clips.values())
+        show()
+
+    show()
+    small = job.recipe.video.format == "mp4" or whole - done < _TOO_FEW_FOR_RAY
+    failures = executor.run_tasks(
+        functools.partial(_export_shard, job),
+        [(name, rows[name]) for name in todo],
+        workforce.sized(len(todo), small=small),
+        on_done=on_done,
+        retries=0,  # what does not read does not read the second time
+    )
+    if failures:
+        raise ExportIncomplete(
+            f"{len(failures)} of {len(rows)} shards could not be exported, first {todo[failures[0].task]}: "
+            f"{failures[0].message}; `animate verify` says what is wrong, and the same command goes on"
+        )
+    if len(marks) < len(rows):
+        raise ExportIncomplete(f"{len(marks)} of {len(rows)} shards are exported; the same command goes on")
+    _finish(job, manifest, state, [marks[name] for name in rows])
+    return made
+
+
+def _finish(job: _Job, manifest: Mapping[str, Any], state: Mapping[str, Any], marks: Sequence[_Mark]) -> None:
+    """The files of the whole set are there, the state has its counts, and nothing is left of the work."""
+    folder = Path(job.out)
+    clips, left_out = total(mark.clips for mark in marks), total(mark.left_out for mark in marks)
+    lost = sum(row["clips"] for row in manifest["shards"]) - clips.total() - left_out.total()
+    assert not lost, f"{lost} clips are neither exported nor left out"
+    exported = Exported(
+        splits=_splits(job),
+        counts=clips,  # pyright: ignore[reportArgumentType]
+        licences=total(mark.licences for mark in marks) if job.licence_column else {},
+        manifest=manifest,
+    )
+    notes = _StoredNotes(folder, [row["name"] for row in manifest["shards"]])
+    job.exporter.finish(folder, notes, exported)
+    counts = {
+        "clips": {split: clips[split] for split in exported.splits},
+        "left_out": dict(sorted(left_out.items())),
+        "remarks": dict(sorted(total(mark.remarks for mark in marks).items())),
+        "licences": dict(sorted(exported.licences.items())),
+    }
+    _write_json(folder / STATE, {**state, **counts})
+    _clear_up(folder)
+
+
+def _clear_up(folder: Path) -> None:
+    for name in (_MARKS, _NOTES, _WRITING):
+        shutil.rmtree(folder / name, ignore_errors=True)
+
+
+def _splits(job: _Job) -> Sequence[Split]:
+    return SPLITS[: len(job.shares) or 1]
+
+
+def _report(job: _Job, state: Mapping[str, Any], made: int) -> ExportReport:
+    exporter, video = job.exporter, job.recipe.video
+    exported = Exported(splits=_splits(job), counts=state["clips"], licences=state["licences"], manifest={})
+    warnings = [f"{count:,} {remark}" for remark, count in state["remarks"].items()]
+    if sum(state["clips"].values()):
+        warnings = [*exporter.warnings(video), *warnings, *exporter.afterwards(exported)]
+    return ExportReport(clips=state["clips"], left_out=state["left_out"], made=made, warnings=warnings)
+
+
+def _export_shard(job: _Job, shard: str, clips: int) -> _Mark:
+    """The clips of one shard are in place and marked. `clips` is how many it has, by its marker."""
+    folder = Path(job.out)
+    writing = folder / _WRITING / shard
+    shutil.rmtree(writing, ignore_errors=True)
+    (writing / "files").mkdir(parents=True)
+    counts = _Counts()
+    notes = job.exporter.write(writing / "files", _clips(job, shard, counts))
+    with open(writing / "notes.jsonl", "w", encoding="utf-8") as file:
+        file.writelines(json.dumps([note.split, note.value]) + "\n" for note in notes)
+    seen = counts.clips.total() + counts.left_out.total()
+    if seen != clips:
+        raise ValueError(f"{shard}: its table has {seen} clips, and its marker says {clips}")
+    for path in sorted((writing / "files").rglob("*")):
+        if path.is_file():
+            target = folder / path.relative_to(writing / "files")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(path, target)
+    mark = counts.mark()
+    for name in (_MARKS, _NOTES):
+        (folder / name).mkdir(exist_ok=True)
+    os.replace(writing / "notes.jsonl", folder / _NOTES / f"{shard}.jsonl")
+    _write_json(folder / _MARKS / f"{shard}.json", dataclasses.asdict(mark))
+    shutil.rmtree(writing)
+    return mark
+
+
+def _clips(job: _Job, shard: str, counts: _Counts) -> Iterator[ExportClip]:
+    """The clips of a shard that are exported, in order; all are counted."""
+    exporter, column = job.exporter, job.licence_column
+    stills: dict[str, int] = {}
+    for _, row in stored_rows(Place.at(job.shards), shard, job.columns):
+        if not isinstance(row, Clip):
+            continue
+        record = row.record
+        still = stills.setdefault(record.source_key, len(stills))
+        licence = stated_licence(row.carried, column)
+        if job.licences and not is_one_of(licence, job.licences):
+            counts.left_out[OTHER_LICENCE if licence else NO_LICENCE] += 1
+            continue
+        clip = ExportClip(
+            name=file_name(record.key),
+            shard=shard,
+            still=still,
+            split=_split_of(record.source_key, job.shares),
+            video=b"",
+            record=record,
+            carried=row.carried,
+            columns=job.columns,
+        )
+        refusal = exporter.refuses(clip)
+        if refusal:
+            counts.left_out[refusal] += 1
+            continue
+        remark = exporter.remarks(clip)
+        if remark:
+            counts.remarks[remark] += 1
+        counts.clips[clip.split] += 1
+        if column:
+            counts.licences.append(licence)
+        yield dataclasses.replace(clip, video=_mp4(row, job))
+
+
+def _split_of(source_key: str, shares: Sequence[float]) -> Split:
+    """By the key of the still, so that its takes stay together; other clips of the set have no say."""
+    digest = hashlib.blake2b(source_key.encode(), digest_size=8, person=b"export-split").digest()
+    place, border = int.from_bytes(digest, "little") / 2**64, 0.0
+    for split, share in zip(SPLITS, shares[:-1], strict=False):
+        border += share
+        if place < border:
+            return split
+    return SPLITS[max(0, len(shares) - 1)]
+
+
+def _mp4(clip: Clip, job: _Job) -> bytes:
+    """As it is stored, or encoded as the recipe says; the same bytes each time."""
+    if "mp4" in clip.members:
+        return clip.members["mp4"]
+    frames = stored_frames(clip.members)
+    if frames is None:
+        try:
+            frames = replay_record(clip.members["jpg"], clip.record, job.device)
+        except UndecodableImage as error:
+            raise ValueError(f"{clip.record.key}: its still cannot be decoded: {error}") from None
+    video = job.recipe.video
+    return encode_mp4(frames, fps=video.fps, crf=video.crf, preset=video.preset)
+
+
+class _StoredNotes:
+    """See `animate.exports.Notes`: a file a shard, read line by line."""
+
+    def __init__(self, folder: Path, shards: Sequence[str]) -> None:
+        self._files = [folder / _NOTES / f"{shard}.jsonl" for shard in shards]
+
+    def of(self, split: Split) -> Iterator[Any]:
+        for path in self._files:
+            with open(path, encoding="utf-8", newline="\n") as file:
+                for line in file:
+                    found, value = json.loads(line)
+                    if found == split:
+                        yield value
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """`path` holds `content`, or what it held before."""
+    attempt = path.with_name(f".{path.name}.part")
+    with open(attempt, "w", encoding="utf-8") as file:
+        file.write(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(attempt, path)
