@@ -33,7 +33,7 @@ LAYERS = (
     ("sentences",),
     ("film", "preview"),
     ("shards",),
-    ("shard", "load", "fetch"),
+    ("shard", "load", "fetch", "inspect"),
     ("careful", "journal", "report"),
     ("making",),
     ("build",),

@@ -9,6 +9,7 @@ from .build import build
 from .doctor import doctor
 from .estimate import estimate
 from .fetch import fetch
+from .inspect import inspect
 from .materialize import materialize
 from .preview import preview
 from .recipe import recipe
@@ -25,6 +26,7 @@ COMMANDS = (
     status,
     verify,
     stats,
+    inspect,
     materialize,
     preview,
     recipe,
