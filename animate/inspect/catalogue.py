@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
+from animate.components.framing import SCALES, spoken
 from animate.data import STATS, TAR, ShardRecord, Take
 from animate.inspect.opened import DAMAGED, ShardSet, Spot
 from animate.label import words_in
@@ -30,14 +31,14 @@ MOST_CLIPS = 50_000
 MOST_REJECTED = 200
 
 _COLUMNS = ("source_key", "take", "status", "error_message", "caption")
-_SCALES = re.compile(r"\b(wide|medium|close-up)\b")
+_SCALES = re.compile(rf"\b({'|'.join(map(spoken, SCALES))})\b")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipEntry:
     """A clip as a list has it; `pictures` reads the rest.
 
-    `components` and `scales` (wide, medium, close-up) are those of all its shots, `words` those of its camera
+    `components` and `scales` (wide, medium, close up) are those of all its shots, `words` those of its camera
     label. `origin` is the site or the folder that its still came from. `speed` is in per cent of the still's
     sides a second, areas are shares of the still, `size` is in bytes.
     """

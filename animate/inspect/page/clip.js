@@ -76,7 +76,9 @@ class ClipView {
     this.button = make("button", { type: "button", textContent: "Play", onclick: () => this.toggle() });
     this.flowBox = make("input", { type: "checkbox", onchange: () => setState({ flow: this.flowBox.checked ? "1" : "" }, { step: false }) });
     this.flowText = make("span", { className: "soft" });
-    this.element.replaceChildren(...this.top(), own("h2", this.key),
+    const title = own("h2", this.key);
+    title.tabIndex = -1;
+    this.element.replaceChildren(...this.top(), title,
       make("div", { className: "pair" },
         this.stillFigure(),
         make("figure", {}, make("figcaption", { textContent: this.frameText() }), this.film.element,
@@ -85,6 +87,7 @@ class ClipView {
           this.video())),
       make("h3", { textContent: "Shots" }), this.timeline(), ...this.facts());
     this.update();
+    title.focus({ preventScroll: true });
   }
 
   frameText() {

@@ -15,9 +15,9 @@ class Film {
 
   // The frame in the middle, as cheaply as it is to be had.
   showPoster() {
+    this.stop();
     const poster = posterOf(this.row);
     if (!poster) return this.showFrame(Math.floor(KNOWN.num_frames / 2));
-    this.stop();
     this.frame = null;
     this.poster ??= this.load(poster);
     this.draw();
