@@ -196,16 +196,27 @@ def replay(image: bytes, record: Mapping[str, Any], device: str = "cpu") -> Fram
 
 def replay_record(image: bytes, record: ClipRecord, device: str) -> Frames:
     """See `replay`."""
+    return replay_shots([image], record, device)[0]
+
+
+def replay_shots(
+    images: Sequence[bytes], record: ClipRecord, device: str = "cpu"
+) -> tuple[Frames, Edit, tuple[Layer, ...]]:
+    """As `replay`, of a montage too: the frames, and the recorded camera work, as an edit and as layers.
+
+    `images` are the stills in the order of the record's `source_keys`.
+    """
     video = VideoRecipe(
         size=(record.width, record.height),
         num_frames=record.num_frames,
         fps=record.fps,
         quality=record.quality,  # pyright: ignore[reportArgumentType]
     )
-    still = Still(image, replay_source(record))
-    layers = Edit.from_json(record.shot).layers([still.view(video)], video.fps)
-    [frames] = render_jobs([_job([still], layers, video)], video, device)
-    return frames
+    stills = [Still(image, replay_source(record)) for image in images]
+    edit = Edit.from_json(record.shot)
+    layers = edit.layers([still.view(video) for still in stills], video.fps)
+    [frames] = render_jobs([_job(stills, layers, video)], video, device)
+    return frames, edit, layers
 
 
 def replay_source(record: ClipRecord) -> SourceRecipe:

@@ -6,6 +6,7 @@ the measure bears out (`animate.components.claims`), adds plain words for motion
 """
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -75,6 +76,19 @@ def label_of(edit: Edit, words: Sequence[ShotWords]) -> str:
     """The camera label of a clip, given what is true of each of its shots."""
     joints = ["", *(f", {_JOINTS[transition.kind]} " for transition in edit.transitions)]
     return "".join(f"{joint}{shot}" for joint, shot in zip(joints, words, strict=True))
+
+
+def words_in(label: str) -> list[str]:
+    """The words of a label, each once: of "slow pan left and handheld, wide shot, cut to drift right and up"
+    "pan left", "handheld", "wide shot", "drift right" and "drift up"."""
+    words: dict[str, None] = {}
+    for phrase in re.split(rf", (?:{'|'.join(_JOINTS.values())}) |, ", label):
+        verb = ""
+        for word in re.split(" and (?!forth)", phrase.removeprefix("slow ").removeprefix("fast ")):
+            word = f"{verb} {word}" if word in ("up", "down") and verb else word
+            verb = word.partition(" ")[0]
+            words[word] = None
+    return [word for word in words if word]
 
 
 def words_of(edit: Edit, layers: Sequence[Layer], views: Sequence[View], fps: float) -> tuple[ShotWords, ...]:

@@ -135,7 +135,7 @@ def contact_sheet(preview: Preview, title: str, num_frames: int = 8) -> Picture:
     blank = np.full((height, _GAP, 3), _PAPER, np.uint8)
     strip = np.concatenate([piece for picture in row for piece in (picture, blank)][:-1], axis=1)
     text = f"{title}: {preview.label}" if title else preview.label
-    return np.concatenate([_text_line(text, strip.shape[1]), strip])
+    return np.concatenate([text_line(text, strip.shape[1]), strip])
 
 
 def sheet_of_all(
@@ -182,7 +182,8 @@ def _with_views(preview: Preview, number: int, height: int) -> Picture:
     return picture
 
 
-def _text_line(text: str, width: int) -> Picture:
+def text_line(text: str, width: int) -> Picture:
+    """A line of text on white paper, `width` pixels long; letters that are not ASCII are question marks."""
     line = np.full((_TEXT, width, 3), _PAPER, np.uint8)
     cv2.putText(line, text, (1, _TEXT - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.45, _INK, 1, cv2.LINE_AA)
     return line

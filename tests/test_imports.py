@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = (
     ("errors", "arrays", "beside"),
     ("__main__", "record", "text", "seen", "threads", "strict_toml", "camera", "light", "arrivals", "ustar"),
-    ("views",),
+    ("views", "loopback"),
     ("data", "components", "cluster"),
     ("executor",),
     ("recipe", "saliency", "flow", "shutter", "stores"),
@@ -33,7 +33,7 @@ LAYERS = (
     ("sentences",),
     ("film", "preview"),
     ("shards",),
-    ("shard", "load", "fetch"),
+    ("shard", "load", "fetch", "inspect"),
     ("careful", "journal", "report"),
     ("making", "exports"),
     ("build",),
@@ -205,9 +205,8 @@ def test_retrieval_uses_public_names_of_animate_alone(path):
     for module, name in imported(path):
         if module.split(".")[0] == "animate":
             # Both packages have recipes and a program.
-            assert module in ("animate.strict_toml", "animate.beside") or name in animate.__all__, (
-                f"{module}.{name}"
-            )
+            shared = ("animate.strict_toml", "animate.beside", "animate.loopback")
+            assert module in shared or name in animate.__all__, f"{module}.{name}"
         assert module.split(".")[0] != "cli"
 
 

@@ -46,11 +46,11 @@ class ShotScale:
     def claims(self) -> tuple[Claim, ...]:
         first, last = self.first, self._last
         if first == last:
-            return (Claim(words=f"{_spoken(first)} shot", framing=(first, last)),)
+            return (Claim(words=f"{spoken(first)} shot", framing=(first, last)),)
         closer = SCALES[last] > SCALES[first]
         return (
             Claim(
-                words=f"{_spoken(first)} to {_spoken(last)}",
+                words=f"{spoken(first)} to {spoken(last)}",
                 needs=(("closer", CLOSER if closer else -CLOSER),),
                 otherwise="zoom in" if closer else "zoom out",
                 framing=(first, last),
@@ -108,7 +108,8 @@ def scale_of(magnification: float) -> str:
     return names[0]
 
 
-def _spoken(scale: str) -> str:
+def spoken(scale: str) -> str:
+    """The name of a scale as labels have it."""
     return scale.replace("_", " ")
 
 

@@ -71,7 +71,7 @@ def stats(shards: str) -> ShardStats:
             measures["smallest view, of the widest"].append(record.view_area_min / widest)
             measures["shown in all, of the still"].append(record.union_area)
             measures["shown in all, of the widest"].append(record.union_area / widest)
-            measures["speed, % of the still a second"].append(_speed(record))
+            measures["speed, % of the still a second"].append(speed(record))
     return ShardStats(
         statuses={status: count for status, count in statuses.most_common() if count},
         components=dict(components.most_common()),
@@ -100,7 +100,7 @@ _BOUNDS = {
 _COLUMNS = ("original_width", "original_height", "caption")
 
 
-def _speed(record: ClipRecord) -> float:
+def speed(record: ClipRecord) -> float:
     """How far the middle of the view goes in a second, on average, in per cent of the still's sides.
 
     Cuts are no motion: steps into a shot's first frame are left out.

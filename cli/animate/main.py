@@ -11,6 +11,7 @@ from .doctor import doctor
 from .estimate import estimate
 from .export import export
 from .fetch import fetch
+from .inspect import inspect
 from .materialize import materialize
 from .preview import preview
 from .recipe import recipe
@@ -27,6 +28,7 @@ COMMANDS = (
     status,
     verify,
     stats,
+    inspect,
     materialize,
     export,
     preview,

@@ -10,8 +10,8 @@ from ..output import writable
 from .options import size_override
 
 if TYPE_CHECKING:
-    from animate.arrays import Picture
-    from animate.recipe import SourceRecipe
+    from animate.arrays import Frames, Picture
+    from animate.recipe import SourceRecipe, VideoRecipe
 
 #: Photographs of the demo corpus: the first is filmed when no image is given, and all stand behind the images
 #: that are given where more are needed.
@@ -33,6 +33,13 @@ def preview(
     out: Annotated[
         Path, typer.Option(help="What to write: .mp4 or .gif, or a contact sheet as .png or .jpg.")
     ] = Path("preview.png"),
+    shards: Annotated[
+        str, typer.Option(help="A shard set of which --clip is filmed again, just as it was.")
+    ] = "",
+    clip: Annotated[str, typer.Option(help="The clip's key.")] = "",
+    source: Annotated[
+        str, typer.Option(help="Where the corpus of --shards lies; not needed for virtual sets and the demo.")
+    ] = "",
     everything: Annotated[
         bool,
         typer.Option(
@@ -51,12 +58,23 @@ def preview(
     seed: Annotated[int | None, typer.Option(help="Another seed is another take.")] = None,
 ) -> None:
     """Film a still, or several as a montage, and write the clip, or a contact sheet with the views drawn."""
-    from animate.codec import encode_gif, encode_jpeg, encode_mp4, encode_png
     from animate.preview import contact_sheet, preview, sheet_of_all, shot_list
     from animate.recipe import read_recipe
 
     suffixes = (".png", ".jpg") if everything else (".mp4", ".gif", ".png", ".jpg")
     writable(out, "--out", suffixes)
+    if shards or clip:
+        if not (shards and clip):
+            raise typer.BadParameter(
+                "go together: a clip is found by its key in a set", param_hint="--shards, --clip"
+            )
+        if image or shot or recipe or everything or size or (frames, fps, seed) != (None, None, None):
+            raise typer.BadParameter(
+                "films a clip as it is recorded: leave out images, and options that say how",
+                param_hint="--shards",
+            )
+        _film_again(shards, clip, source, out)
+        return
     if recipe and (everything or shot):
         raise typer.BadParameter(
             "has a shot list of its own: leave out --all and --shot", param_hint="--recipe"
@@ -81,25 +99,42 @@ def preview(
     stills = [_given(path, wanted.source) for path in image or ()]
     if everything:
         stills += [_demo(name) for name in DEMO_IMAGES]
-        sheet, told = sheet_of_all(stills, video, seed=seed), "every component, preset and transition"
+        told = "every component, preset and transition"
+        _write(out, video, sheet_of_all(stills, video, seed=seed))
     else:
         shots = wanted.shot if recipe else shot_list(shot or "default")
         stills = stills or [_demo(name) for name in DEMO_IMAGES[: shots.edit.stills]]
         take = preview(stills, shots, video, seed)
-        sheet, told = (
-            contact_sheet(take, wanted.name if recipe else shots.preset),
-            f"{take.label}\n{take.caption}",
-        )
-    if out.suffix == ".mp4":
-        data = encode_mp4(take.frames, fps=video.fps, crf=video.crf, preset=video.preset)
-    elif out.suffix == ".gif":
-        data = encode_gif(take.frames, video.fps)
+        told = f"{take.label}\n{take.caption}"
+        _write(out, video, contact_sheet(take, wanted.name if recipe else shots.preset), take.frames)
+    typer.echo(f"{out}: {told}")
+
+
+def _film_again(shards: str, clip: str, source: str, out: Path) -> None:
+    """A clip of a shard set, from its still and its recorded camera."""
+    from animate.inspect.again import film_again
+    from animate.inspect.opened import open_set
+    from animate.preview import contact_sheet
+
+    shard_set = open_set(shards)
+    take = film_again(shard_set, clip, source)
+    _write(out, shard_set.recipe.video, contact_sheet(take, clip), take.frames)
+    typer.echo(f"{out}: {take.label}\n{take.caption}")
+
+
+def _write(out: Path, video: "VideoRecipe", sheet: "Picture", frames: "Frames | None" = None) -> None:
+    """The sheet or, where the suffix says so, the frames."""
+    from animate.codec import encode_gif, encode_jpeg, encode_mp4, encode_png
+
+    if frames is not None and out.suffix == ".mp4":
+        data = encode_mp4(frames, fps=video.fps, crf=video.crf, preset=video.preset)
+    elif frames is not None and out.suffix == ".gif":
+        data = encode_gif(frames, video.fps)
     elif out.suffix == ".jpg":
         data = encode_jpeg(sheet, video.jpeg_quality)
     else:
         data = encode_png(sheet)
     out.write_bytes(data)
-    typer.echo(f"{out}: {told}")
 
 
 def _given(path: Path, source: "SourceRecipe") -> "Picture":

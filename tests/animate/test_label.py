@@ -18,7 +18,7 @@ from animate.components.framing import SCALES
 from animate.data import Take, take_rng
 from animate.edit import Layer, draw_edit
 from animate.fit import StillTooSmall
-from animate.label import describe
+from animate.label import describe, words_in
 from animate.recipe import EditRecipe, ShotKind, ShotRecipe, VideoRecipe, preset_names, read_preset
 
 PHOTO = View(still_size=(500, 375), frame_size=(224, 224))
@@ -449,3 +449,40 @@ def test_the_measure_of_a_known_shot():
     assert motion.nearer((1.0, 0.5)) == pytest.approx(0.4)
     for name in ("up", "closer", "clockwise", "swing_right", "swing_up", "steeper", "shake", "zoom_speed"):
         assert getattr(motion, name) == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("label", "words"),
+    [
+        ("static", ["static"]),
+        ("slow push in and handheld", ["push in", "handheld"]),
+        (
+            "fast whip pan left and drift right and up, wide to medium, cut to static, medium shot",
+            ["whip pan left", "drift right", "drift up", "wide to medium", "static", "medium shot"],
+        ),
+        ("pan left, dissolve to pan left, getting darker", ["pan left", "getting darker"]),
+        ("slow back and forth and turn left and down", ["back and forth", "turn left", "turn down"]),
+        ("", []),
+    ],
+)
+def test_the_words_of_a_label(label, words):
+    assert words_in(label) == words
+
+
+def test_the_words_of_a_label_are_those_that_it_was_made_of():
+    for name in preset_names():
+        label = label_of_preset(name)
+        words = words_in(label)
+        assert words and all(word in label or word.rpartition(" ")[2] in label for word in words)
+        assert not any(" and " in word and word != "back and forth" for word in words)
+        assert not any(
+            word.startswith(("slow ", "fast ", "cut to", "fade to", "dissolve to")) for word in words
+        )
+
+
+def label_of_preset(name: str) -> str:
+    video = VideoRecipe()
+    shot, rng = read_preset(name), take_rng(3, "words", Take(source_key=name, index=0))
+    views = [PHOTO] * shot.edit.stills
+    edit, layers = draw_edit(shot, video, views, rng, [lambda: SUBJECT] * shot.edit.stills)
+    return describe(edit, layers, views, video.fps)

@@ -1,0 +1,200 @@
+"""The page: one HTML text with its script, its style and what it knows, which asks nobody else for anything.
+
+Nothing of a corpus reaches the page as markup. What the page knows stands in it as JSON, in which no `<` is
+left, and its script sets it as text; plots are escaped by `animate.inspect.plots`. A policy in the page lets
+run exactly the script that was written here, and load pictures from the page itself alone, so that even a
+fault in that would run nothing and tell nobody.
+"""
+
+import base64
+import html
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from importlib import resources
+from typing import Any
+
+from animate.codec import UndecodableImage
+from animate.data import STATUSES
+from animate.inspect.again import command_again
+from animate.inspect.catalogue import Catalogue, ClipEntry
+from animate.inspect.opened import OpenClip, read_clip
+from animate.inspect.originals import Originals, stills_of
+from animate.inspect.pictures import Grid, Pictures, grid_of
+from animate.inspect.plots import plots_of
+from animate.loopback import POLICY, with_inline
+from animate.record import SUCCESS
+
+#: The script, in the order in which its files need each other.
+_SCRIPTS = ("base.js", "state.js", "media.js", "film.js", "wall.js", "clip.js", "rejected.js", "main.js")
+#: Sizes of what a file holds of each clip: frames of its strip, their longer side and that of its still.
+FILE_FRAMES, FILE_SIDE, FILE_STILL = 16, 112, 320
+#: The same of what is served.
+SERVED_FRAMES, SERVED_SIDE, SERVED_STILL = 64, 224, 1280
+#: Longer side of a rejected input's thumbnail; how many a file holds.
+THUMBNAIL, FILE_THUMBNAILS = 160, 200
+#: What a page that lies on disk may load; `with_inline` puts hashes in the place of 'self'.
+_FILE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; "
+    "base-uri 'none'; form-action 'none'"
+)
+#: Of a caption or message, so many characters are in the list; a clip's own view has all.
+_LISTED_CHARACTERS = 300
+
+
+def written_page(catalogue: Catalogue, originals: Originals | None, shards: str, source: str) -> str:
+    """The page as one file, pictures and all."""
+    grid = _grid(catalogue, FILE_FRAMES, FILE_SIDE)
+    pictures = Pictures(catalogue.set, originals, grid)
+    stills: dict[str, str] = {}
+    strips, clips = [], []
+    for entry in catalogue.clips:
+        clip = read_clip(catalogue.set, entry.spot)
+        origin, images = stills_of(originals, clip, entry.spot)
+        known = clip_table(clip, entry, origin, shards, source)
+        known["stills"] = []
+        for number, (name, image) in enumerate(zip(clip.record.source_keys, images, strict=False)):
+            name = f"{name}/{number}"
+            if name not in stills:
+                try:
+                    stills[name] = _data(pictures.still(clip, image, FILE_STILL))
+                except UndecodableImage:  # the formats that this machine reads are fewer
+                    stills[name] = ""
+            known["stills"].append(name)
+        strips.append(_data(pictures.strip(entry)))
+        clips.append(known)
+    thumbnails: dict[int, str] = {}
+    for number, entry in enumerate(catalogue.rejected):
+        if len(thumbnails) == FILE_THUMBNAILS:
+            break
+        image = pictures.rejected(entry, THUMBNAIL)
+        if image is not None:
+            thumbnails[number] = _data(image)
+    held = {"strips": strips, "clips": clips, "stills": stills, "thumbnails": thumbnails}
+    return _laid_out(catalogue, grid, originals, held)
+
+
+def served_page(catalogue: Catalogue, originals: Originals | None, grid: Grid) -> str:
+    """The page that asks `animate.inspect.site` for its pictures."""
+    return _laid_out(catalogue, grid, originals, None)
+
+
+def served_grid(catalogue: Catalogue) -> Grid:
+    """The grid of the strips that are served."""
+    return _grid(catalogue, SERVED_FRAMES, SERVED_SIDE)
+
+
+def policy() -> str:
+    """What the page may run and load, wherever it lies."""
+    return with_inline(POLICY, scripts=(_script(),), styles=(_asset("page.css"),))
+
+
+def clip_table(clip: OpenClip, entry: ClipEntry, origin: str, shards: str, source: str) -> dict[str, Any]:
+    """What the page knows of one clip: `json` is the clip's own, `still_from` is as `stills_of` has it."""
+    return {
+        "json": {**clip.carried, **clip.record.table()},
+        "still_from": origin,
+        "shard": entry.spot.shard,
+        "offset": entry.spot.start,
+        "row": entry.spot.row,
+        "command": command_again(shards, entry.key, source) if origin else "",
+    }
+
+
+def known_table(catalogue: Catalogue, grid: Grid, originals: Originals | None) -> dict[str, Any]:
+    """What the page knows of the set, column by column: 5,000 clips take less than 3 MB."""
+    video = catalogue.set.recipe.video
+    clips, rejected = catalogue.clips, catalogue.rejected
+    return {
+        "name": catalogue.set.recipe.name,
+        "corpus": catalogue.set.recipe.source.name,
+        "choice": catalogue.choice,
+        "complete": catalogue.complete,
+        "format": video.format,
+        "width": video.width,
+        "height": video.height,
+        "num_frames": video.num_frames,
+        "fps": video.fps,
+        "grid": asdict(grid),
+        "originals": originals is not None,
+        "counts": catalogue.counts,
+        "statuses": {name: STATUSES[name] for name in catalogue.counts if name != SUCCESS},
+        "clips": {
+            "key": [clip.key for clip in clips],
+            "caption": [clip.caption[:_LISTED_CHARACTERS] for clip in clips],
+            "camera": _coded([clip.camera] for clip in clips),
+            "sentence": _coded([clip.camera_caption] for clip in clips),
+            "component": _coded(clip.components for clip in clips),
+            "word": _coded(clip.words for clip in clips),
+            "scale": _coded(clip.scales for clip in clips),
+            "origin": _coded([clip.origin] for clip in clips),
+            "speed": [round(clip.speed, 2) for clip in clips],
+            "view": [clip.view_area for clip in clips],
+            "union": [clip.union_area for clip in clips],
+            "size": [clip.size for clip in clips],
+        },
+        "rejected": {
+            "key": [entry.key for entry in rejected],
+            "status": [entry.status for entry in rejected],
+            "message": [entry.message for entry in rejected],
+            "caption": [entry.caption[:_LISTED_CHARACTERS] for entry in rejected],
+        },
+    }
+
+
+def _grid(catalogue: Catalogue, most_frames: int, most_side: int) -> Grid:
+    video = catalogue.set.recipe.video
+    size = (video.width, video.height)
+    return grid_of(video.num_frames, size, most_frames=most_frames, most_side=most_side)
+
+
+def _coded(column: Iterable[Sequence[str]]) -> dict[str, Any]:
+    """Lists of texts as `of`, each text once, and `at`, where each list's are in it."""
+    numbers: dict[str, int] = {}
+    at = [[numbers.setdefault(text, len(numbers)) for text in texts] for texts in column]
+    return {"of": list(numbers), "at": at}
+
+
+def _laid_out(
+    catalogue: Catalogue, grid: Grid, originals: Originals | None, held: Mapping[str, Any] | None
+) -> str:
+    known = known_table(catalogue, grid, originals)
+    written = {
+        "policy": ""
+        if held is None
+        else f'<meta http-equiv="Content-Security-Policy" content="{_file_policy()}">',
+        "title": html.escape(f"{known['name']}: {known['choice']}"),
+        "style": _asset("page.css"),
+        "plots": "".join(plot.html(number) for number, plot in enumerate(plots_of(catalogue))),
+        "known": _json(known),
+        "held": _json(held),
+        "script": _script(),
+    }
+    # In one pass: what is filled in is not looked at again.
+    pieces = _asset("page.html").split("@@")
+    pieces[1::2] = [written[name] for name in pieces[1::2]]
+    return "".join(pieces)
+
+
+def _file_policy() -> str:
+    """A file has no origin that could be allowed: only what stands in it."""
+    texts = {"scripts": (_script(),), "styles": (_asset("page.css"),)}
+    return with_inline(_FILE_POLICY, **texts).replace(" 'self'", "")
+
+
+def _json(table: Any) -> str:
+    """JSON in ASCII that may stand in a `<script>` element: nothing in it ends that, or a line."""
+    text = json.dumps(table, separators=(",", ":"), allow_nan=False)
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def _data(jpeg: bytes) -> str:
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
+
+
+def _script() -> str:
+    return '"use strict";\n' + "\n".join(map(_asset, _SCRIPTS))
+
+
+def _asset(name: str) -> str:
+    return (resources.files("animate.inspect") / "page" / name).read_text(encoding="utf-8")

@@ -1,0 +1,34 @@
+// What every part of the page stands on: what it knows of the set, and elements made without markup.
+
+const KNOWN = JSON.parse(document.getElementById("known").textContent);
+const CLIPS = KNOWN.clips;
+const REJECTED = KNOWN.rejected;
+const NUM_CLIPS = CLIPS.key.length;
+const STILL_MOTION = matchMedia("(prefers-reduced-motion: reduce)");
+
+const byId = (id) => document.getElementById(id);
+
+// An element with properties, attributes (names with a dash, `role`, `for`) and children; text is text.
+function make(tag, properties = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name in element && name !== "role") element[name] = value;
+    else element.setAttribute(name, value);
+  }
+  element.append(...children.filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+function makeSvg(tag, attributes = {}) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  return element;
+}
+
+// Text of a corpus: its direction is its own, whatever stands around it.
+const own = (tag, text, className = "") => make(tag, { textContent: text, className, dir: "auto" });
+
+const count = (number) => number.toLocaleString("en-US");
+const plural = (number, noun) => `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
+const texts = (column, row) => column.at[row].map((number) => column.of[number]);
+const text = (column, row) => texts(column, row).join(", ");

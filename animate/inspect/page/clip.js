@@ -1,0 +1,319 @@
+// One clip: its still with the way of the camera, its frames, its shots, and all that is recorded of it.
+
+// Where homography `h` (nine numbers, row by row) takes the point (x, y) of the frame, both in 0..1.
+function project(h, x, y) {
+  const depth = h[6] * x + h[7] * y + h[8];
+  return [(h[0] * x + h[1] * y + h[2]) / depth, (h[3] * x + h[4] * y + h[5]) / depth];
+}
+
+const cornersOf = (h) => [[0, 0], [1, 0], [1, 1], [0, 1]].map(([x, y]) => project(h, x, y));
+
+// The inverse of a homography, by cofactors; its scale is of no matter.
+function inverse([a, b, c, d, e, f, g, h, i]) {
+  return [e * i - f * h, c * h - b * i, b * f - c * e, f * g - d * i, a * i - c * g, c * d - a * f,
+    d * h - e * g, b * g - a * h, a * e - b * d];
+}
+
+// Where what is seen at (x, y) of the frame with `from` is in the frame with `to`: exact, of the still's plane.
+const moved = (from, to, x, y) => project(inverse(to), ...project(from, x, y));
+
+const mixture = (share) => `rgb(${[46, 204, 94].map((one, i) => Math.round(one + share * ([255, 59, 48][i] - one))).join(" ")})`;
+
+class ClipView {
+  constructor(element) {
+    this.element = element;
+    this.key = "";
+    addEventListener("resize", () => { if (this.clip) this.layFrames(); });
+  }
+
+  async show(key) {
+    if (key === this.key) return this.update();
+    this.close();
+    this.key = key;
+    const row = CLIPS.key.indexOf(key);
+    if (row < 0) {
+      this.element.replaceChildren(...this.top(), own("p", `There is no clip ${key} among those that are shown.`));
+      return;
+    }
+    this.element.replaceChildren(...this.top(), own("h2", key), make("p", { textContent: "Loading…", className: "soft" }));
+    try {
+      const clip = await clipOf(row);
+      if (this.key !== key) return;
+      this.row = row;
+      this.clip = clip;
+      this.build();
+    } catch (error) {
+      if (this.key === key) this.element.append(own("p", String(error.message || error)));
+    }
+  }
+
+  close() {
+    this.pause();
+    this.film?.release();
+    this.key = "";
+    this.clip = this.film = null;
+    this.element.replaceChildren();
+  }
+
+  top() {
+    const back = make("a", { href: addressOf({ ...state, clip: "", frame: "", flow: "" }), textContent: "← All clips" });
+    const turn = (by, said) => make("button", { type: "button", textContent: said, onclick: () => goTo(by) });
+    this.placeText = make("span", { className: "place" });
+    return [make("div", { className: "bar-top" }, back, this.placeText, turn(-1, "‹ Previous"), turn(1, "Next ›"))];
+  }
+
+  build() {
+    const { json } = this.clip;
+    this.edit = JSON.parse(json.shot);
+    this.frameCount = json.num_frames;
+    this.film = new Film(this.row, `Frame of ${this.key}`);
+    this.sharp = make("img", { alt: "", hidden: true });
+    this.arrows = makeSvg("svg", { viewBox: `0 0 ${json.width} ${json.height}`, "aria-hidden": "true" });
+    this.film.element.append(this.sharp, this.arrows);
+    this.slider = make("input", { type: "range", min: 0, max: this.frameCount - 1, step: 1, id: "frame" });
+    this.slider.addEventListener("input", () => { this.pause(); setState({ frame: this.slider.value }, { step: false }); });
+    this.said = make("output", { htmlFor: "frame" });
+    this.button = make("button", { type: "button", textContent: "Play", onclick: () => this.toggle() });
+    this.flowBox = make("input", { type: "checkbox", onchange: () => setState({ flow: this.flowBox.checked ? "1" : "" }, { step: false }) });
+    this.flowText = make("span", { className: "soft" });
+    const title = own("h2", this.key);
+    title.tabIndex = -1;
+    this.element.replaceChildren(...this.top(), title,
+      make("div", { className: "pair" },
+        this.stillFigure(),
+        make("figure", {}, make("figcaption", { textContent: this.frameText() }), this.film.element,
+          make("div", { className: "scrub" }, this.button, make("label", { htmlFor: "frame", textContent: "Frame" }), this.slider, this.said),
+          make("label", {}, this.flowBox, " Optical flow to the next frame "), this.flowText,
+          this.video())),
+      make("h3", { textContent: "Shots" }), this.timeline(), ...this.facts());
+    this.update();
+    title.focus({ preventScroll: true });
+  }
+
+  frameText() {
+    const all = GRID.frames.length === this.frameCount;
+    return `${this.clip.json.width} × ${this.clip.json.height} pixels, ${plural(this.frameCount, "frame")}, ${this.clip.json.fps} a second`
+      + (HELD ? `; here ${GRID.width} × ${GRID.height}${all ? "" : `, and ${GRID.frames.length} of the frames`}` : "");
+  }
+
+  stillFigure() {
+    const { json, still_from: from } = this.clip;
+    this.still = make("div", { className: "still" });
+    this.path = makeSvg("svg", { viewBox: "0 0 1 1", preserveAspectRatio: "none", role: "img", "aria-label": "The way of the camera over the still" });
+    this.shownStill = -1;
+    const words = {
+      corpus: "The still, from the corpus.", shard: "The still, from the shard.",
+      "": "The still is not at hand: the frame with the widest view, and the present one, are laid back where they were filmed.",
+    };
+    const legend = [["first", "first view"], ["last", "last view"], ["now", "this frame"]].map(([name, said]) => make("span", { className: `key-${name}`, textContent: said }));
+    this.still.style.aspectRatio = `${json.original_width} / ${json.original_height}`;
+    return make("figure", {}, make("figcaption", {}, `${words[from]} ${json.original_width} × ${json.original_height} pixels.`, ...legend), this.still);
+  }
+
+  video() {
+    const address = videoOf(this.row);
+    if (!address) return null;
+    const fold = make("details", {}, make("summary", { textContent: "The MP4 as it is stored" }));
+    fold.addEventListener("toggle", () => {
+      if (fold.open && fold.children.length === 1) fold.append(make("video", { controls: true, loop: true, muted: true, src: address }));
+    });
+    return fold;
+  }
+
+  timeline() {
+    const total = this.frameCount;
+    this.nowLine = make("div", { className: "now-line" });
+    const bars = this.edit.shots.map((shot, i) => {
+      const parts = Object.entries(shot.components).map(([name, values]) => {
+        const numbers = Object.entries(values).map(([key, value]) => `${key} ${value}`).join(", ");
+        return `${name}${numbers ? ` (${numbers})` : ""}`;
+      });
+      const joint = i ? `${this.edit.transitions[i - 1].kind} to ` : "";
+      const bar = make("div", { className: "shot" }, own("b", joint + shot.name),
+        own("small", `frames ${shot.first} to ${shot.first + shot.num_frames - 1}`), own("small", parts.join(" · ")));
+      bar.style.marginLeft = `${(100 * shot.first) / total}%`;
+      bar.style.width = `${(100 * shot.num_frames) / total}%`;
+      return bar;
+    });
+    return make("div", { className: "timeline" }, ...bars, this.nowLine);
+  }
+
+  facts() {
+    const { json, shard, offset, row, command } = this.clip;
+    const captions = make("ol", {}, ...json.captions.map((caption) => own("li", caption)));
+    const known = [
+      ["Captions", captions], ["Camera", own("span", json.camera)], ["In a sentence", own("span", json.camera_caption || "—")],
+      ["Source", own("span", [text(CLIPS.origin, this.row), json.url].filter(Boolean).join(" · "))],
+      ["Lies in", `${shard}.tar at byte ${count(offset)}, ${count(CLIPS.size[this.row])} bytes; row ${row} of ${shard}.parquet`],
+      ["Speed", `${CLIPS.speed[this.row]} % of the still's sides a second`],
+      ["Areas", `smallest view ${(100 * json.view_area_min).toFixed(1)} % of the still, ${(100 * json.union_area).toFixed(1)} % shown in all`],
+    ];
+    const list = make("dl", { className: "facts" }, ...known.flatMap(([name, value]) => [make("dt", { textContent: name }), make("dd", {}, value)]));
+    const line = own("pre", command || "Its still is not at hand: say where the corpus lies, animate inspect … --source PATH.");
+    const copy = make("button", { type: "button", textContent: "Copy", hidden: !command });
+    copy.addEventListener("click", async () => { copy.textContent = (await copied(command)) ? "Copied" : "Select it by hand"; });
+    return [make("h3", { textContent: "The clip" }), list, make("h3", { textContent: "Film it again" }), make("div", { className: "command" }, line, copy),
+      make("details", {}, make("summary", { textContent: "JSON" }), own("pre", JSON.stringify(json, null, 1)))];
+  }
+
+  get frame() {
+    return Math.min(Math.max(Math.trunc(Number(state.frame)) || 0, 0), this.frameCount - 1);
+  }
+
+  // The shot that most of the light of a frame is of.
+  shotOf(frame) {
+    const starts = this.clip.json.shot_starts;
+    return Math.max(0, starts.filter((start) => start <= frame).length - 1);
+  }
+
+  update() {
+    if (!this.clip) return;
+    const frame = this.frame;
+    this.slider.value = frame;
+    this.said.textContent = `${frame} of 0…${this.frameCount - 1}`;
+    this.film.showFrame(frame);
+    this.nowLine.style.left = `${(100 * (frame + 0.5)) / this.frameCount}%`;
+    this.drawPath(frame);
+    this.drawFlow(frame);
+    this.sharpen(frame);
+    const place = wall.rows.indexOf(this.row);
+    this.placeText.textContent = place < 0 ? "" : `${count(place + 1)} of ${count(wall.rows.length)}`;
+  }
+
+  // Over the strip's small frame the one in full size, once the scrubber rests.
+  sharpen(frame) {
+    this.sharp.hidden = true;
+    clearTimeout(this.sharpening);
+    const address = frameOf(this.row, frame);
+    if (!address || this.timer) return;
+    this.sharpening = setTimeout(() => {
+      this.sharp.onload = () => { this.sharp.hidden = this.frame !== frame || Boolean(this.timer); };
+      this.sharp.src = address;
+    }, 150);
+  }
+
+  drawPath(frame) {
+    const { json } = this.clip;
+    const number = this.edit.shots[this.shotOf(frame)].still;
+    if (number !== this.shownStill) this.layStill(number);
+    const here = json.homographies.map((_, i) => i).filter((i) => this.edit.shots[this.shotOf(i)].still === number);
+    const shapes = [];
+    const polygon = (i, className, stroke) => {
+      const points = cornersOf(json.homographies[i]).map(([x, y]) => `${x},${y}`).join(" ");
+      const shape = makeSvg("polygon", { class: `view ${className}`, points });
+      if (stroke) shape.style.stroke = stroke;
+      shapes.push(shape);
+      return shape;
+    };
+    for (const i of here.slice(1, -1)) polygon(i, "between", mixture(i / Math.max(1, this.frameCount - 1)));
+    polygon(here[0], "first");
+    polygon(here[here.length - 1], "last");
+    polygon(frame, "now-under");
+    polygon(frame, "now").id = "now-view";
+    this.path.replaceChildren(...shapes);
+    if (this.laid) this.layFrames();
+  }
+
+  layStill(number) {
+    this.shownStill = number;
+    const address = stillOf(this.row, this.clip, number);
+    this.laid = null;
+    if (address) {
+      const image = make("img", { alt: "The still", src: address });
+      image.addEventListener("load", () => {
+        if (number) this.still.style.aspectRatio = `${image.naturalWidth} / ${image.naturalHeight}`;
+      });
+      this.still.replaceChildren(image, this.path);
+      return;
+    }
+    const { json } = this.clip;
+    const here = json.homographies.map((_, i) => i).filter((i) => this.edit.shots[this.shotOf(i)].still === number);
+    const widest = here.reduce((best, i) => (json.view_areas[i] > json.view_areas[best] ? i : best), here[0]);
+    this.laid = [widest, null].map((i) => {
+      const film = new Film(this.row, "");
+      film.element.className = `film laid${i === null ? "" : " under"}`;
+      film.element.style.width = `${json.width}px`;
+      film.element.style.height = `${json.height}px`;
+      return { film, frame: i };
+    });
+    this.still.replaceChildren(...this.laid.map((one) => one.film.element), this.path);
+  }
+
+  // Each laid frame lies where its homography says: from pixels of the frame to those of the still's box.
+  layFrames() {
+    if (!this.laid) return;
+    const { json } = this.clip, width = this.still.clientWidth, height = this.still.clientHeight;
+    for (const { film, frame } of this.laid) {
+      const number = GRID.frames[nearestInGrid(frame ?? this.frame)];
+      const h = json.homographies[number];
+      const m = h.map((value, i) => value * [width, height, 1][Math.floor(i / 3)] * [1 / json.width, 1 / json.height, 1][i % 3]);
+      film.element.style.transform = `matrix3d(${[m[0], m[3], 0, m[6], m[1], m[4], 0, m[7], 0, 0, 1, 0, m[2], m[5], 0, m[8]].join(",")})`;
+      film.showFrame(number);
+    }
+  }
+
+  drawFlow(frame) {
+    this.flowBox.checked = Boolean(state.flow);
+    this.arrows.replaceChildren();
+    this.flowText.textContent = "";
+    if (!state.flow) return;
+    const { json } = this.clip;
+    const next = frame + 1;
+    if (next >= this.frameCount) return void (this.flowText.textContent = "(the last frame has none)");
+    if (this.shotOf(frame) !== this.shotOf(next)) return void (this.flowText.textContent = "(another shot begins: no motion between the two)");
+    const lines = Math.max(3, Math.round((8 * json.height) / json.width));
+    let longest = 0;
+    for (let i = 0; i < 8; i++) {
+      for (let j = 0; j < lines; j++) {
+        const x = (i + 0.5) / 8, y = (j + 0.5) / lines;
+        const [u, v] = moved(json.homographies[frame], json.homographies[next], x, y);
+        longest = Math.max(longest, Math.hypot((u - x) * json.width, (v - y) * json.height));
+        this.arrow(x * json.width, y * json.height, u * json.width, v * json.height);
+      }
+    }
+    this.flowText.textContent = `(up to ${longest.toFixed(1)} pixels)`;
+  }
+
+  arrow(x, y, u, v) {
+    const length = Math.hypot(u - x, v - y), head = Math.min(6, 2 + length / 3), turn = Math.atan2(v - y, u - x);
+    const wing = (angle) => `${u - head * Math.cos(turn + angle)} ${v - head * Math.sin(turn + angle)}`;
+    const d = length < 0.2 ? `M${x - 1} ${y}h2` : `M${x} ${y}L${u} ${v}M${wing(0.5)}L${u} ${v}L${wing(-0.5)}`;
+    for (const name of ["flow-under", "flow"]) {
+      const path = makeSvg("path", { class: name, d });
+      path.dataset.flow = [u - x, v - y].join(" ");
+      this.arrows.append(path);
+    }
+  }
+
+  toggle() {
+    if (this.timer) return this.pause();
+    this.button.textContent = "Pause";
+    this.timer = setInterval(() => setState({ frame: String((this.frame + 1) % this.frameCount) }, { step: false }), 1000 / KNOWN.fps);
+  }
+
+  pause() {
+    clearInterval(this.timer);
+    this.timer = 0;
+    if (this.button) this.button.textContent = "Play";
+  }
+
+  step(by) {
+    this.pause();
+    setState({ frame: String(Math.min(Math.max(this.frame + by, 0), this.frameCount - 1)) }, { step: false });
+  }
+}
+
+// Whether `line` is in the clipboard now; pages on disk may have to ask in the old way.
+async function copied(line) {
+  try {
+    await navigator.clipboard.writeText(line);
+    return true;
+  } catch {
+    const field = make("textarea", { value: line });
+    document.body.append(field);
+    field.select();
+    const done = document.execCommand("copy");
+    field.remove();
+    return done;
+  }
+}

@@ -1,0 +1,34 @@
+// What is looked at stands in the address, whole: reloading and going back show the same again.
+
+const EMPTY = { view: "clips", q: "", component: "", word: "", scale: "", origin: "", status: "", sort: "", clip: "", frame: "", flow: "" };
+
+function readState() {
+  const given = new URLSearchParams(location.hash.slice(1));
+  const state = { ...EMPTY };
+  for (const name of Object.keys(EMPTY)) if (given.has(name)) state[name] = given.get(name);
+  return state;
+}
+
+function addressOf(state) {
+  const kept = Object.entries(state).filter(([name, value]) => value !== EMPTY[name]);
+  return "#" + new URLSearchParams(kept).toString();
+}
+
+let state = readState();
+const watchers = [];
+
+// `change` becomes part of the address: as a step that "back" undoes, or in the place of the last one.
+function setState(change, { step = true } = {}) {
+  const next = { ...state, ...change };
+  if (addressOf(next) === addressOf(state)) return;
+  state = next;
+  if (step) history.pushState(null, "", addressOf(state));
+  else history.replaceState(null, "", addressOf(state));
+  for (const watcher of watchers) watcher();
+}
+
+// The address was changed by hand, by a link, or by going back.
+addEventListener("popstate", () => {
+  state = readState();
+  for (const watcher of watchers) watcher();
+});

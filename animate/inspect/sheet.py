@@ -1,0 +1,29 @@
+"""A picture of a set: clips that lie evenly over it, a row of frames each, under their captions."""
+
+import numpy as np
+
+from animate.arrays import Picture
+from animate.inspect.catalogue import Catalogue
+from animate.inspect.opened import NoClip, read_clip
+from animate.preview import stack, text_line
+
+#: Clips of a sheet, frames of each, and pixels between these.
+SHEET_CLIPS, _FRAMES, _GAP = 12, 8, 4
+
+
+def set_sheet(catalogue: Catalogue) -> Picture:
+    """The sheet; `NoClip` if the set has no clip to show."""
+    clips = catalogue.clips
+    if not clips:
+        raise NoClip(f"{catalogue.set.place.shown('')}: has no clip to show")
+    chosen = np.unique(np.linspace(0, len(clips) - 1, SHEET_CLIPS).round().astype(int))
+    rows = []
+    for number in chosen.tolist():
+        entry = clips[number]
+        frames = read_clip(catalogue.set, entry.spot).frames()
+        shown = np.unique(np.linspace(0, len(frames) - 1, _FRAMES).round().astype(int))
+        gap = np.full((frames.shape[1], _GAP, 3), 255, np.uint8)
+        strip = np.concatenate([piece for i in shown for piece in (frames[i], gap)][:-1], axis=1)
+        width = strip.shape[1]
+        rows.append(np.concatenate([text_line(entry.caption, width), text_line(entry.camera, width), strip]))
+    return stack(rows)

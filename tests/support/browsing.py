@@ -1,0 +1,84 @@
+"""A real browser for tests: the system's Chromium, driven by Playwright, and what a page did in it."""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+#: Where Debian and others have it.
+_NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+
+@contextlib.contextmanager
+def chromium() -> Iterator[Any]:
+    """The browser; skips the test where it, or Playwright, is missing."""
+    api = pytest.importorskip("playwright.sync_api", reason="needs Playwright: pip install playwright")
+    program = next(filter(None, map(shutil.which, _NAMES)), None)
+    if program is None:
+        pytest.skip("needs a browser: apt-get install chromium")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@dataclass(slots=True, kw_only=True)
+class Visit:
+    """A `page` that was opened, the addresses that it asked for, and what went wrong in it."""
+
+    page: Any
+    asked: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+
+    def elsewhere(self, origin: str) -> list[str]:
+        """Requests for anything that is not of `origin`, nor in the page itself."""
+        return [address for address in self.asked if not address.startswith((origin, "data:", "blob:"))]
+
+
+@contextlib.contextmanager
+def visiting(browser: Any, address: str, **context: Any) -> Iterator[Visit]:
+    """The page at `address` in a fresh window; `context` is as Playwright's `new_context` takes it."""
+    with contextlib.closing(browser.new_context(**context)) as window:
+        window.add_init_script("window.harmed = 0")
+        visit = Visit(page=window.new_page())
+        visit.page.set_default_timeout(20_000)
+        visit.page.on("request", lambda request: visit.asked.append(request.url))
+        visit.page.on("pageerror", lambda error: visit.wrong.append(str(error)))
+        visit.page.on(
+            "dialog", lambda dialog: (visit.wrong.append(f"dialog: {dialog.message}"), dialog.dismiss())
+        )
+        visit.page.on(
+            "console",
+            lambda said: visit.wrong.append(said.text) if said.type in ("error", "warning") else None,
+        )
+        visit.page.goto(address)
+        yield visit
+
+
+def renderer_bytes() -> int:
+    """Memory in which pages live: that of the renderers that this process started, and their part of what
+    they share with others, on Linux."""
+    parents, memory = {}, {}
+    for folder in Path("/proc").iterdir():
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            number = int(folder.name)
+            parents[number] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            if b"--type=renderer" in (folder / "cmdline").read_bytes():
+                rollup = (folder / "smaps_rollup").read_text()
+                memory[number] = 1024 * int(rollup.partition("\nPss:")[2].split()[0])
+
+    def is_ours(number: int) -> bool:
+        while number > 1:
+            if number == os.getpid():
+                return True
+            number = parents.get(number, 0)
+        return False
+
+    return sum(size for number, size in memory.items() if is_ours(number))
