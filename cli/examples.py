@@ -12,6 +12,10 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
     "animate status": ("animate status shards/",),
     "animate verify": ("animate verify shards/", "animate verify shards/ --quick --repair"),
     "animate stats": ("animate stats shards/ --out stats.png",),
+    "animate inspect": (
+        "animate inspect shards/ --serve",
+        "animate inspect shards/ --out report.html --limit 200 --sheet sheet.png",
+    ),
     "animate materialize": ("animate materialize virtual/ --out videos/ --format mp4",),
     "animate export": (
         "animate export shards/ --to hf --out dataset/",
