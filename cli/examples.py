@@ -43,7 +43,10 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "retrieval index runs/demo videos/ --out gallery/",
         "retrieval index runs/demo videos/ --out gallery/ --add --remove-gone",
     ),
-    "retrieval search": ('retrieval search gallery/ "a dog catches a frisbee" --top 5',),
+    "retrieval search": (
+        'retrieval search gallery/ "a dog catches a frisbee" --top 5',
+        "retrieval search gallery/ --serve",
+    ),
 }
 
 

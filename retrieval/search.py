@@ -1,5 +1,6 @@
 """A gallery asked with words: coarse on all, fine on the candidates, and the moment in each video found."""
 
+import functools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,25 +19,33 @@ from retrieval.score import rescore
 class Hit:
     """One video found. `score` orders the hits; `fine` is None without a fine stage.
 
-    `coarse` is cosine over temperature. `moment` is the second of the frame that fits the words best; the
-    passage that it stands for reaches from `moment` to `moment_end`.
+    `coarse` is cosine over temperature. `rank` and `coarse_rank` count from 1, among the candidates: the
+    video's place by `score`, and by `coarse` alone. `moment` is the second of the frame that fits the words
+    best; the passage that it stands for reaches from `moment` to `moment_end`. That is frame `frame` (from 0)
+    of the `num_frames` that were indexed; `row` is the video's place in the gallery.
     """
 
     video_id: str
     path: str
+    row: int
+    rank: int
+    coarse_rank: int
     score: float
     coarse: float
     fine: float | None
     moment: float
     moment_end: float
+    frame: int
+    num_frames: int
     duration: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchResult:
-    """Hits, best first, and what the search cost."""
+    """Hits, best first, those that the coarse stage alone would give, and what the search cost."""
 
     hits: tuple[Hit, ...]
+    coarse_hits: tuple[Hit, ...]
     milliseconds: dict[str, float]
     num_videos: int
     num_read: int
@@ -74,31 +83,40 @@ def search(
         )
     score = coarse if again.fused is None else again.fused[0]
     joint = None if again.joint is None else again.joint[0]
-    order = torch.argsort(score, descending=True, stable=True)[:top].tolist()
+    order = torch.argsort(score, descending=True, stable=True).tolist()
+    coarse_order = torch.argsort(coarse, descending=True, stable=True).tolist()
     rescored = clock()
     unit = torch.nn.functional.normalize(words.pooled[0].float().cpu(), dim=0)
-    hits = []
-    for i in order:
+    ranks, coarse_ranks = ({i: rank for rank, i in enumerate(one, 1)} for one in (order, coarse_order))
+
+    @functools.cache
+    def hit(i: int) -> Hit:
         row = gallery.row(int(rows[i]))
         best = int((gallery.frame_vectors(int(rows[i])) @ unit).argmax())
         ends = [*row.seconds[1:], row.duration]
-        hits.append(
-            Hit(
-                video_id=row.video_id,
-                path=row.path,
-                score=float(score[i]),
-                coarse=float(coarse[i]),
-                fine=None if joint is None else float(joint[i]),
-                moment=row.seconds[best],
-                moment_end=max(row.seconds[best], ends[best]),
-                duration=row.duration,
-            )
+        return Hit(
+            video_id=row.video_id,
+            path=row.path,
+            row=int(rows[i]),
+            rank=ranks[i],
+            coarse_rank=coarse_ranks[i],
+            score=float(score[i]),
+            coarse=float(coarse[i]),
+            fine=None if joint is None else float(joint[i]),
+            moment=row.seconds[best],
+            moment_end=max(row.seconds[best], ends[best]),
+            frame=best,
+            num_frames=len(row.seconds),
+            duration=row.duration,
         )
+
+    hits = tuple(hit(i) for i in order[:top])
     ended = clock()
     steps = {"encode": (started, encoded), "coarse": (encoded, proposed), "fine": (proposed, rescored)}
     steps |= {"moments": (rescored, ended), "all": (started, ended)}
     return SearchResult(
-        hits=tuple(hits),
+        hits=hits,
+        coarse_hits=tuple(hit(i) for i in coarse_order[:top]),
         milliseconds={name: 1000.0 * (end - start) for name, (start, end) in steps.items()},
         num_videos=len(gallery),
         num_read=len(rows) if joint is not None else 0,

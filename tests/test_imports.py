@@ -70,7 +70,7 @@ RETRIEVAL_LAYERS = (
     ("health", "loader", "protocol", "score", "optimizer", "checkpoint", "find"),
     ("encode", "fine_losses", "gallery"),
     ("rerank", "gradients", "pretrained", "run_state", "intake", "search"),
-    ("evaluate", "train", "frozen", "index"),
+    ("evaluate", "train", "frozen", "index", "site"),
     ("workers",),
     ("launch",),
 )

@@ -8,12 +8,17 @@ import typer
 
 def search(
     gallery: Annotated[Path, typer.Argument(help="A folder made by `retrieval index`.")],
-    text: Annotated[str, typer.Argument(help="What to look for.")],
+    text: Annotated[str, typer.Argument(help="What to look for; with --serve it may be left out.")] = "",
     top: Annotated[int, typer.Option(help="Videos to show.")] = 10,
     candidates: Annotated[int, typer.Option(help="Videos the fine stage looks at.")] = 50,
     json_: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
     model: Annotated[str, typer.Option(help="The model, where it is no longer in its old place.")] = "",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    serve: Annotated[
+        bool,
+        typer.Option("--serve", help="Serve a page to search in to browsers of this machine, until Ctrl-C."),
+    ] = False,
+    port: Annotated[int, typer.Option(help="Where to listen on 127.0.0.1; 0 takes a free port.")] = 0,
 ) -> None:
     """Find videos by words: scores, times, and the moment in each video."""
     import json
@@ -26,7 +31,9 @@ def search(
 
     check_device(device)
     candidates = max(top, candidates)
-    check_search(text, top=top, candidates=candidates)
+    if not (text or serve):
+        raise typer.BadParameter("is missing: say what to look for, or --serve a page", param_hint="TEXT")
+    check_search(text or "anything", top=top, candidates=candidates)
     facts = check_gallery(gallery)
     found = find_model(model or facts["checkpoint"], model=facts.get("model"))
     if found.checkpoint is not None:
@@ -41,6 +48,15 @@ def search(
     opened = Gallery(gallery)
     loaded = open_model(found, place)
     check_same_model(facts, loaded.info["digest"], loaded.reference)
+    if serve:
+        from urllib.parse import urlencode
+
+        from retrieval.site import open_site
+
+        with open_site(loaded, opened, top=top, candidates=candidates, device=place, port=port) as site:
+            shown = f"#{urlencode({'q': text})}" if text else ""
+            print(f"{site.address}{shown} searches {len(opened):,} videos; Ctrl-C ends it", flush=True)
+            site.serve()
     found = run(
         loaded.model,
         opened,

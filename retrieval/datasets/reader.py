@@ -83,6 +83,10 @@ class FrameReader:
             self.cache.put(key, {"frames": result.frames, "seconds": result.seconds, "duration": duration})
         return result
 
+    def see(self, source: Path | bytes) -> VideoFrames | Unreadable:
+        """The frames that `read` chooses, as they are in the video: of its size, nothing cut off."""
+        return read_video(source, self.sampler, decoder=self.decoder, folder_fps=self.folder_fps)
+
     def read_images(
         self, images: Sequence[bytes], fps: Fraction, rng: np.random.Generator | None, name: str
     ) -> Fitted | Unreadable:

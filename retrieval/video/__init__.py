@@ -10,6 +10,7 @@ from retrieval.video.read import DECODERS, Decoder, find_decoder, read_video
 from retrieval.video.sampling import SAMPLERS, Sampler
 from retrieval.video.source import Status, Unreadable
 from retrieval.video.stills import decode_image, list_frames
+from retrieval.video.strip import encode_strip
 from retrieval.video.times import FrameTimes, read_times
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Unreadable",
     "VideoFrames",
     "decode_image",
+    "encode_strip",
     "find_decoder",
     "fit",
     "is_still",
