@@ -9,7 +9,7 @@ fault in that would run nothing and tell nobody.
 import base64
 import html
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from importlib import resources
 from typing import Any
@@ -42,8 +42,14 @@ _FILE_POLICY = (
 _LISTED_CHARACTERS = 300
 
 
-def written_page(catalogue: Catalogue, originals: Originals | None, shards: str, source: str) -> str:
-    """The page as one file, pictures and all."""
+def written_page(
+    catalogue: Catalogue,
+    originals: Originals | None,
+    shards: str,
+    source: str,
+    on_clip: Callable[[int, int], None] | None = None,
+) -> str:
+    """The page as one file, pictures and all; `on_clip` hears how many of how many clips are in it."""
     grid = _grid(catalogue, FILE_FRAMES, FILE_SIDE)
     pictures = Pictures(catalogue.set, originals, grid)
     stills: dict[str, str] = {}
@@ -63,6 +69,8 @@ def written_page(catalogue: Catalogue, originals: Originals | None, shards: str,
             known["stills"].append(name)
         strips.append(_data(pictures.strip(entry)))
         clips.append(known)
+        if on_clip is not None:
+            on_clip(len(clips), len(catalogue.clips))
     thumbnails: dict[int, str] = {}
     for number, entry in enumerate(catalogue.rejected):
         if len(thumbnails) == FILE_THUMBNAILS:

@@ -275,7 +275,8 @@ class ClipView {
   }
 
   arrow(x, y, u, v) {
-    const length = Math.hypot(u - x, v - y), head = Math.min(6, 2 + length / 3), turn = Math.atan2(v - y, u - x);
+    const { json } = this.clip;
+    const length = Math.hypot(u - x, v - y), head = Math.min(json.width / 45, 0.5 * length), turn = Math.atan2(v - y, u - x);
     const wing = (angle) => `${u - head * Math.cos(turn + angle)} ${v - head * Math.sin(turn + angle)}`;
     const d = length < 0.2 ? `M${x - 1} ${y}h2` : `M${x} ${y}L${u} ${v}M${wing(0.5)}L${u} ${v}L${wing(-0.5)}`;
     for (const name of ["flow-under", "flow"]) {
