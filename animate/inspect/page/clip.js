@@ -220,9 +220,8 @@ class ClipView {
     this.laid = null;
     if (address) {
       const image = make("img", { alt: "The still", src: address });
-      image.addEventListener("load", () => {
-        if (number) this.still.style.aspectRatio = `${image.naturalWidth} / ${image.naturalHeight}`;
-      });
+      // Of a montage, the sizes of the stills after the first are not recorded.
+      image.addEventListener("load", () => { this.still.style.aspectRatio = `${image.naturalWidth} / ${image.naturalHeight}`; });
       this.still.replaceChildren(image, this.path);
       return;
     }

@@ -354,7 +354,7 @@ def test_rejected_inputs_are_grouped_and_shown_where_they_decode(served, hostile
         assert page.locator("#rejected-view section").count() == 4
         page.locator(".reject").nth(3).scroll_into_view_if_needed()
         page.wait_for_timeout(300)
-        assert page.locator(".reject img").count() == 1
+        page.wait_for_function("document.querySelectorAll('.reject img').length == 2")
         assert page.get_by_text("zero bytes").count() == 2, "the status's meaning, and the input's message"
 
 
