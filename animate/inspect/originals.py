@@ -3,13 +3,14 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from animate.data import Rejected, Sample
 from animate.inspect.opened import OpenClip, ShardSet, Spot
 from animate.recipe import SourceRecipe
 from animate.record import ClipRecord
 from animate.shards.plan import frozen_folder
-from animate.sources import SourceError, open_source, read_part
+from animate.sources import SourceError, listed_image, open_source, read_part
 
 #: Parts whose rows cannot be read one by one from what lies on disk.
 _OUT_OF_REACH = ("urls", "tar_stream")
@@ -33,9 +34,23 @@ class Originals:
         return [images[key] for key in record.source_keys]
 
     def of_rejected(self, spot: Spot) -> bytes | None:
-        """The file of a rejected input; None where there is none to read."""
+        """The file of a rejected input, also of one that was refused unread; None where there is none."""
+        shard = self.set.shard(spot.shard)
+        if shard.part.reader in _OUT_OF_REACH:
+            return None
         row = self._rows(spot, 1)
-        return row[0].image if row and isinstance(row[0], Sample) else None
+        if row and isinstance(row[0], Sample):
+            return row[0].image
+        number = shard.start + spot.row // self.set.recipe.takes
+        try:
+            image = listed_image(shard.part, number, self.source, self._folder, self.set.plan.columns)
+        except (SourceError, OSError):
+            return None
+        return image if isinstance(image, bytes) else None
+
+    @property
+    def _folder(self) -> Path:
+        return frozen_folder(self.set.place.location, self.set.plan.frozen)
 
     def _group(self, spot: Spot) -> Sequence[Sample | Rejected]:
         """The rows that a montage beginning with this one may show: those of its group in the shard."""
@@ -52,9 +67,8 @@ class Originals:
         number = spot.row // self.set.recipe.takes
         start = shard.start + number - number % together
         stop = start + together if shard.stop is None else min(start + together, shard.stop)
-        folder = frozen_folder(self.set.place.location, self.set.plan.frozen)
         try:
-            return list(read_part(shard.part, start, stop, self.source, folder, self.set.plan.columns))
+            return list(read_part(shard.part, start, stop, self.source, self._folder, self.set.plan.columns))
         except (SourceError, OSError):  # it went away, or another lies there now
             return ()
 

@@ -7,9 +7,10 @@ fault in that would run nothing and tell nobody.
 """
 
 import base64
+import hashlib
 import html
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from importlib import resources
 from typing import Any
@@ -20,7 +21,7 @@ from animate.inspect.again import command_again
 from animate.inspect.catalogue import Catalogue, ClipEntry
 from animate.inspect.opened import OpenClip, read_clip
 from animate.inspect.originals import Originals, stills_of
-from animate.inspect.pictures import Grid, Pictures, grid_of
+from animate.inspect.pictures import Grid, Pictures, Unplayable, grid_of
 from animate.inspect.plots import plots_of
 from animate.loopback import POLICY, with_inline
 from animate.record import SUCCESS
@@ -42,13 +43,21 @@ _FILE_POLICY = (
 _LISTED_CHARACTERS = 300
 
 
-def written_page(catalogue: Catalogue, originals: Originals | None, shards: str, source: str) -> str:
-    """The page as one file, pictures and all."""
+def written_page(
+    catalogue: Catalogue,
+    originals: Originals | None,
+    shards: str,
+    source: str,
+    on_clip: Callable[[int, int], None] | None = None,
+) -> str:
+    """The page as one file, pictures and all; `on_clip` hears how many of how many clips are in it."""
     grid = _grid(catalogue, FILE_FRAMES, FILE_SIDE)
     pictures = Pictures(catalogue.set, originals, grid)
     stills: dict[str, str] = {}
     strips, clips = [], []
-    for entry in catalogue.clips:
+    told = on_clip or (lambda done, total: None)
+    for done, entry in enumerate(catalogue.clips):
+        told(done, len(catalogue.clips))
         clip = read_clip(catalogue.set, entry.spot)
         origin, images = stills_of(originals, clip, entry.spot)
         known = clip_table(clip, entry, origin, shards, source)
@@ -61,7 +70,7 @@ def written_page(catalogue: Catalogue, originals: Originals | None, shards: str,
                 except UndecodableImage:  # the formats that this machine reads are fewer
                     stills[name] = ""
             known["stills"].append(name)
-        strips.append(_data(pictures.strip(entry)))
+        strips.append(_strip(pictures, entry))
         clips.append(known)
     thumbnails: dict[int, str] = {}
     for number, entry in enumerate(catalogue.rejected):
@@ -72,6 +81,14 @@ def written_page(catalogue: Catalogue, originals: Originals | None, shards: str,
             thumbnails[number] = _data(image)
     held = {"strips": strips, "clips": clips, "stills": stills, "thumbnails": thumbnails}
     return _laid_out(catalogue, grid, originals, held)
+
+
+def _strip(pictures: Pictures, entry: ClipEntry) -> str:
+    """The strip of a clip; empty where its frames cannot be had, which the page then says of this one."""
+    try:
+        return _data(pictures.strip(entry))
+    except Unplayable:
+        return ""
 
 
 def served_page(catalogue: Catalogue, originals: Originals | None, grid: Grid) -> str:
@@ -106,6 +123,7 @@ def known_table(catalogue: Catalogue, grid: Grid, originals: Originals | None) -
     video = catalogue.set.recipe.video
     clips, rejected = catalogue.clips, catalogue.rejected
     return {
+        "edition": _edition(catalogue),
         "name": catalogue.set.recipe.name,
         "corpus": catalogue.set.recipe.source.name,
         "choice": catalogue.choice,
@@ -140,6 +158,12 @@ def known_table(catalogue: Catalogue, grid: Grid, originals: Originals | None) -
             "caption": [entry.caption[:_LISTED_CHARACTERS] for entry in rejected],
         },
     }
+
+
+def _edition(catalogue: Catalogue) -> str:
+    """Changes with the clips that are listed, and with what they were filmed from and how."""
+    named = "\n".join([catalogue.set.plan.digest, *(clip.key for clip in catalogue.clips)])
+    return hashlib.blake2b(named.encode(), digest_size=8).hexdigest()
 
 
 def _grid(catalogue: Catalogue, most_frames: int, most_side: int) -> Grid:

@@ -59,6 +59,10 @@ def grid_of(num_frames: int, size: tuple[int, int], *, most_frames: int, most_si
     )
 
 
+class Unplayable(ValueError):
+    """The frames of a clip cannot be had: what is stored does not decode, or another version filmed it."""
+
+
 class Pictures:
     """Makes the pictures of the clips of a set, on any thread; `grid` is that of their strips."""
 
@@ -70,12 +74,12 @@ class Pictures:
         self._lock = threading.Lock()
 
     def strip(self, entry: ClipEntry) -> bytes:
-        """The clip's strip, as a JPEG."""
+        """The clip's strip, as a JPEG; `Unplayable`."""
         with self._lock:
             if entry.key in self._strips:
                 self._strips.move_to_end(entry.key)
                 return self._strips[entry.key]
-        strip = encode_jpeg(_in_grid(read_clip(self.set, entry.spot).frames(), self.grid), _QUALITY)
+        strip = encode_jpeg(_in_grid(self._frames(entry), self.grid), _QUALITY)
         with self._lock:
             self._strips[entry.key] = strip
             while sum(map(len, self._strips.values())) > _KEPT_BYTES and len(self._strips) > 1:
@@ -91,14 +95,20 @@ class Pictures:
         return clip.members["jpg" if "mp4" in clip.members else middle]
 
     def frame(self, entry: ClipEntry, number: int) -> bytes:
-        """One frame in its own size, as a JPEG; `IndexError` if there is none."""
+        """One frame in its own size, as a JPEG; `IndexError` if there is none, `Unplayable`."""
         clip = read_clip(self.set, entry.spot)
         if not 0 <= number < clip.record.num_frames:
             raise IndexError(f"{entry.key} has frames 0..{clip.record.num_frames - 1}")
         suffix = frame_suffixes(clip.record.num_frames)[number]
         if suffix in clip.members:
             return clip.members[suffix]
-        return encode_jpeg(clip.frames()[number], _FRAME_QUALITY)
+        return encode_jpeg(self._frames(entry)[number], _FRAME_QUALITY)
+
+    def _frames(self, entry: ClipEntry) -> Frames:
+        try:
+            return read_clip(self.set, entry.spot).frames()
+        except ValueError as error:
+            raise Unplayable(f"{entry.key}: {error}") from None
 
     def video(self, entry: ClipEntry) -> bytes | None:
         """The MP4 of the clip; None where it is stored otherwise."""

@@ -73,8 +73,8 @@ def histogram(title: str, unit: str, values: Sequence[float]) -> Plot:
     ]
     return Plot(
         title=title,
-        sentence=f"{title} of {len(values):,} clips: the median is {_short(middle)} {unit}, and nine of ten "
-        f"lie from {_short(low)} to {_short(high)}.",
+        sentence=f"{title} of {len(values):,} clips ({unit}): the median is {_short(middle)}, and nine of "
+        f"ten lie from {_short(low)} to {_short(high)}.",
         elements=[*elements, *axes.drawn(f"{title.lower()}, {unit}", "clips")],
     )
 
@@ -106,7 +106,9 @@ def _mix(catalogue: Catalogue) -> Plot:
             f'<rect class="wish" x="{_NAMES + wish * scale - 1.5:.1f}" y="{y - 2}" width="3" height="20"/>',
             _text(_NAMES + max(share, wish) * scale + 7, y + 12, f"{share:.1%}"),
         ]
-    elements.append(_text(_NAMES, bottom + 18, "share of shots; the mark: by the recipe's weights"))
+    elements.append(
+        _text(_WIDTH / 2, bottom + 18, "share of shots; mark: by the recipe's weights", anchor="middle")
+    )
     furthest = max(names, key=lambda name: abs(found.get(name, 0.0) - wished.get(name, 0.0)))
     return Plot(
         title="Components of the shots",

@@ -11,7 +11,7 @@ from animate.inspect.catalogue import Catalogue
 from animate.inspect.opened import read_clip
 from animate.inspect.originals import Originals, stills_of
 from animate.inspect.page import SERVED_STILL, THUMBNAIL, clip_table, policy, served_grid, served_page
-from animate.inspect.pictures import Pictures
+from animate.inspect.pictures import Pictures, Unplayable
 from animate.loopback import Loopback, NotFound, Reply, Request
 
 T = TypeVar("T")
@@ -61,7 +61,10 @@ class _Site:
 
     def strip(self, request: Request) -> Reply:
         [number] = _numbers(request, 1, ".jpg")
-        return _jpeg(self._pictures.strip(_at(self._catalogue.clips, number)))
+        try:
+            return _jpeg(self._pictures.strip(_at(self._catalogue.clips, number)))
+        except Unplayable as error:
+            raise NotFound(str(error)) from None
 
     def poster(self, request: Request) -> Reply:
         [number] = _numbers(request, 1, ".jpg")
@@ -72,7 +75,10 @@ class _Site:
         entry = _at(self._catalogue.clips, number)
         if frame >= self._catalogue.set.recipe.video.num_frames:
             raise NotFound("the clip has no such frame")
-        return _jpeg(self._pictures.frame(entry, frame))
+        try:
+            return _jpeg(self._pictures.frame(entry, frame))
+        except Unplayable as error:
+            raise NotFound(str(error)) from None
 
     def still(self, request: Request) -> Reply:
         number, which = _numbers(request, 2, ".jpg")

@@ -21,7 +21,7 @@ from animate.sources.keys import safe_key
 from animate.sources.named.corpora import CORPORA
 from animate.sources.named.images import read_images
 from animate.sources.named.open import open_named
-from animate.sources.read import read_cells, read_files
+from animate.sources.read import listed_image, read_cells, read_files
 from animate.sources.source import Reader, Source
 from animate.sources.table import Table
 from animate.sources.tar_samples import read_tar_rows, read_tar_stream
@@ -33,6 +33,7 @@ __all__ = [
     "SOURCES",
     "Source",
     "SourceError",
+    "listed_image",
     "open_source",
     "read_arrivals",
     "read_part",

@@ -54,6 +54,22 @@ def read_cells(
             yield row.sample(image)
 
 
+def listed_image(
+    part: Part, number: int, source: SourceRecipe, folder: Path, columns: Columns
+) -> bytes | Fault | None:
+    """The image of row `number`, whatever else is wrong with the row, or why it cannot be had; None where the
+    listing names none, or the part is read in another way than row by row."""
+    [row] = listed_rows(folder / part.path, number, number + 1, columns)
+    if row.content is not None:
+        return row.content
+    if part.reader == "files" and row.file:
+        return image_content(_files_root(source), row.file)
+    if part.reader == "rows" and row.cell is not None:
+        image = _Cells(table_root(source), Table(source).columns.image).read(row.file, row.cell)
+        return _read_beside(image, table_root(source), source) if isinstance(image, str) else image
+    return None
+
+
 def _read_beside(path: str, root: str, source: SourceRecipe) -> bytes | Fault:
     """The image that a cell names in place of holding it, as Hugging Face's image cells may."""
     file = written_file(path, root)

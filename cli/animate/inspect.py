@@ -70,7 +70,11 @@ def inspect(
     if out is not None:
         from animate.inspect.page import written_page
 
-        out.write_text(written_page(some, originals, shards, source), encoding="utf-8")
+        from ..progress import CountProgress
+
+        with CountProgress("clips") as progress:
+            page = written_page(some, originals, shards, source, progress.show)
+        out.write_text(page, encoding="utf-8")
         print(f"{out}: {some.choice}, {out.stat().st_size / 1e6:.1f} MB")
     if serve:
         from animate.inspect.site import open_site

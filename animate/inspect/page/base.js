@@ -1,6 +1,14 @@
 // What every part of the page stands on: what it knows of the set, and elements made without markup.
 
-const KNOWN = JSON.parse(document.getElementById("known").textContent);
+// What stands in the page as JSON; the text itself is not kept.
+function takenJson(id) {
+  const element = document.getElementById(id);
+  const table = JSON.parse(element.textContent);
+  element.remove();
+  return table;
+}
+
+const KNOWN = takenJson("known");
 const CLIPS = KNOWN.clips;
 const REJECTED = KNOWN.rejected;
 const NUM_CLIPS = CLIPS.key.length;

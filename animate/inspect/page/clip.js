@@ -120,22 +120,26 @@ class ClipView {
     return fold;
   }
 
+  // A track a shot, over which the present frame is a line, and what each shot is made of.
   timeline() {
-    const total = this.frameCount;
     this.nowLine = make("div", { className: "now-line" });
-    const bars = this.edit.shots.map((shot, i) => {
+    const tracks = this.edit.shots.map((shot) => {
+      const track = make("div", { className: "track" });
+      track.style.marginLeft = `${(100 * shot.first) / this.frameCount}%`;
+      track.style.width = `${(100 * shot.num_frames) / this.frameCount}%`;
+      return track;
+    });
+    const said = this.edit.shots.map((shot, i) => {
       const parts = Object.entries(shot.components).map(([name, values]) => {
         const numbers = Object.entries(values).map(([key, value]) => `${key} ${value}`).join(", ");
         return `${name}${numbers ? ` (${numbers})` : ""}`;
       });
       const joint = i ? `${this.edit.transitions[i - 1].kind} to ` : "";
-      const bar = make("div", { className: "shot" }, own("b", joint + shot.name),
-        own("small", `frames ${shot.first} to ${shot.first + shot.num_frames - 1}`), own("small", parts.join(" · ")));
-      bar.style.marginLeft = `${(100 * shot.first) / total}%`;
-      bar.style.width = `${(100 * shot.num_frames) / total}%`;
-      return bar;
+      return make("li", {}, own("b", joint + shot.name), ` frames ${shot.first} to ${shot.first + shot.num_frames - 1}`,
+        own("small", parts.join(" · ")));
     });
-    return make("div", { className: "timeline" }, ...bars, this.nowLine);
+    const lines = make("div", { className: "tracks", "aria-hidden": "true" }, ...tracks, this.nowLine);
+    return make("div", {}, lines, make("ol", { className: "shots" }, ...said));
   }
 
   facts() {
@@ -220,9 +224,8 @@ class ClipView {
     this.laid = null;
     if (address) {
       const image = make("img", { alt: "The still", src: address });
-      image.addEventListener("load", () => {
-        if (number) this.still.style.aspectRatio = `${image.naturalWidth} / ${image.naturalHeight}`;
-      });
+      // Of a montage, the sizes of the stills after the first are not recorded.
+      image.addEventListener("load", () => { this.still.style.aspectRatio = `${image.naturalWidth} / ${image.naturalHeight}`; });
       this.still.replaceChildren(image, this.path);
       return;
     }
@@ -275,7 +278,8 @@ class ClipView {
   }
 
   arrow(x, y, u, v) {
-    const length = Math.hypot(u - x, v - y), head = Math.min(6, 2 + length / 3), turn = Math.atan2(v - y, u - x);
+    const { json } = this.clip;
+    const length = Math.hypot(u - x, v - y), head = Math.min(json.width / 45, 0.5 * length), turn = Math.atan2(v - y, u - x);
     const wing = (angle) => `${u - head * Math.cos(turn + angle)} ${v - head * Math.sin(turn + angle)}`;
     const d = length < 0.2 ? `M${x - 1} ${y}h2` : `M${x} ${y}L${u} ${v}M${wing(0.5)}L${u} ${v}L${wing(-0.5)}`;
     for (const name of ["flow-under", "flow"]) {

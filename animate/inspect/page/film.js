@@ -11,6 +11,9 @@ class Film {
     this.element.style.aspectRatio = `${KNOWN.width} / ${KNOWN.height}`;
     this.timer = 0;
     this.frame = null;
+    this.asked = new Set();
+    this.pictures = {};
+    this.leaving = new AbortController();
   }
 
   // The frame in the middle, as cheaply as it is to be had.
@@ -19,38 +22,46 @@ class Film {
     const poster = posterOf(this.row);
     if (!poster) return this.showFrame(Math.floor(KNOWN.num_frames / 2));
     this.frame = null;
-    this.poster ??= this.load(poster);
+    this.load("poster", poster);
     this.draw();
   }
 
   // The frame `number` of the clip, or the one of the strip that is nearest to it.
   showFrame(number) {
     this.frame = number;
-    this.strip ??= this.load(stripOf(this.row));
+    this.load("strip", stripOf(this.row));
     this.draw();
   }
 
-  load(address) {
-    const image = new Image();
-    image.addEventListener("load", () => this.draw());
-    image.src = address;
-    return image;
+  // Loads a picture once. It is ours, pixels and all, so that its memory is free again when it is released:
+  // browsers keep what image elements showed for as long as they like.
+  async load(name, address) {
+    if (this.asked.has(name)) return;
+    this.asked.add(name);
+    try {
+      const picture = await createImageBitmap(await blobOf(address, this.leaving.signal));
+      if (this.leaving.signal.aborted) return picture.close();
+      this.pictures[name] = picture;
+      this.draw();
+    } catch (error) {
+      if (!this.leaving.signal.aborted) this.element.classList.add("broken");
+    }
   }
 
   // Draws what is wanted, as soon as it is there. Pixel by pixel: no neighbour in the strip shines in.
   draw() {
-    const image = this.frame === null ? this.poster : this.strip;
-    if (!image?.complete || !image.naturalWidth) return;
-    const canvas = this.canvas.getContext("2d"), { width, height, columns, frames } = GRID;
+    const { poster, strip } = this.pictures, { width, height, columns, frames } = GRID;
+    const canvas = this.canvas.getContext("2d");
     if (this.frame === null) {
-      canvas.drawImage(image, 0, 0, width, height);
+      if (!poster) return;
+      canvas.drawImage(poster, 0, 0, width, height);
       delete this.element.dataset.frame;
-      return;
+    } else if (strip) {
+      const place = nearestInGrid(this.frame);
+      const left = (place % columns) * width, top = Math.floor(place / columns) * height;
+      canvas.drawImage(strip, left, top, width, height, 0, 0, width, height);
+      this.element.dataset.frame = frames[place];
     }
-    const place = nearestInGrid(this.frame);
-    const left = (place % columns) * width, top = Math.floor(place / columns) * height;
-    canvas.drawImage(image, left, top, width, height, 0, 0, width, height);
-    this.element.dataset.frame = frames[place];
   }
 
   // From the first frame on, around and around, at the clip's own pace.
@@ -70,11 +81,12 @@ class Film {
     this.timer = 0;
   }
 
-  // Nothing of it is loaded, decoded or timed any more.
+  // Nothing of it is loaded, kept or timed any more.
   release() {
     this.stop();
-    for (const image of [this.poster, this.strip]) image?.removeAttribute("src");
-    this.poster = this.strip = null;
+    this.leaving.abort();
+    for (const picture of Object.values(this.pictures)) picture.close();
+    this.pictures = {};
     this.canvas.width = this.canvas.height = 0;
   }
 }

@@ -136,5 +136,7 @@ function fillChoices(name) {
   for (const row of CLIPS[name].at) for (const number of row) numbers[number]++;
   const order = numbers.map((_, i) => i).sort((a, b) => numbers[b] - numbers[a]).slice(0, MOST_CHOICES);
   const options = order.map((i) => new Option(`${CLIPS[name].of[i].slice(0, 80)} (${count(numbers[i])})`, CLIPS[name].of[i]));
+  const more = numbers.length - options.length;
+  if (more > 0) options.push(Object.assign(new Option(`and ${count(more)} more: search`, ""), { disabled: true }));
   byId(name).append(new Option("any", ""), ...options);
 }

@@ -19,6 +19,7 @@ from animate.inspect.site import open_site
 from tests.animate.inspect.conftest import HOSTILE
 from tests.support.browsing import Visit, chromium, renderer_bytes, visiting
 from tests.support.many_clips import many_clips
+from tests.support.shard_sets import build_set
 
 #: Text that is seen -> the contrast of its colour with what lies behind it, by WCAG 2's formula.
 CONTRASTS = """() => {
@@ -354,7 +355,7 @@ def test_rejected_inputs_are_grouped_and_shown_where_they_decode(served, hostile
         assert page.locator("#rejected-view section").count() == 4
         page.locator(".reject").nth(3).scroll_into_view_if_needed()
         page.wait_for_timeout(300)
-        assert page.locator(".reject img").count() == 1
+        page.wait_for_function("document.querySelectorAll('.reject img').length == 2")
         assert page.get_by_text("zero bytes").count() == 2, "the status's meaning, and the input's message"
 
 
@@ -425,3 +426,38 @@ def test_all_text_has_contrast_every_control_a_name_and_nothing_is_cut_off(
             assert {text: round(ratio, 2) for text, ratio in contrasts.items() if ratio < 4.5} == {}, path
             assert page.evaluate(UNLABELLED) == [], path
             assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+
+
+def test_the_mp4_is_played_as_it_is_stored(served, demo_set):
+    with served(demo_set("mp4"), path="#clip=coffee_1") as visit:
+        page = visit.page
+        page.locator("summary", has_text="MP4").click()
+        page.wait_for_function("document.querySelector('video').readyState >= 2")
+        size = page.evaluate(
+            "(({videoWidth, videoHeight}) => [videoWidth, videoHeight])(document.querySelector('video'))"
+        )
+        assert size == [80, 64]
+
+
+def test_a_montage_shows_the_still_of_each_shot(served, tmp_path_factory, catalogue_of):
+    folder = build_set(
+        tmp_path_factory.mktemp("montage") / "set", "mp4", "shot.edit.stills=2", "shot.edit.shots=[1, 1]"
+    )
+    catalogue = catalogue_of(folder)
+    entry = catalogue.clips[0]
+    record = read_clip(catalogue.set, entry.spot).record
+    corners = view_corners(np.array(record.homographies).reshape(-1, 3, 3))
+    with served(folder, path=f"#clip={entry.key}") as visit:
+        page = visit.page
+        for frame in (0, record.num_frames - 1, 0):
+            page.locator("#frame").fill(str(frame))
+            page.wait_for_function("document.querySelector('.still img').complete")
+            page.wait_for_timeout(100)
+            image = page.locator(".still img")
+            assert f"/{int(frame > 0)}.jpg" in (image.get_attribute("src") or "")
+            found = page.evaluate(RECTANGLE)
+            natural = image.evaluate("image => image.naturalHeight / image.naturalWidth")
+            assert found["box"][3] / found["box"][2] == pytest.approx(natural, rel=0.01)
+            expected = np.array(found["box"][:2]) + corners[frame] * found["box"][2:]
+            apart = np.abs(np.array(found["corners"])[:, None] - expected[None]).max(axis=-1).min(axis=1)
+            assert apart.max() < 1

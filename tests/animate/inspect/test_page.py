@@ -67,7 +67,7 @@ def test_a_file_holds_every_picture_that_it_shows(pages):
     for image in (*held["strips"], *held["stills"].values(), *held["thumbnails"].values()):
         assert image.startswith("data:image/jpeg;base64,/9j/")
     assert [clip["json"]["captions"][0] for clip in held["clips"]] == list(HOSTILE)
-    assert len(held["thumbnails"]) == 1
+    assert len(held["thumbnails"]) == 2
     assert known(pages["served"], "held") is None
 
 

@@ -1,20 +1,26 @@
 """Strips, frames and stills show what is in the shards; a clip filmed again is the same to the bit."""
 
+import json
 import shlex
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from animate.build import build_shards
 from animate.codec import UndecodableImage, decode_jpeg, encode_mp4, image_format
+from animate.executor import HERE
 from animate.inspect.again import StillGone, command_again, film_again
 from animate.inspect.opened import open_set, read_clip
 from animate.inspect.originals import find_originals, stills_of
-from animate.inspect.pictures import Pictures, grid_of
+from animate.inspect.page import written_page
+from animate.inspect.pictures import Pictures, Unplayable, grid_of
 from animate.inspect.sheet import set_sheet
 from animate.load import load_clips
+from animate.recipe import read_recipe
 from animate.sources import SourceError
 from cli.animate.main import app
+from tests.support.corpora import DEMO, put, write_rows
 from tests.support.shard_sets import build_set
 
 FORMATS = ("mp4", "frames", "virtual")
@@ -106,7 +112,7 @@ def test_rejected_images_are_shown_where_they_decode(hostile_set, catalogue_of):
     catalogue = catalogue_of(folder)
     pictures = Pictures(catalogue.set, find_originals(catalogue.set, str(corpus)), GRID)
     shown = {entry.status: pictures.rejected(entry, 96) for entry in catalogue.rejected}
-    assert {status for status, image in shown.items() if image} == {"aspect_ratio"}
+    assert {status for status, image in shown.items() if image} == {"aspect_ratio", "missing_caption"}
     narrow = shown["aspect_ratio"]
     assert narrow is not None and decode_jpeg(narrow).shape == (96, 12, 3)
     assert Pictures(catalogue.set, None, GRID).rejected(catalogue.rejected[0], 96) is None
@@ -165,3 +171,41 @@ def test_the_sheet_has_a_row_for_each_clip(demo_set, catalogue_of, format):
     frames = frames_by_key(demo_set(format))[catalogue.clips[1].key]
     top, left = 64 + 2 * 20 + 6 + 2 * 20, 6 + 84
     assert difference(sheet[top : top + 64, left : left + 80], frames[1]) < 1
+
+
+def test_a_clip_that_does_not_decode_costs_the_page_that_clip_alone(tmp_path, catalogue_of):
+    folder = build_set(tmp_path / "set", "mp4")
+    catalogue = catalogue_of(folder)
+    spot = catalogue.clips[1].spot
+    tar = folder / f"{spot.shard}.tar"
+    content = bytearray(tar.read_bytes())
+    video = content.index(b"ftyp", spot.start, spot.stop)
+    content[video : video + 1500] = bytes(1500)
+    tar.write_bytes(content)
+    with pytest.raises(Unplayable, match=catalogue.clips[1].key):
+        Pictures(catalogue.set, None, GRID).strip(catalogue.clips[1])
+    page = written_page(catalogue, None, str(folder), "")
+    strips = json.loads(page.split('id="held">')[1].split("</script>")[0])["strips"]
+    assert [bool(strip) for strip in strips] == [True, False] + [True] * 10
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_images_of_tables_are_found_again(tmp_path, catalogue_of, suffix):
+    """Of clips, and of rows that were refused before their image was read."""
+    photograph = (DEMO / "cat.jpg").read_bytes()
+    if suffix == ".csv":
+        for name in ("a.jpg", "b.jpg"):
+            put(tmp_path / "corpus" / name, photograph)
+        records = [{"image": "a.jpg", "caption": "a cat"}, {"image": "b.jpg", "caption": " "}]
+    else:
+        records = [{"image": photograph, "caption": "a cat"}, {"image": photograph, "caption": " "}]
+    (tmp_path / "corpus").mkdir(exist_ok=True)
+    table = write_rows(tmp_path / "corpus" / f"table{suffix}", records)
+    settings = ["source.name=table", f"source.path={table}", "video.size=64", "video.num_frames=2", "takes=2"]
+    build_shards(read_recipe(None, settings), tmp_path / "set", workforce=HERE)
+    catalogue = catalogue_of(tmp_path / "set")
+    originals = find_originals(catalogue.set, str(table))
+    assert originals is not None
+    for entry in catalogue.clips:
+        assert stills_of(originals, read_clip(catalogue.set, entry.spot), entry.spot)[1] == [photograph]
+    assert [originals.of_rejected(entry.spot) for entry in catalogue.rejected] == [photograph] * 2

@@ -43,7 +43,7 @@ def test_bars_are_as_tall_as_what_they_count():
 
 def test_values_that_are_all_the_same_are_drawn():
     plot = histogram("Caption length", "characters", [24] * 9)
-    assert len(parsed(plot).findall("svg/rect")) == 1 and "the median is 24 characters" in plot.sentence
+    assert len(parsed(plot).findall("svg/rect")) == 1 and "(characters): the median is 24," in plot.sentence
 
 
 def test_what_a_recipe_wants_is_what_its_weights_say():

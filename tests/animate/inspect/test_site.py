@@ -1,9 +1,13 @@
 """What is served of a set: its page, and pictures by the place of a clip; nothing else of the machine."""
 
 import json
+import signal
+import subprocess
+import sys
 import threading
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +15,8 @@ from animate.codec import decode_jpeg
 from animate.inspect.opened import open_set
 from animate.inspect.originals import find_originals
 from animate.inspect.site import open_site
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +103,8 @@ def test_rejected_images_are_served_where_they_decode(serve, hostile_set, catalo
     folder, corpus = hostile_set
     address = serve(folder, corpus)
     for number, entry in enumerate(catalogue_of(folder).rejected):
-        wanted = (200, True) if entry.status == "aspect_ratio" else (204, False)
+        shown = entry.status in ("aspect_ratio", "missing_caption")
+        wanted = (200, True) if shown else (204, False)
         status, _, body = ask(f"{address}rejected/{number}.jpg")
         assert (status, bool(body)) == wanted
 
@@ -111,3 +118,32 @@ def test_a_clip_whose_still_is_gone_is_served_without(serve, hostile_set):
 
 def test_another_name_of_this_machine_is_refused(address):
     assert ask(address, Host="evil.invalid")[0] == 403
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_serves_until_it_is_stopped(demo_set, number):
+    call = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from cli.animate.main import main; main()"
+    line = [sys.executable, "-c", call, "inspect", str(demo_set("virtual")), "--serve", "--limit", "3"]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        said = running.stdout.readline()
+        address = said.split()[0]
+        assert "shows 3 of 12 clips, chosen by a hash of their keys; Ctrl-C ends it" in said
+        assert ask(address)[0] == 200 and ask(address + "strip/3.jpg")[0] == 404
+        running.send_signal(number)
+        out, err = running.communicate(timeout=30)
+    assert (running.returncode, out) == (130, "") and "Traceback" not in err
+
+
+def test_a_set_in_an_object_store_is_served(demo_set, catalogue_of, serve):
+    import fsspec
+
+    store = fsspec.filesystem("memory")
+    store.put(str(demo_set("frames")), "/inspected", recursive=True)
+    try:
+        entries = catalogue_of("memory://inspected").clips
+        assert [e.key for e in entries] == [e.key for e in catalogue_of(demo_set("frames")).clips]
+        address = serve("memory://inspected")
+        assert ask(address + "strip/11.jpg")[0] == ask(address + "frame/11/2.jpg")[0] == 200
+    finally:
+        store.rm("/inspected", recursive=True)
