@@ -80,7 +80,8 @@ def export(
     for warning in report.warnings:
         print(f"note: {warning}", file=sys.stderr)
     if not exported:
-        print("animate: no clip was exported", file=sys.stderr)
+        licences = f"; {shards.rstrip('/')}/_animate/card.md counts its licences" if license_ else ""
+        print(f"animate: no clip was exported{licences}", file=sys.stderr)
         raise typer.Exit(1)
 
 

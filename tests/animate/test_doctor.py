@@ -67,7 +67,16 @@ def test_findings_are_json_for_programs(monkeypatch, capsys):
     assert not ended.value.code
     found = json.loads(capsys.readouterr().out)
     assert [finding["name"] for finding in found] == [finding.name for finding in examine()]
-    assert set(found[0]) == {"name", "state", "found", "means"}
+    assert all(list(finding) == ["name", "state", "found", "means"] for finding in found)
+    assert {finding["state"] for finding in found} <= {"ok", "note", "missing"}
+    names = "machine PIL cv2 simplejpeg av pyarrow ray kornia webdataset open_clip img2dataset protego torch"
+    assert [finding["name"] for finding in found] == [
+        *names.split(),
+        "torchcodec",
+        "FFmpeg",
+        "memory",
+        "workers",
+    ]
 
 
 @pytest.mark.parametrize(
