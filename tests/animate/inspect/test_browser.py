@@ -17,42 +17,10 @@ from animate.inspect.originals import find_originals
 from animate.inspect.page import written_page
 from animate.inspect.site import open_site
 from tests.animate.inspect.conftest import HOSTILE
-from tests.support.browsing import Visit, chromium, renderer_bytes, visiting
+from tests.support.browsing import CONTRASTS, UNLABELLED, Visit, chromium, renderer_bytes, visiting
 from tests.support.many_clips import many_clips
 from tests.support.shard_sets import build_set
 
-#: Text that is seen -> the contrast of its colour with what lies behind it, by WCAG 2's formula.
-CONTRASTS = """() => {
-  const parse = (text) => {
-    const [red, green, blue, alpha = 1] = text.match(/[\\d.]+/g).map(Number);
-    return [red, green, blue, alpha];
-  };
-  const over = (a, b) => [0, 1, 2].map((i) => a[i] * a[3] + b[i] * (1 - a[3])).concat(1);
-  const linear = (x) => (x <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4);
-  const weights = [0.2126, 0.7152, 0.0722];
-  const light = (c) => weights.reduce((sum, share, i) => sum + share * linear(c[i] / 255), 0);
-  const found = {};
-  for (const element of document.querySelectorAll("body *")) {
-    const texts = [...element.childNodes].filter((node) => node.nodeType === 3);
-    const own = texts.map((node) => node.data.trim()).join("");
-    const box = element.getBoundingClientRect();
-    if (!own || !box.width || !box.height || element.closest("script, style, noscript, option")) continue;
-    if (!element.checkVisibility({ checkVisibilityCSS: true })) continue;
-    let behind = [255, 255, 255, 1];
-    const papers = [];
-    for (let one = element; one; one = one.parentElement) papers.unshift(getComputedStyle(one));
-    for (const { backgroundColor } of papers) behind = over(parse(backgroundColor), behind);
-    const { fill, color } = getComputedStyle(element);
-    const ink = over(parse(element instanceof SVGElement ? fill : color), behind);
-    const [high, low] = [light(ink), light(behind)].sort((a, b) => b - a);
-    found[element.tagName + ": " + own.slice(0, 60)] = (high + 0.05) / (low + 0.05);
-  }
-  return found;
-}"""
-UNLABELLED = """() => [...document.querySelectorAll("input, select, button, a")]
-  .filter((one) => one.checkVisibility() && !one.labels?.length)
-  .filter((one) => !one.getAttribute("aria-label") && !one.textContent.trim())
-  .map((one) => one.outerHTML)"""
 #: Corners of the drawn view on the screen, in CSS pixels, and the box of the still.
 RECTANGLE = """() => {
   const shape = document.getElementById("now-view"), matrix = shape.getScreenCTM();
