@@ -177,7 +177,8 @@ def export_shards(
         raise ExportRefused("--license: the set carries no column of licences; see its `_animate/card.md`")
     if origin.local is not None and folder.resolve() == origin.local.resolve():
         raise ExportRefused(f"out = {str(out)!r}: is the shard set that is read; choose another folder")
-    manifest = _manifest(origin, plan, recipe, finished_only=finished_only)
+    begun_with = _begun_with(folder) if finished_only else ()
+    manifest = _manifest(origin, plan, recipe, begun_with, finished_only=finished_only)
     state = _state(job, manifest)
     with _ours(folder, state) as begun:
         if "clips" not in begun:
@@ -185,7 +186,12 @@ def export_shards(
         else:
             made = 0
             _clear_up(folder)
-        return _report(job, json.loads((folder / STATE).read_text(encoding="utf-8")), made)
+        report = _report(job, json.loads((folder / STATE).read_text(encoding="utf-8")), made)
+    if "finished" not in manifest:
+        return report
+    taken = f"{len(manifest['finished']):,} of {manifest['shards_planned']:,}"
+    told = f"these are {taken} shards, finished when this began"
+    return dataclasses.replace(report, warnings=(told, *report.warnings))
 
 
 def _shares(split: Sequence[float]) -> tuple[float, ...]:
@@ -208,10 +214,23 @@ def _local(out: str | Path) -> Path:
     return folder
 
 
-def _manifest(origin: Place, plan: Plan, recipe: BuildRecipe, *, finished_only: bool) -> dict[str, Any]:
-    """The manifest of the set, or what it would say of the shards that are finished."""
+def _begun_with(folder: Path) -> Sequence[str]:
+    """Names of the shards that an export of an unfinished set was begun with; none for any other."""
+    try:
+        return json.loads((folder / STATE).read_text(encoding="utf-8"))["set"].get("finished", ())
+    except FileNotFoundError:
+        return ()
+
+
+def _manifest(
+    origin: Place, plan: Plan, recipe: BuildRecipe, begun_with: Sequence[str], *, finished_only: bool
+) -> dict[str, Any]:
+    """The manifest of the set, or what it would say of the shards that are finished.
+
+    An export of these that was `begun_with` some goes on with them, though there may be more by now.
+    """
     manifest = origin.read_json(MANIFEST)
-    if manifest is not None:
+    if manifest is not None and not begun_with:
         return manifest
     if not finished_only:
         raise ExportRefused(
@@ -221,7 +240,11 @@ def _manifest(origin: Place, plan: Plan, recipe: BuildRecipe, *, finished_only: 
     records = finished_records(plan, origin, recipe.takes)
     if not records:
         raise ExportRefused(f"{origin.root}: no shard is finished yet")
+    if begun_with and records.keys() >= set(begun_with):
+        records = {name: records[name] for name in begun_with}
     return {
+        "finished": [shard.name for shard in plan.shards if shard.name in records],
+        "shards_planned": len(plan.shards),
         "name": recipe.name,
         "digest": plan.digest,
         "totals": totals(plan, records),
@@ -243,6 +266,7 @@ def _state(job: _Job, manifest: Mapping[str, Any]) -> dict[str, Any]:
             "digest": manifest["digest"],
             "shards": len(manifest["shards"]),
             "tars": hashlib.blake2b(tars.encode(), digest_size=16).hexdigest(),
+            **({"finished": manifest["finished"]} if "finished" in manifest else {}),
         },
     }
 
@@ -259,6 +283,8 @@ def _ours(folder: Path, state: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             _write_json(folder / STATE, state)
         found = json.loads((folder / STATE).read_text(encoding="utf-8"))
         changed = differences({key: found.get(key) for key in state}, dict(state))
+        # A list of shards tells nobody more than their number does.
+        changed = [line for line in changed if not line.startswith("set.finished")]
         if changed:
             raise ExportRefused(
                 f"{folder}: holds another export ({'; '.join(changed)}); give another --out, or delete it"

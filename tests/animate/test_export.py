@@ -172,7 +172,30 @@ def test_an_unfinished_set_is_refused_or_its_finished_shards_are_taken(tmp_path)
     assert not (tmp_path / "out").exists()
     report = export_shards(shards, tmp_path / "out", to="hf", finished_only=True)
     assert report.clips == {"train": CLIPS - 4}
+    assert "these are 4 of 5 shards, finished when this began" in report.warnings
     assert "Not recorded" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_an_export_of_finished_shards_goes_on_with_them_while_the_build_does(tmp_path, monkeypatch):
+    shards = hostile_set(tmp_path / "set", "mp4")
+    marker, manifest = shards / "00002_stats.json", shards / "_animate" / "manifest.json"
+    later = {path: path.read_bytes() for path in (marker, manifest)}
+    for path in later:
+        path.unlink()
+    export_shards(shards, tmp_path / "whole", to="umt", finished_only=True)
+    kill_at(monkeypatch, 12)
+    with pytest.raises(Killed):
+        export_shards(shards, tmp_path / "cut", to="umt", finished_only=True)
+    monkeypatch.undo()
+    for path, content in later.items():
+        path.write_bytes(content)
+    report = export_shards(shards, tmp_path / "cut", to="umt", finished_only=True)
+    assert report.clips == {"train": CLIPS - 4}
+    assert all_files(tmp_path / "cut") == all_files(tmp_path / "whole")
+    with pytest.raises(ExportRefused, match="holds another export"):
+        export_shards(shards, tmp_path / "cut", to="umt")
+    everything = export_shards(shards, tmp_path / "all", to="umt", finished_only=True)
+    assert everything.clips == {"train": CLIPS} and not everything.warnings
 
 
 def test_another_export_in_the_same_place_is_refused_in_one_line(sets, tmp_path):
