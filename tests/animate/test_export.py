@@ -12,13 +12,15 @@ from typing import Any
 
 import pytest
 
-from animate import export as module
+from animate import export as driver
 from animate.codec import decode_mp4
 from animate.errors import UserError
 from animate.executor import Workforce
 from animate.export import ExportIncomplete, ExportRefused, export_shards
 from animate.exports import EXPORTS, Exported, Note, Split, file_name
+from animate.exports import shard as one_shard
 from animate.exports.binary import SampleFiles
+from animate.exports.shard import StoredNotes, split_of
 from animate.shards.place import Place
 from cli.animate.export import TARGETS
 from tests.support.exporting import CLIPS, STILLS, TAKES, Source, hostile_set
@@ -47,7 +49,7 @@ def kill_at(monkeypatch, number: int) -> None:
             raise Killed
         rename(*arguments)
 
-    monkeypatch.setattr(module.os, "replace", replace)
+    monkeypatch.setattr(os, "replace", replace)
 
 
 @every
@@ -155,12 +157,12 @@ def test_takes_of_a_still_are_in_one_split(sets, tmp_path):
 
 def test_a_share_is_about_that_share_and_a_larger_one_holds_the_smaller():
     small, large = (
-        {key for key in map(str, range(4000)) if module._split_of(key, (share, 1 - share)) == "train"}
+        {key for key in map(str, range(4000)) if split_of(key, (share, 1 - share)) == "train"}
         for share in (0.3, 0.9)
     )
     assert 0.27 < len(small) / 4000 < 0.33 and 0.88 < len(large) / 4000 < 0.92
     assert small < large
-    assert module._split_of("a", ()) == "train"
+    assert split_of("a", ()) == "train"
 
 
 def test_an_unfinished_set_is_refused_or_its_finished_shards_are_taken(tmp_path):
@@ -278,7 +280,7 @@ class ManyNotes:
 def test_memory_does_not_grow_with_the_set(sets, tmp_path, to, monkeypatch):
     """The notes of 4,000 clips take ten times as much as is allowed here."""
     kept: list[Note] = []
-    monkeypatch.setattr(module._StoredNotes, "of", lambda self, split: iter(()))
+    monkeypatch.setattr(StoredNotes, "of", lambda self, split: iter(()))
     exporter = EXPORTS[to]
 
     def write(folder, clips):
@@ -286,7 +288,8 @@ def test_memory_does_not_grow_with_the_set(sets, tmp_path, to, monkeypatch):
             kept.append(note)
             yield note
 
-    monkeypatch.setattr(module, "EXPORTS", {to: dataclasses.replace(exporter, write=write)})
+    for module in (driver, one_shard):
+        monkeypatch.setattr(module, "EXPORTS", {to: dataclasses.replace(exporter, write=write)})
     export_shards(sets["mp4"], tmp_path / "out", to=to)
     exported = Exported(
         splits=("train",),
