@@ -16,47 +16,38 @@ import json
 import math
 import os
 import shutil
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from animate import executor
-from animate.codec import UndecodableImage, encode_mp4
-from animate.data import Clip
 from animate.errors import StopsBuild, UserError
 from animate.executor import HERE, Workforce
-from animate.exports import (
-    EXPORTS,
-    SPLITS,
-    ExportClip,
-    Exported,
-    Exporter,
-    Split,
-    file_name,
-    total,
+from animate.exports import EXPORTS, SPLITS, Exported, Split, total
+from animate.exports.shard import (
+    MARKS,
+    NOTES,
+    OURS,
+    WRITING,
+    ExportJob,
+    ShardMark,
+    StoredNotes,
+    export_shard,
+    read_mark,
+    write_json,
 )
-from animate.film import replay_record
-from animate.formats import stored_frames
 from animate.recipe import BuildRecipe
-from animate.shards.card import counted
 from animate.shards.finished import finished_records
 from animate.shards.place import MANIFEST, PLAN, Place
 from animate.shards.plan import Plan, read_plan, totals
-from animate.shards.read import stored_rows
-from animate.sources.licences import is_one_of, licence_column, stated_licence
 from animate.sources.paths import is_url
 from animate.strict_toml import differences, from_table, nearest
 
-#: Our own files in OUT, and those of them that are there until the end.
-OURS = "_export"
+#: What is exported from what; in the end, how many clips.
 STATE = f"{OURS}/export.json"
-_MARKS, _NOTES, _WRITING = f"{OURS}/marks", f"{OURS}/notes", f"{OURS}/writing"
 #: Raised when `_export` or a layout changes: what an earlier release began is not gone on with.
 _VERSION = 1
-#: Why a clip is left out.
-NO_LICENCE, OTHER_LICENCE = "no licence stated", "another licence"
 #: Fewer clips than this are encoded before a Ray cluster has started.
 _TOO_FEW_FOR_RAY = 2000
 
@@ -85,53 +76,6 @@ class ExportReport:
     left_out: Mapping[str, int]
     made: int
     warnings: Sequence[str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Job:
-    """What decides an export, beside the set: plain values, for it travels to workers."""
-
-    shards: str
-    out: str
-    to: str
-    licences: tuple[str, ...]
-    shares: tuple[float, ...]
-    recipe: BuildRecipe
-    columns: Mapping[str, Any]
-    device: str
-
-    @property
-    def exporter(self) -> Exporter:
-        return EXPORTS[self.to]
-
-    @property
-    def licence_column(self) -> str:
-        return licence_column(self.columns, self.recipe.source.filters)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Mark:
-    """What became of the clips of one shard."""
-
-    clips: Mapping[str, int]
-    left_out: Mapping[str, int]
-    remarks: Mapping[str, int]
-    licences: Mapping[str, int]
-
-
-@dataclass(slots=True)
-class _Counts:
-    """The same while they are counted."""
-
-    clips: Counter[str] = field(default_factory=Counter)
-    left_out: Counter[str] = field(default_factory=Counter)
-    remarks: Counter[str] = field(default_factory=Counter)
-    licences: list[str] = field(default_factory=list)
-
-    def mark(self) -> _Mark:
-        tables = (self.clips, self.left_out, self.remarks, counted(self.licences))
-        clips, left_out, remarks, licences = (dict(sorted(table.items())) for table in tables)
-        return _Mark(clips=clips, left_out=left_out, remarks=remarks, licences=licences)
 
 
 def export_shards(
@@ -163,7 +107,7 @@ def export_shards(
     if plan is None:
         raise ExportRefused(f"{origin.root}: holds no shard set ({PLAN} is missing)")
     recipe = from_table(BuildRecipe, plan.recipe)
-    job = _Job(
+    job = ExportJob(
         shards=origin.location,
         out=str(folder),
         to=to,
@@ -177,7 +121,8 @@ def export_shards(
         raise ExportRefused("--license: the set carries no column of licences; see its `_animate/card.md`")
     if origin.local is not None and folder.resolve() == origin.local.resolve():
         raise ExportRefused(f"out = {str(out)!r}: is the shard set that is read; choose another folder")
-    manifest = _manifest(origin, plan, recipe, finished_only=finished_only)
+    begun_with = _begun_with(folder) if finished_only else ()
+    manifest = _manifest(origin, plan, recipe, begun_with, finished_only=finished_only)
     state = _state(job, manifest)
     with _ours(folder, state) as begun:
         if "clips" not in begun:
@@ -185,7 +130,12 @@ def export_shards(
         else:
             made = 0
             _clear_up(folder)
-        return _report(job, json.loads((folder / STATE).read_text(encoding="utf-8")), made)
+        report = _report(job, json.loads((folder / STATE).read_text(encoding="utf-8")), made)
+    if "finished" not in manifest:
+        return report
+    taken = f"{len(manifest['finished']):,} of {manifest['shards_planned']:,}"
+    told = f"these are {taken} shards, finished when this began"
+    return dataclasses.replace(report, warnings=(told, *report.warnings))
 
 
 def _shares(split: Sequence[float]) -> tuple[float, ...]:
@@ -208,10 +158,23 @@ def _local(out: str | Path) -> Path:
     return folder
 
 
-def _manifest(origin: Place, plan: Plan, recipe: BuildRecipe, *, finished_only: bool) -> dict[str, Any]:
-    """The manifest of the set, or what it would say of the shards that are finished."""
+def _begun_with(folder: Path) -> Sequence[str]:
+    """Names of the shards that an export of an unfinished set was begun with; none for any other."""
+    try:
+        return json.loads((folder / STATE).read_text(encoding="utf-8"))["set"].get("finished", ())
+    except FileNotFoundError:
+        return ()
+
+
+def _manifest(
+    origin: Place, plan: Plan, recipe: BuildRecipe, begun_with: Sequence[str], *, finished_only: bool
+) -> dict[str, Any]:
+    """The manifest of the set, or what it would say of the shards that are finished.
+
+    An export of these that was `begun_with` some goes on with them, though there may be more by now.
+    """
     manifest = origin.read_json(MANIFEST)
-    if manifest is not None:
+    if manifest is not None and not begun_with:
         return manifest
     if not finished_only:
         raise ExportRefused(
@@ -221,7 +184,11 @@ def _manifest(origin: Place, plan: Plan, recipe: BuildRecipe, *, finished_only: 
     records = finished_records(plan, origin, recipe.takes)
     if not records:
         raise ExportRefused(f"{origin.root}: no shard is finished yet")
+    if begun_with and records.keys() >= set(begun_with):
+        records = {name: records[name] for name in begun_with}
     return {
+        "finished": [shard.name for shard in plan.shards if shard.name in records],
+        "shards_planned": len(plan.shards),
         "name": recipe.name,
         "digest": plan.digest,
         "totals": totals(plan, records),
@@ -231,7 +198,7 @@ def _manifest(origin: Place, plan: Plan, recipe: BuildRecipe, *, finished_only: 
     }
 
 
-def _state(job: _Job, manifest: Mapping[str, Any]) -> dict[str, Any]:
+def _state(job: ExportJob, manifest: Mapping[str, Any]) -> dict[str, Any]:
     """What is exported from what: equal for runs that go on with one another."""
     tars = "".join(row["name"] + row["sha256"] for row in manifest["shards"])
     return {
@@ -243,6 +210,7 @@ def _state(job: _Job, manifest: Mapping[str, Any]) -> dict[str, Any]:
             "digest": manifest["digest"],
             "shards": len(manifest["shards"]),
             "tars": hashlib.blake2b(tars.encode(), digest_size=16).hexdigest(),
+            **({"finished": manifest["finished"]} if "finished" in manifest else {}),
         },
     }
 
@@ -256,9 +224,11 @@ def _ours(folder: Path, state: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     (folder / OURS).mkdir(parents=True, exist_ok=True)
     with _locked(folder / OURS):
         if not (folder / STATE).is_file():
-            _write_json(folder / STATE, state)
+            write_json(folder / STATE, state)
         found = json.loads((folder / STATE).read_text(encoding="utf-8"))
         changed = differences({key: found.get(key) for key in state}, dict(state))
+        # A list of shards tells nobody more than their number does.
+        changed = [line for line in changed if not line.startswith("set.finished")]
         if changed:
             raise ExportRefused(
                 f"{folder}: holds another export ({'; '.join(changed)}); give another --out, or delete it"
@@ -288,7 +258,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _export(
-    job: _Job,
+    job: ExportJob,
     manifest: Mapping[str, Any],
     state: Mapping[str, Any],
     workforce: Workforce,
@@ -297,11 +267,11 @@ def _export(
     """Writes every shard that has no mark, then the files of the set; the clips that this run exported."""
     folder = Path(job.out)
     rows = {row["name"]: row["clips"] for row in manifest["shards"]}
-    marks: dict[str, _Mark] = {}
+    marks: dict[str, ShardMark] = {}
     for name in rows:
-        with contextlib.suppress(FileNotFoundError):
-            marks[name] = _Mark(**json.loads((folder / _MARKS / f"{name}.json").read_text(encoding="utf-8")))
-    shutil.rmtree(folder / _WRITING, ignore_errors=True)
+        if (mark := read_mark(folder, name)) is not None:
+            marks[name] = mark
+    shutil.rmtree(folder / WRITING, ignore_errors=True)
     todo = [name for name in rows if name not in marks]
     done, whole, made = sum(rows[name] for name in marks), sum(rows.values()), 0
 
@@ -309,7 +279,7 @@ def _export(
         if on_clips is not None:
             on_clips(done, whole)
 
-    def on_done(index: int, mark: _Mark) -> None:
+    def on_done(index: int, mark: ShardMark) -> None:
         nonlocal done, made
         marks[todo[index]] = mark
         done += rows[todo[index]]
@@ -319,7 +289,7 @@ def _export(
     show()
     small = job.recipe.video.format == "mp4" or whole - done < _TOO_FEW_FOR_RAY
     failures = executor.run_tasks(
-        functools.partial(_export_shard, job),
+        functools.partial(export_shard, job),
         [(name, rows[name]) for name in todo],
         workforce.sized(len(todo), small=small),
         on_done=on_done,
@@ -336,7 +306,9 @@ def _export(
     return made
 
 
-def _finish(job: _Job, manifest: Mapping[str, Any], state: Mapping[str, Any], marks: Sequence[_Mark]) -> None:
+def _finish(
+    job: ExportJob, manifest: Mapping[str, Any], state: Mapping[str, Any], marks: Sequence[ShardMark]
+) -> None:
     """The files of the whole set are there, the state has its counts, and nothing is left of the work."""
     folder = Path(job.out)
     clips, left_out = total(mark.clips for mark in marks), total(mark.left_out for mark in marks)
@@ -348,7 +320,7 @@ def _finish(job: _Job, manifest: Mapping[str, Any], state: Mapping[str, Any], ma
         licences=total(mark.licences for mark in marks) if job.licence_column else {},
         manifest=manifest,
     )
-    notes = _StoredNotes(folder, [row["name"] for row in manifest["shards"]])
+    notes = StoredNotes(folder, [row["name"] for row in manifest["shards"]])
     job.exporter.finish(folder, notes, exported)
     counts = {
         "clips": {split: clips[split] for split in exported.splits},
@@ -356,136 +328,23 @@ def _finish(job: _Job, manifest: Mapping[str, Any], state: Mapping[str, Any], ma
         "remarks": dict(sorted(total(mark.remarks for mark in marks).items())),
         "licences": dict(sorted(exported.licences.items())),
     }
-    _write_json(folder / STATE, {**state, **counts})
+    write_json(folder / STATE, {**state, **counts})
     _clear_up(folder)
 
 
 def _clear_up(folder: Path) -> None:
-    for name in (_MARKS, _NOTES, _WRITING):
+    for name in (MARKS, NOTES, WRITING):
         shutil.rmtree(folder / name, ignore_errors=True)
 
 
-def _splits(job: _Job) -> Sequence[Split]:
+def _splits(job: ExportJob) -> Sequence[Split]:
     return SPLITS[: len(job.shares) or 1]
 
 
-def _report(job: _Job, state: Mapping[str, Any], made: int) -> ExportReport:
+def _report(job: ExportJob, state: Mapping[str, Any], made: int) -> ExportReport:
     exporter, video = job.exporter, job.recipe.video
     exported = Exported(splits=_splits(job), counts=state["clips"], licences=state["licences"], manifest={})
     warnings = [f"{count:,} {remark}" for remark, count in state["remarks"].items()]
     if sum(state["clips"].values()):
         warnings = [*exporter.warnings(video), *warnings, *exporter.afterwards(exported)]
     return ExportReport(clips=state["clips"], left_out=state["left_out"], made=made, warnings=warnings)
-
-
-def _export_shard(job: _Job, shard: str, clips: int) -> _Mark:
-    """The clips of one shard are in place and marked. `clips` is how many it has, by its marker."""
-    folder = Path(job.out)
-    writing = folder / _WRITING / shard
-    shutil.rmtree(writing, ignore_errors=True)
-    (writing / "files").mkdir(parents=True)
-    counts = _Counts()
-    notes = job.exporter.write(writing / "files", _clips(job, shard, counts))
-    with open(writing / "notes.jsonl", "w", encoding="utf-8") as file:
-        file.writelines(json.dumps([note.split, note.value]) + "\n" for note in notes)
-    seen = counts.clips.total() + counts.left_out.total()
-    if seen != clips:
-        raise ValueError(f"{shard}: its table has {seen} clips, and its marker says {clips}")
-    for path in sorted((writing / "files").rglob("*")):
-        if path.is_file():
-            target = folder / path.relative_to(writing / "files")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(path, target)
-    mark = counts.mark()
-    for name in (_MARKS, _NOTES):
-        (folder / name).mkdir(exist_ok=True)
-    os.replace(writing / "notes.jsonl", folder / _NOTES / f"{shard}.jsonl")
-    _write_json(folder / _MARKS / f"{shard}.json", dataclasses.asdict(mark))
-    shutil.rmtree(writing)
-    return mark
-
-
-def _clips(job: _Job, shard: str, counts: _Counts) -> Iterator[ExportClip]:
-    """The clips of a shard that are exported, in order; all are counted."""
-    exporter, column = job.exporter, job.licence_column
-    stills: dict[str, int] = {}
-    for _, row in stored_rows(Place.at(job.shards), shard, job.columns):
-        if not isinstance(row, Clip):
-            continue
-        record = row.record
-        still = stills.setdefault(record.source_key, len(stills))
-        licence = stated_licence(row.carried, column)
-        if job.licences and not is_one_of(licence, job.licences):
-            counts.left_out[OTHER_LICENCE if licence else NO_LICENCE] += 1
-            continue
-        clip = ExportClip(
-            name=file_name(record.key),
-            shard=shard,
-            still=still,
-            split=_split_of(record.source_key, job.shares),
-            video=b"",
-            record=record,
-            carried=row.carried,
-            columns=job.columns,
-        )
-        refusal = exporter.refuses(clip)
-        if refusal:
-            counts.left_out[refusal] += 1
-            continue
-        remark = exporter.remarks(clip)
-        if remark:
-            counts.remarks[remark] += 1
-        counts.clips[clip.split] += 1
-        if column:
-            counts.licences.append(licence)
-        yield dataclasses.replace(clip, video=_mp4(row, job))
-
-
-def _split_of(source_key: str, shares: Sequence[float]) -> Split:
-    """By the key of the still, so that its takes stay together; other clips of the set have no say."""
-    digest = hashlib.blake2b(source_key.encode(), digest_size=8, person=b"export-split").digest()
-    place, border = int.from_bytes(digest, "little") / 2**64, 0.0
-    for split, share in zip(SPLITS, shares[:-1], strict=False):
-        border += share
-        if place < border:
-            return split
-    return SPLITS[max(0, len(shares) - 1)]
-
-
-def _mp4(clip: Clip, job: _Job) -> bytes:
-    """As it is stored, or encoded as the recipe says; the same bytes each time."""
-    if "mp4" in clip.members:
-        return clip.members["mp4"]
-    frames = stored_frames(clip.members)
-    if frames is None:
-        try:
-            frames = replay_record(clip.members["jpg"], clip.record, job.device)
-        except UndecodableImage as error:
-            raise ValueError(f"{clip.record.key}: its still cannot be decoded: {error}") from None
-    video = job.recipe.video
-    return encode_mp4(frames, fps=video.fps, crf=video.crf, preset=video.preset)
-
-
-class _StoredNotes:
-    """See `animate.exports.Notes`: a file a shard, read line by line."""
-
-    def __init__(self, folder: Path, shards: Sequence[str]) -> None:
-        self._files = [folder / _NOTES / f"{shard}.jsonl" for shard in shards]
-
-    def of(self, split: Split) -> Iterator[Any]:
-        for path in self._files:
-            with open(path, encoding="utf-8", newline="\n") as file:
-                for line in file:
-                    found, value = json.loads(line)
-                    if found == split:
-                        yield value
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """`path` holds `content`, or what it held before."""
-    attempt = path.with_name(f".{path.name}.part")
-    with open(attempt, "w", encoding="utf-8") as file:
-        file.write(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(attempt, path)

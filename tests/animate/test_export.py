@@ -12,13 +12,15 @@ from typing import Any
 
 import pytest
 
-from animate import export as module
+from animate import export as driver
 from animate.codec import decode_mp4
 from animate.errors import UserError
 from animate.executor import Workforce
 from animate.export import ExportIncomplete, ExportRefused, export_shards
 from animate.exports import EXPORTS, Exported, Note, Split, file_name
+from animate.exports import shard as one_shard
 from animate.exports.binary import SampleFiles
+from animate.exports.shard import StoredNotes, split_of
 from animate.shards.place import Place
 from cli.animate.export import TARGETS
 from tests.support.exporting import CLIPS, STILLS, TAKES, Source, hostile_set
@@ -47,7 +49,7 @@ def kill_at(monkeypatch, number: int) -> None:
             raise Killed
         rename(*arguments)
 
-    monkeypatch.setattr(module.os, "replace", replace)
+    monkeypatch.setattr(os, "replace", replace)
 
 
 @every
@@ -155,12 +157,12 @@ def test_takes_of_a_still_are_in_one_split(sets, tmp_path):
 
 def test_a_share_is_about_that_share_and_a_larger_one_holds_the_smaller():
     small, large = (
-        {key for key in map(str, range(4000)) if module._split_of(key, (share, 1 - share)) == "train"}
+        {key for key in map(str, range(4000)) if split_of(key, (share, 1 - share)) == "train"}
         for share in (0.3, 0.9)
     )
     assert 0.27 < len(small) / 4000 < 0.33 and 0.88 < len(large) / 4000 < 0.92
     assert small < large
-    assert module._split_of("a", ()) == "train"
+    assert split_of("a", ()) == "train"
 
 
 def test_an_unfinished_set_is_refused_or_its_finished_shards_are_taken(tmp_path):
@@ -172,7 +174,30 @@ def test_an_unfinished_set_is_refused_or_its_finished_shards_are_taken(tmp_path)
     assert not (tmp_path / "out").exists()
     report = export_shards(shards, tmp_path / "out", to="hf", finished_only=True)
     assert report.clips == {"train": CLIPS - 4}
+    assert "these are 4 of 5 shards, finished when this began" in report.warnings
     assert "Not recorded" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_an_export_of_finished_shards_goes_on_with_them_while_the_build_does(tmp_path, monkeypatch):
+    shards = hostile_set(tmp_path / "set", "mp4")
+    marker, manifest = shards / "00002_stats.json", shards / "_animate" / "manifest.json"
+    later = {path: path.read_bytes() for path in (marker, manifest)}
+    for path in later:
+        path.unlink()
+    export_shards(shards, tmp_path / "whole", to="umt", finished_only=True)
+    kill_at(monkeypatch, 12)
+    with pytest.raises(Killed):
+        export_shards(shards, tmp_path / "cut", to="umt", finished_only=True)
+    monkeypatch.undo()
+    for path, content in later.items():
+        path.write_bytes(content)
+    report = export_shards(shards, tmp_path / "cut", to="umt", finished_only=True)
+    assert report.clips == {"train": CLIPS - 4}
+    assert all_files(tmp_path / "cut") == all_files(tmp_path / "whole")
+    with pytest.raises(ExportRefused, match="holds another export"):
+        export_shards(shards, tmp_path / "cut", to="umt")
+    everything = export_shards(shards, tmp_path / "all", to="umt", finished_only=True)
+    assert everything.clips == {"train": CLIPS} and not everything.warnings
 
 
 def test_another_export_in_the_same_place_is_refused_in_one_line(sets, tmp_path):
@@ -255,7 +280,7 @@ class ManyNotes:
 def test_memory_does_not_grow_with_the_set(sets, tmp_path, to, monkeypatch):
     """The notes of 4,000 clips take ten times as much as is allowed here."""
     kept: list[Note] = []
-    monkeypatch.setattr(module._StoredNotes, "of", lambda self, split: iter(()))
+    monkeypatch.setattr(StoredNotes, "of", lambda self, split: iter(()))
     exporter = EXPORTS[to]
 
     def write(folder, clips):
@@ -263,7 +288,8 @@ def test_memory_does_not_grow_with_the_set(sets, tmp_path, to, monkeypatch):
             kept.append(note)
             yield note
 
-    monkeypatch.setattr(module, "EXPORTS", {to: dataclasses.replace(exporter, write=write)})
+    for module in (driver, one_shard):
+        monkeypatch.setattr(module, "EXPORTS", {to: dataclasses.replace(exporter, write=write)})
     export_shards(sets["mp4"], tmp_path / "out", to=to)
     exported = Exported(
         splits=("train",),
