@@ -136,7 +136,7 @@ def known_table(catalogue: Catalogue, grid: Grid, originals: Originals | None) -
         "grid": asdict(grid),
         "originals": originals is not None,
         "counts": catalogue.counts,
-        "statuses": {name: STATUSES[name] for name in catalogue.counts if name != SUCCESS},
+        "statuses": {name: STATUSES.get(name, "") for name in catalogue.counts if name != SUCCESS},
         "clips": {
             "key": [clip.key for clip in clips],
             "caption": [clip.caption[:_LISTED_CHARACTERS] for clip in clips],

@@ -72,6 +72,8 @@ class Pictures:
         self.grid = grid
         self._strips: OrderedDict[str, bytes] = OrderedDict()
         self._lock = threading.Lock()
+        # Pillow's limits and warnings are set for the whole process while it decodes: one thread at a time.
+        self._decoding = threading.Lock()
 
     def strip(self, entry: ClipEntry) -> bytes:
         """The clip's strip, as a JPEG; `Unplayable`."""
@@ -106,7 +108,8 @@ class Pictures:
 
     def _frames(self, entry: ClipEntry) -> Frames:
         try:
-            return read_clip(self.set, entry.spot).frames()
+            with self._decoding:
+                return read_clip(self.set, entry.spot).frames()
         except ValueError as error:
             raise Unplayable(f"{entry.key}: {error}") from None
 
@@ -116,7 +119,8 @@ class Pictures:
 
     def still(self, clip: OpenClip, image: bytes, most_side: int) -> bytes:
         """A still of the clip as a JPEG with no side longer than `most_side`; `UndecodableImage`."""
-        return _small_jpeg(image, replay_source(clip.record), most_side)
+        with self._decoding:
+            return _small_jpeg(image, replay_source(clip.record), most_side)
 
     def rejected(self, entry: RejectedEntry, most_side: int) -> bytes | None:
         """A rejected input as a small JPEG; None where there is none, or it does not decode."""
@@ -125,7 +129,8 @@ class Pictures:
         image = self.originals.of_rejected(entry.spot)
         limits = replace(self.set.recipe.source, min_side=1, max_aspect=1e9)
         try:
-            return None if image is None else _small_jpeg(image, limits, most_side)
+            with self._decoding:
+                return None if image is None else _small_jpeg(image, limits, most_side)
         except UndecodableImage:
             return None
 
