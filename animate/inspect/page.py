@@ -27,7 +27,18 @@ from animate.loopback import POLICY, with_inline
 from animate.record import SUCCESS
 
 #: The script, in the order in which its files need each other.
-_SCRIPTS = ("base.js", "state.js", "media.js", "film.js", "wall.js", "clip.js", "rejected.js", "main.js")
+_SCRIPTS = (
+    "base.js",
+    "state.js",
+    "media.js",
+    "film.js",
+    "wall.js",
+    "geometry.js",
+    "still.js",
+    "clip.js",
+    "rejected.js",
+    "main.js",
+)
 #: Sizes of what a file holds of each clip: frames of its strip, their longer side and that of its still.
 FILE_FRAMES, FILE_SIDE, FILE_STILL = 16, 112, 320
 #: The same of what is served.
