@@ -137,11 +137,16 @@ class Pictures:
 
 def _small_jpeg(image: bytes, limits: SourceRecipe, most_side: int) -> bytes:
     picture = decode_still(image, limits, at_least=(most_side, most_side))
+    return encode_jpeg(within(picture, most_side), _QUALITY)
+
+
+def within(picture: Picture, most_side: int) -> Picture:
+    """The picture with no side longer than `most_side` pixels."""
     scale = most_side / max(picture.shape[:2])
-    if scale < 1:
-        size = max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))
-        picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    return encode_jpeg(picture, _QUALITY)
+    if scale >= 1:
+        return picture
+    size = max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
 
 
 def _scaled(frame: Picture, grid: Grid) -> Picture:

@@ -50,6 +50,7 @@ class ClipView {
     this.frameCount = json.num_frames;
     this.film = new Film(this.row, `Frame of ${this.key}`);
     this.still = new StillView(this.row, this.clip, (frame) => this.edit.shots[this.shotOf(frame)].still);
+    proportioned(this.film.element, json.width, json.height);
     this.sharp = make("img", { alt: "", hidden: true });
     this.arrows = makeSvg("svg", { viewBox: `0 0 ${json.width} ${json.height}`, "aria-hidden": "true" });
     this.film.element.append(this.sharp, this.arrows);
@@ -74,9 +75,12 @@ class ClipView {
   }
 
   frameText() {
-    const all = GRID.frames.length === this.frameCount;
-    return `${this.clip.json.width} × ${this.clip.json.height} pixels, ${plural(this.frameCount, "frame")}, ${this.clip.json.fps} a second`
-      + (HELD ? `; here ${GRID.width} × ${GRID.height}${all ? "" : `, and ${GRID.frames.length} of the frames`}` : "");
+    const { width, height, fps } = this.clip.json;
+    const here = [];
+    if (HELD && GRID.width < width) here.push(`${GRID.width} × ${GRID.height} pixels`);
+    if (HELD && GRID.frames.length < this.frameCount) here.push(`${GRID.frames.length} of the frames`);
+    return `${width} × ${height} pixels, ${plural(this.frameCount, "frame")}, ${fps} a second`
+      + (here.length ? `; in this file ${here.join(" and ")}` : "");
   }
 
   video() {

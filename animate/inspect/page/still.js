@@ -24,10 +24,10 @@ class StillView {
       viewBox: "0 0 1 1", preserveAspectRatio: "none", role: "img", "aria-label": "The way of the camera over the still",
     });
     const { original_width: width, original_height: height } = clip.json;
-    this.box.style.aspectRatio = `${width} / ${height}`;
+    proportioned(this.box, width, height);
     const legend = Object.entries(LEGEND).map(([className, textContent]) => make("span", { className, textContent }));
-    this.element = make("figure", {},
-      make("figcaption", {}, `${STILL_FROM[clip.still_from]} ${width} × ${height} pixels.`, ...legend), this.box);
+    this.size = make("span", {});
+    this.element = make("figure", {}, make("figcaption", {}, STILL_FROM[clip.still_from], this.size, ...legend), this.box);
   }
 
   show(frame) {
@@ -55,11 +55,13 @@ class StillView {
   change(number) {
     this.release();
     this.number = number;
+    const { original_width: width, original_height: height } = this.clip.json;
+    this.size.textContent = number ? ` Number ${number + 1} of the montage.` : ` ${width} × ${height} pixels.`;
     const address = stillOf(this.row, this.clip, number);
     if (address) {
       const image = make("img", { alt: "The still", src: address });
       // Of a montage, the sizes of the stills after the first are not recorded.
-      image.addEventListener("load", () => { this.box.style.aspectRatio = `${image.naturalWidth} / ${image.naturalHeight}`; });
+      image.addEventListener("load", () => proportioned(this.box, image.naturalWidth, image.naturalHeight));
       this.box.replaceChildren(image, this.path);
       return;
     }
