@@ -10,6 +10,7 @@ import base64
 import hashlib
 import html
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from importlib import resources
@@ -27,13 +28,24 @@ from animate.loopback import POLICY, with_inline
 from animate.record import SUCCESS
 
 #: The script, in the order in which its files need each other.
-_SCRIPTS = ("base.js", "state.js", "media.js", "film.js", "wall.js", "clip.js", "rejected.js", "main.js")
+_SCRIPTS = (
+    "base.js",
+    "state.js",
+    "media.js",
+    "film.js",
+    "wall.js",
+    "geometry.js",
+    "still.js",
+    "clip.js",
+    "rejected.js",
+    "main.js",
+)
 #: Sizes of what a file holds of each clip: frames of its strip, their longer side and that of its still.
 FILE_FRAMES, FILE_SIDE, FILE_STILL = 16, 112, 320
 #: The same of what is served.
 SERVED_FRAMES, SERVED_SIDE, SERVED_STILL = 64, 224, 1280
-#: Longer side of a rejected input's thumbnail; how many a file holds.
-THUMBNAIL, FILE_THUMBNAILS = 160, 200
+#: Longer side of a rejected input's thumbnail; how many of each status a file holds.
+THUMBNAIL, FILE_THUMBNAILS = 160, 40
 #: What a page that lies on disk may load; `with_inline` puts hashes in the place of 'self'.
 _FILE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; "
@@ -73,10 +85,10 @@ def written_page(
         strips.append(_strip(pictures, entry))
         clips.append(known)
     thumbnails: dict[int, str] = {}
+    tried: Counter[str] = Counter()
     for number, entry in enumerate(catalogue.rejected):
-        if len(thumbnails) == FILE_THUMBNAILS:
-            break
-        image = pictures.rejected(entry, THUMBNAIL)
+        tried[entry.status] += 1
+        image = pictures.rejected(entry, THUMBNAIL) if tried[entry.status] <= FILE_THUMBNAILS else None
         if image is not None:
             thumbnails[number] = _data(image)
     held = {"strips": strips, "clips": clips, "stills": stills, "thumbnails": thumbnails}
@@ -136,7 +148,7 @@ def known_table(catalogue: Catalogue, grid: Grid, originals: Originals | None) -
         "grid": asdict(grid),
         "originals": originals is not None,
         "counts": catalogue.counts,
-        "statuses": {name: STATUSES[name] for name in catalogue.counts if name != SUCCESS},
+        "statuses": {name: STATUSES.get(name, "") for name in catalogue.counts if name != SUCCESS},
         "clips": {
             "key": [clip.key for clip in clips],
             "caption": [clip.caption[:_LISTED_CHARACTERS] for clip in clips],
