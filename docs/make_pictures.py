@@ -73,7 +73,7 @@ def alive() -> Frames:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="The picture that the README opens with.")
     parser.add_argument("--out", type=Path, required=True)
     out = parser.parse_args().out
     out.write_bytes(encode_gif(alive(), FPS))
