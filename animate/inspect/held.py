@@ -34,8 +34,8 @@ def clip_table(clip: OpenClip, entry: ClipEntry, origin: str, shards: str, sourc
 def held_by_file(
     catalogue: Catalogue, pictures: Pictures, shards: str, source: str, on_clip: OnClip
 ) -> dict[str, Any]:
-    """By the place of a clip in the list: its strip and its table. By name: stills, which several clips share.
-    By the place of a rejected input: its thumbnail, where it has one."""
+    """By the place of a clip in the list, its strip and its table; by name, stills, which several clips share;
+    by the place of a rejected input, its thumbnail, where it has one."""
     stills: dict[str, str] = {}
     strips, clips = [], []
     for done, entry in enumerate(catalogue.clips):
@@ -48,12 +48,8 @@ def held_by_file(
                 stills[name] = _still(pictures, clip, image)
         strips.append(_strip(pictures, entry))
         clips.append({**clip_table(clip, entry, origin, shards, source), "stills": names})
-    return {
-        "strips": strips,
-        "clips": clips,
-        "stills": stills,
-        "thumbnails": _thumbnails(catalogue, pictures),
-    }
+    thumbnails = _thumbnails(catalogue, pictures)
+    return {"strips": strips, "clips": clips, "stills": stills, "thumbnails": thumbnails}
 
 
 def _strip(pictures: Pictures, entry: ClipEntry) -> str:
