@@ -34,8 +34,8 @@ def clip_table(clip: OpenClip, entry: ClipEntry, origin: str, shards: str, sourc
 def held_by_file(
     catalogue: Catalogue, pictures: Pictures, shards: str, source: str, on_clip: OnClip
 ) -> dict[str, Any]:
-    """By the place of a clip in the list, its strip and its table; by name, stills, which several clips share;
-    by the place of a rejected input, its thumbnail, where it has one."""
+    """By the place of a clip in the list, its strip and its table; by name, stills, which clips share; by the
+    place of a rejected input, its thumbnail, where it has one."""
     stills: dict[str, str] = {}
     strips, clips = [], []
     for done, entry in enumerate(catalogue.clips):
