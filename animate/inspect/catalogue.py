@@ -121,15 +121,16 @@ def read_catalogue(shard_set: ShardSet, *, most: int = MOST_CLIPS) -> Catalogue:
     reader = _Reader(shard_set)
     for name in names:
         reader.read(name, again=bool(shard_set.shard(name).again))
+    spread = ""
+    if len(names) < len(records):
+        spread = f", in {len(names):,} of {len(records):,} shards that lie evenly over the set"
     return Catalogue(
         set=shard_set,
         complete=place.has(MANIFEST),
         counts={SUCCESS: counts["clips"], **counts["rejected"]},
         looked_at=tuple(reader.clips),
         clips=tuple(reader.clips),
-        spread=""
-        if len(names) == len(records)
-        else f", in {len(names):,} of {len(records):,} shards that lie evenly over the set",
+        spread=spread,
         rejected=tuple(reader.left()),
         shots=reader.shots,
         components=dict(reader.components.most_common()),

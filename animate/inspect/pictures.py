@@ -23,6 +23,8 @@ from animate.inspect.opened import OpenClip, ShardSet, read_clip
 from animate.inspect.originals import Originals
 from animate.recipe import SourceRecipe
 
+#: Longer side of a rejected input's thumbnail.
+THUMBNAIL = 160
 #: libjpeg's quality of strips and stills, and of single frames, which are looked at closely.
 _QUALITY, _FRAME_QUALITY = 80, 92
 #: Strips that are kept once they are made, in bytes.
