@@ -10,6 +10,8 @@ from typing import Annotated, NoReturn, cast
 
 import typer
 
+from .watchdog import watch
+
 #: Between two lines of progress in a log file.
 LINE_SECONDS = 10.0
 #: What a wrong command line is to typer, whose own class has no public name.
@@ -64,6 +66,8 @@ def run(app: typer.Typer) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch system's stop is as clean as Ctrl-C
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # not under nohup
         signal.signal(signal.SIGHUP, signal.default_int_handler)
+    if app.info.name == "animate":  # a training may need longer to keep what it has learnt
+        watch("animate")
     # A library that began threads of its own may crash while the interpreter ends, after all is done.
     ends_itself = "ray" in sys.modules
     code = _code(app)

@@ -1,7 +1,9 @@
 """How a program ends when a library that it loaded would crash the end of the interpreter."""
 
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -40,3 +42,44 @@ def test_a_crash_at_exit_changes_neither_code_nor_what_was_said(tmp_path, code):
     )
     assert (run.returncode, run.stdout, run.stderr) == (code, "said", "why")
     assert "logged" in log.read_text()
+
+
+#: As above; its command waits in a native call that no signal interrupts.
+STUCK = """
+import ctypes, sys, types
+from cli import watchdog
+from cli.program import new_app, run
+
+watchdog.STOP_SECONDS, watchdog.AGAIN_SECONDS = {first}, {again}
+app = new_app("animate", "")
+
+@app.command()
+def work():
+    sys.modules["ray"] = types.ModuleType("ray")
+    libc, mutex = ctypes.CDLL(None), ctypes.create_string_buffer(64)
+    libc.pthread_mutex_lock(mutex)
+    print("stuck", flush=True)
+    libc.pthread_mutex_lock(mutex)
+
+run(app)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a lock of Linux is what it waits for")
+@pytest.mark.parametrize(("first", "again", "signals"), [(1.0, 60.0, 1), (60.0, 1.0, 2)])
+def test_a_native_call_that_hears_no_signal_does_not_keep_a_program(first, again, signals):
+    code = STUCK.format(first=first, again=again)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "work"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout is not None and process.stdout.readline() == "stuck\n"
+        for _ in range(signals):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.3)
+        _, said = process.communicate(timeout=30)
+    assert (process.returncode, said) == (130, "animate: what runs does not answer; ended all the same\n")

@@ -1,0 +1,41 @@
+"""A program that is told to stop stops, even where a native call hears of no signal.
+
+Python runs the handler of a signal between two of its own instructions, and Ray's native half may wait for a
+minute in one. The interpreter notes at once that a signal came; a thread hears of it, and ends the process
+where that has not ended itself.
+"""
+
+import os
+import select
+import signal
+import sys
+import threading
+import time
+from typing import NoReturn
+
+#: How long a program may take to clear up after the first signal, and after another.
+STOP_SECONDS, AGAIN_SECONDS = 45.0, 5.0
+#: Signals that end a program.
+_STOPS = {signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])}
+
+
+def watch(program: str) -> None:
+    """From now on, whoever stops this process waits no longer than that for it, once Ray is loaded."""
+    if os.name != "posix":
+        return
+    heard, tell = os.pipe()
+    os.set_blocking(tell, False)
+    signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
+    threading.Thread(target=_end_in_time, args=(heard, program), name="watchdog", daemon=True).start()
+
+
+def _end_in_time(heard: int, program: str) -> NoReturn:
+    ends = None
+    while True:
+        left = None if ends is None else max(0.0, ends - time.monotonic())
+        if not select.select([heard], [], [], left)[0]:
+            os.write(2, f"{program}: what runs does not answer; ended all the same\n".encode())
+            os._exit(130)
+        if _STOPS & set(os.read(heard, 256)) and "ray" in sys.modules:
+            seconds = STOP_SECONDS if ends is None else AGAIN_SECONDS
+            ends = min(ends or float("inf"), time.monotonic() + seconds)
