@@ -4,6 +4,7 @@ A block whose title begins "not run" is not run, and every such block is listed 
 """
 
 import importlib.util
+import json
 import os
 import re
 import shlex
@@ -54,10 +55,18 @@ RETRIEVAL_TABLES = ("[data]", "[model]")
 
 @pytest.fixture(scope="session")
 def shard_set(tmp_path_factory) -> Path:
-    """A shard set of four photographs of the demo."""
-    out = tmp_path_factory.mktemp("pages") / "shards"
-    assert build_shards(read_recipe(None, ["source.limit=4", "video.size=64"]), str(out), HERE).clips == 4
-    return out
+    """A shard set of four photographs of the demo, of a corpus that says under what licence each is."""
+    folder = tmp_path_factory.mktemp("pages")
+    images = sorted((ROOT / "animate" / "demo").glob("*.jpg"))[:4]
+    rows = []
+    for image, licence in zip(images, ("CC BY 4.0", "CC0", "CC BY 4.0", "CC BY-NC 4.0"), strict=True):
+        (folder / image.name).write_bytes(image.read_bytes())
+        rows.append(json.dumps({"file_name": image.name, "caption": f"a {image.stem}", "license": licence}))
+    (folder / "table.jsonl").write_text("\n".join(rows))
+    source = ["source.name=table", f"source.path={folder / 'table.jsonl'}"]
+    report = build_shards(read_recipe(None, [*source, "video.size=64"]), str(folder / "shards"), HERE)
+    assert report.clips == 4
+    return folder / "shards"
 
 
 @pytest.fixture
@@ -187,3 +196,24 @@ def test_the_readme_has_what_was_measured():
     spec.loader.exec_module(measured)
     assert measured.with_table(text_of(README)) == text_of(README), "python docs/measured.py writes it anew"
     assert measured.headline() in text_of(README)
+
+
+def test_what_the_pages_say_of_films_and_stills_was_measured():
+    """ "one head of five", "four of five", "level": intervals of the difference beside zero."""
+    result = json.loads((ROOT / "benchmarks" / "results" / "retrieval_real.json").read_text())
+    found: dict[str, list[tuple[str, float]]] = {}
+    for name, values in result["differences"].items():
+        case, _, compared = name.partition(": ")
+        mean, low, high = values.get("t2v coarse R@10", (0.0, 0.0, 0.0))
+        if low > 0 or high < 0:
+            found.setdefault(f"{case.partition(', ')[0]}: {compared}", []).append(
+                (case.partition(", ")[2], mean)
+            )
+    assert [(head, round(mean, 1)) for head, mean in found["zero-shot: filmed stills - stills"]] == [
+        ("mean", 1.1)
+    ]
+    assert len(found["zero-shot: both - stills"]) == 4
+    assert all(0.8 < mean < 1.2 for _, mean in found["zero-shot: both - stills"])
+    assert "fine-tuned: filmed stills - stills" not in found
+    assert len(found["fine-tuned: filmed stills - nothing"]) == 5
+    assert all(2 < mean < 4 for _, mean in found["fine-tuned: filmed stills - nothing"])
