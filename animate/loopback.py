@@ -166,6 +166,8 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
     #: Neither release nor system are anybody's business.
     server_version, sys_version = "animate", ""
+    #: What cannot be read as a request is answered without markup.
+    error_content_type, error_message_format = "text/plain; charset=utf-8", "%(code)d %(message)s\n"
 
     def do_GET(self) -> None:
         self._send(self._answer())

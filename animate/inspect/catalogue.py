@@ -120,17 +120,18 @@ def read_catalogue(shard_set: ShardSet, *, most: int = MOST_CLIPS) -> Catalogue:
     names = _spread(records, most)
     reader = _Reader(shard_set)
     for name in names:
-        reader.read(name)
+        reader.read(name, again=bool(shard_set.shard(name).again))
+    spread = ""
+    if len(names) < len(records):
+        spread = f", in {len(names):,} of {len(records):,} shards that lie evenly over the set"
     return Catalogue(
         set=shard_set,
         complete=place.has(MANIFEST),
         counts={SUCCESS: counts["clips"], **counts["rejected"]},
         looked_at=tuple(reader.clips),
         clips=tuple(reader.clips),
-        spread=""
-        if len(names) == len(records)
-        else f", in {len(names):,} of {len(records):,} shards that lie evenly over the set",
-        rejected=tuple(reader.rejected),
+        spread=spread,
+        rejected=tuple(reader.left()),
         shots=reader.shots,
         components=dict(reader.components.most_common()),
         finished=tuple(_finished(place, records)),
@@ -172,14 +173,24 @@ class _Reader:
         self.shots = 0
         self._place, self._corpus = shard_set.place, shard_set.recipe.source.name
         self._listed: Counter[str] = Counter()
+        self._tried_last: dict[str, str] = {}
 
-    def read(self, name: str) -> None:
-        """Adds what shard `name` has; `NoShards` if it is damaged."""
+    def left(self) -> Iterator[RejectedEntry]:
+        """The rejected inputs, but for those that a later shard tried again."""
+        for entry in self.rejected:
+            if entry.spot.shard >= self._tried_last.get(entry.key, ""):
+                yield entry
+
+    def read(self, name: str, *, again: bool) -> None:
+        """Adds what shard `name` has, the next in order; `NoShards` if it is damaged. One that tries rows
+        `again` stands for these."""
         try:
             rows = read_table(self._place, name, _COLUMNS).to_pylist()
             with self._place.open(name + TAR) as tar:
                 samples = index_samples(tar, "json")
                 for number, row in enumerate(rows):
+                    if again:
+                        self._tried_last[row["source_key"]] = name
                     if row["status"] != SUCCESS:
                         self._reject(name, number, row)
                         continue

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from animate.data import Rejected, Sample
-from animate.inspect.opened import OpenClip, ShardSet, Spot
+from animate.inspect.opened import DAMAGED, OpenClip, ShardSet, Spot
 from animate.recipe import SourceRecipe
 from animate.record import ClipRecord
 from animate.shards.plan import frozen_folder
@@ -14,6 +14,8 @@ from animate.sources import SourceError, listed_image, open_source, read_part
 
 #: Parts whose rows cannot be read one by one from what lies on disk.
 _OUT_OF_REACH = ("urls", "tar_stream")
+#: What reading a row raises where the corpus went away, or another lies there now.
+_GONE = (SourceError, IndexError, *DAMAGED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +46,7 @@ class Originals:
         number = shard.start + spot.row // self.set.recipe.takes
         try:
             image = listed_image(shard.part, number, self.source, self._folder, self.set.plan.columns)
-        except (SourceError, OSError):
+        except _GONE:
             return None
         return image if isinstance(image, bytes) else None
 
@@ -69,7 +71,7 @@ class Originals:
         stop = start + together if shard.stop is None else min(start + together, shard.stop)
         try:
             return list(read_part(shard.part, start, stop, self.source, self._folder, self.set.plan.columns))
-        except (SourceError, OSError):  # it went away, or another lies there now
+        except _GONE:
             return ()
 
 

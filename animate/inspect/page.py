@@ -6,34 +6,39 @@ run exactly the script that was written here, and load pictures from the page it
 fault in that would run nothing and tell nobody.
 """
 
-import base64
 import hashlib
 import html
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from importlib import resources
 from typing import Any
 
-from animate.codec import UndecodableImage
 from animate.data import STATUSES
-from animate.inspect.again import command_again
-from animate.inspect.catalogue import Catalogue, ClipEntry
-from animate.inspect.opened import OpenClip, read_clip
-from animate.inspect.originals import Originals, stills_of
-from animate.inspect.pictures import Grid, Pictures, Unplayable, grid_of
+from animate.inspect.catalogue import Catalogue
+from animate.inspect.held import OnClip, held_by_file
+from animate.inspect.originals import Originals
+from animate.inspect.pictures import Grid, Pictures, grid_of
 from animate.inspect.plots import plots_of
 from animate.loopback import POLICY, with_inline
 from animate.record import SUCCESS
 
 #: The script, in the order in which its files need each other.
-_SCRIPTS = ("base.js", "state.js", "media.js", "film.js", "wall.js", "clip.js", "rejected.js", "main.js")
-#: Sizes of what a file holds of each clip: frames of its strip, their longer side and that of its still.
-FILE_FRAMES, FILE_SIDE, FILE_STILL = 16, 112, 320
-#: The same of what is served.
-SERVED_FRAMES, SERVED_SIDE, SERVED_STILL = 64, 224, 1280
-#: Longer side of a rejected input's thumbnail; how many a file holds.
-THUMBNAIL, FILE_THUMBNAILS = 160, 200
+_SCRIPTS = (
+    "base.js",
+    "state.js",
+    "media.js",
+    "film.js",
+    "wall.js",
+    "geometry.js",
+    "still.js",
+    "clip.js",
+    "rejected.js",
+    "main.js",
+)
+#: Frames of a strip and their longer side, in a file and where it is served.
+FILE_FRAMES, FILE_SIDE = 16, 112
+SERVED_FRAMES, SERVED_SIDE = 64, 224
 #: What a page that lies on disk may load; `with_inline` puts hashes in the place of 'self'.
 _FILE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; "
@@ -48,47 +53,12 @@ def written_page(
     originals: Originals | None,
     shards: str,
     source: str,
-    on_clip: Callable[[int, int], None] | None = None,
+    on_clip: OnClip = lambda done, total: None,
 ) -> str:
     """The page as one file, pictures and all; `on_clip` hears how many of how many clips are in it."""
     grid = _grid(catalogue, FILE_FRAMES, FILE_SIDE)
     pictures = Pictures(catalogue.set, originals, grid)
-    stills: dict[str, str] = {}
-    strips, clips = [], []
-    told = on_clip or (lambda done, total: None)
-    for done, entry in enumerate(catalogue.clips):
-        told(done, len(catalogue.clips))
-        clip = read_clip(catalogue.set, entry.spot)
-        origin, images = stills_of(originals, clip, entry.spot)
-        known = clip_table(clip, entry, origin, shards, source)
-        known["stills"] = []
-        for number, (name, image) in enumerate(zip(clip.record.source_keys, images, strict=False)):
-            name = f"{name}/{number}"
-            if name not in stills:
-                try:
-                    stills[name] = _data(pictures.still(clip, image, FILE_STILL))
-                except UndecodableImage:  # the formats that this machine reads are fewer
-                    stills[name] = ""
-            known["stills"].append(name)
-        strips.append(_strip(pictures, entry))
-        clips.append(known)
-    thumbnails: dict[int, str] = {}
-    for number, entry in enumerate(catalogue.rejected):
-        if len(thumbnails) == FILE_THUMBNAILS:
-            break
-        image = pictures.rejected(entry, THUMBNAIL)
-        if image is not None:
-            thumbnails[number] = _data(image)
-    held = {"strips": strips, "clips": clips, "stills": stills, "thumbnails": thumbnails}
-    return _laid_out(catalogue, grid, originals, held)
-
-
-def _strip(pictures: Pictures, entry: ClipEntry) -> str:
-    """The strip of a clip; empty where its frames cannot be had, which the page then says of this one."""
-    try:
-        return _data(pictures.strip(entry))
-    except Unplayable:
-        return ""
+    return _laid_out(catalogue, grid, originals, held_by_file(catalogue, pictures, shards, source, on_clip))
 
 
 def served_page(catalogue: Catalogue, originals: Originals | None, grid: Grid) -> str:
@@ -104,18 +74,6 @@ def served_grid(catalogue: Catalogue) -> Grid:
 def policy() -> str:
     """What the page may run and load, wherever it lies."""
     return with_inline(POLICY, scripts=(_script(),), styles=(_asset("page.css"),))
-
-
-def clip_table(clip: OpenClip, entry: ClipEntry, origin: str, shards: str, source: str) -> dict[str, Any]:
-    """What the page knows of one clip: `json` is the clip's own, `still_from` is as `stills_of` has it."""
-    return {
-        "json": {**clip.carried, **clip.record.table()},
-        "still_from": origin,
-        "shard": entry.spot.shard,
-        "offset": entry.spot.start,
-        "row": entry.spot.row,
-        "command": command_again(shards, entry.key, source) if origin else "",
-    }
 
 
 def known_table(catalogue: Catalogue, grid: Grid, originals: Originals | None) -> dict[str, Any]:
@@ -136,7 +94,7 @@ def known_table(catalogue: Catalogue, grid: Grid, originals: Originals | None) -
         "grid": asdict(grid),
         "originals": originals is not None,
         "counts": catalogue.counts,
-        "statuses": {name: STATUSES[name] for name in catalogue.counts if name != SUCCESS},
+        "statuses": {name: STATUSES.get(name, "") for name in catalogue.counts if name != SUCCESS},
         "clips": {
             "key": [clip.key for clip in clips],
             "caption": [clip.caption[:_LISTED_CHARACTERS] for clip in clips],
@@ -210,10 +168,6 @@ def _json(table: Any) -> str:
     """JSON in ASCII that may stand in a `<script>` element: nothing in it ends that, or a line."""
     text = json.dumps(table, separators=(",", ":"), allow_nan=False)
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
-
-
-def _data(jpeg: bytes) -> str:
-    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
 
 
 def _script() -> str:

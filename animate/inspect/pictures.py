@@ -23,6 +23,8 @@ from animate.inspect.opened import OpenClip, ShardSet, read_clip
 from animate.inspect.originals import Originals
 from animate.recipe import SourceRecipe
 
+#: Longer side of a rejected input's thumbnail.
+THUMBNAIL = 160
 #: libjpeg's quality of strips and stills, and of single frames, which are looked at closely.
 _QUALITY, _FRAME_QUALITY = 80, 92
 #: Strips that are kept once they are made, in bytes.
@@ -72,6 +74,8 @@ class Pictures:
         self.grid = grid
         self._strips: OrderedDict[str, bytes] = OrderedDict()
         self._lock = threading.Lock()
+        # Pillow's limits and warnings are set for the whole process while it decodes: one thread at a time.
+        self._decoding = threading.Lock()
 
     def strip(self, entry: ClipEntry) -> bytes:
         """The clip's strip, as a JPEG; `Unplayable`."""
@@ -106,7 +110,8 @@ class Pictures:
 
     def _frames(self, entry: ClipEntry) -> Frames:
         try:
-            return read_clip(self.set, entry.spot).frames()
+            with self._decoding:
+                return read_clip(self.set, entry.spot).frames()
         except ValueError as error:
             raise Unplayable(f"{entry.key}: {error}") from None
 
@@ -116,7 +121,8 @@ class Pictures:
 
     def still(self, clip: OpenClip, image: bytes, most_side: int) -> bytes:
         """A still of the clip as a JPEG with no side longer than `most_side`; `UndecodableImage`."""
-        return _small_jpeg(image, replay_source(clip.record), most_side)
+        with self._decoding:
+            return _small_jpeg(image, replay_source(clip.record), most_side)
 
     def rejected(self, entry: RejectedEntry, most_side: int) -> bytes | None:
         """A rejected input as a small JPEG; None where there is none, or it does not decode."""
@@ -125,18 +131,24 @@ class Pictures:
         image = self.originals.of_rejected(entry.spot)
         limits = replace(self.set.recipe.source, min_side=1, max_aspect=1e9)
         try:
-            return None if image is None else _small_jpeg(image, limits, most_side)
+            with self._decoding:
+                return None if image is None else _small_jpeg(image, limits, most_side)
         except UndecodableImage:
             return None
 
 
 def _small_jpeg(image: bytes, limits: SourceRecipe, most_side: int) -> bytes:
     picture = decode_still(image, limits, at_least=(most_side, most_side))
+    return encode_jpeg(within(picture, most_side), _QUALITY)
+
+
+def within(picture: Picture, most_side: int) -> Picture:
+    """The picture with no side longer than `most_side` pixels."""
     scale = most_side / max(picture.shape[:2])
-    if scale < 1:
-        size = max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))
-        picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    return encode_jpeg(picture, _QUALITY)
+    if scale >= 1:
+        return picture
+    size = max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
 
 
 def _scaled(frame: Picture, grid: Grid) -> Picture:

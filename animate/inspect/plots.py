@@ -5,6 +5,7 @@ does not see it. Colours are the page's: `currentColor`, and the classes `bar`, 
 """
 
 import html
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -172,14 +173,28 @@ class _Axes:
             f'<text x="14" y="{middle:g}" text-anchor="middle" transform="rotate(-90 14 {middle:g})">'
             f"{html.escape(up)}</text>",
         ]
-        for share in (0.0, 0.25, 0.5, 0.75, 1.0):
-            x = self.low + share * (self.high - self.low)
-            anchor = "end" if share == 1.0 else "middle"
-            elements.append(_text(self.x(x), bottom + 18, _short(x), anchor=anchor))
-        for share in (0.0, 0.5, 1.0):
-            y = share * self.most
-            elements.append(_text(_LEFT - 6, self.y(y) + 4, _short(y), anchor="end"))
+        for value in round_numbers(self.low, self.high, 5):
+            anchor = "end" if self.x(value) > _WIDTH - 2 * _RIGHT else "middle"
+            elements.append(_text(self.x(value), bottom + 18, _short(value), anchor=anchor))
+        for value in round_numbers(0.0, self.most, 3):
+            elements.append(_text(_LEFT - 6, self.y(value) + 4, _short(value), anchor="end"))
         return elements
+
+
+def round_numbers(low: float, high: float, count: int) -> list[float]:
+    """About `count` numbers from `low` to `high`, all multiples of 1, 2 or 5 times a power of ten.
+
+    0.142 to 0.886, 5    0.2 0.4 0.6 0.8
+    37 to 62, 5          40 45 50 55 60
+    24 to 24, 5          24
+    """
+    if high <= low:
+        return [low]
+    rough = (high - low) / count
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = power * next(factor for factor in (1, 2, 5, 10) if factor * power >= rough * (1 - 1e-9))
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [step * number for number in range(first, last + 1)]
 
 
 def _text(x: float, y: float, text: str, anchor: str = "start") -> str:

@@ -5,10 +5,11 @@ import numpy as np
 from animate.arrays import Picture
 from animate.inspect.catalogue import Catalogue
 from animate.inspect.opened import NoClip, read_clip
+from animate.inspect.pictures import within
 from animate.preview import stack, text_line
 
-#: Clips of a sheet, frames of each, and pixels between these.
-SHEET_CLIPS, _FRAMES, _GAP = 12, 8, 4
+#: Clips of a sheet, frames of each, and pixels between these and along their longer side, at most.
+SHEET_CLIPS, _FRAMES, _GAP, _MOST_SIDE = 12, 8, 4, 224
 
 
 def set_sheet(catalogue: Catalogue) -> Picture:
@@ -22,8 +23,9 @@ def set_sheet(catalogue: Catalogue) -> Picture:
         entry = clips[number]
         frames = read_clip(catalogue.set, entry.spot).frames()
         shown = np.unique(np.linspace(0, len(frames) - 1, _FRAMES).round().astype(int))
-        gap = np.full((frames.shape[1], _GAP, 3), 255, np.uint8)
-        strip = np.concatenate([piece for i in shown for piece in (frames[i], gap)][:-1], axis=1)
+        pictures = [within(frames[i], _MOST_SIDE) for i in shown]
+        gap = np.full((pictures[0].shape[0], _GAP, 3), 255, np.uint8)
+        strip = np.concatenate([piece for picture in pictures for piece in (picture, gap)][:-1], axis=1)
         width = strip.shape[1]
         rows.append(np.concatenate([text_line(entry.caption, width), text_line(entry.camera, width), strip]))
     return stack(rows)

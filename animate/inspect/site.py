@@ -8,13 +8,17 @@ from typing import TypeVar
 
 from animate.codec import UndecodableImage
 from animate.inspect.catalogue import Catalogue
+from animate.inspect.held import clip_table
 from animate.inspect.opened import read_clip
 from animate.inspect.originals import Originals, stills_of
-from animate.inspect.page import SERVED_STILL, THUMBNAIL, clip_table, policy, served_grid, served_page
-from animate.inspect.pictures import Pictures, Unplayable
+from animate.inspect.page import policy, served_grid, served_page
+from animate.inspect.pictures import THUMBNAIL, Pictures, Unplayable
 from animate.loopback import Loopback, NotFound, Reply, Request
 
 T = TypeVar("T")
+
+#: Longer side of a still, in pixels.
+SERVED_STILL = 1280
 
 
 def open_site(

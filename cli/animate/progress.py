@@ -16,6 +16,7 @@ from rich.progress import (
 )
 
 from ..program import LINE_SECONDS
+from ..raw_lines import raw_lines_kept_off
 from ..waiting import never_silent
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class BuildProgress:
         self.finished = "no shard finished"
 
     def __enter__(self) -> "BuildProgress":
+        self._waiting.enter_context(raw_lines_kept_off("animate"))
         self._waiting.enter_context(never_silent(self._console, self._overdue))
         self._bar.start()
         return self

@@ -279,3 +279,9 @@ with Loopback({}) as loopback:
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
     assert (done.stdout, done.stderr) == ("stopped\n", "")
+
+
+def test_what_is_no_request_is_answered_without_markup(server):
+    status, headers, body = ask(server, "/<script>alert(1)</script>", method="<b>")
+    assert (status, headers["Content-Type"]) == (501, "text/plain; charset=utf-8")
+    assert b"<!DOCTYPE" not in body and b"<html" not in body

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,6 +75,14 @@ class Visit:
     def elsewhere(self, origin: str) -> list[str]:
         """Requests for anything that is not of `origin`, nor in the page itself."""
         return [address for address in self.asked if not address.startswith((origin, "data:", "blob:"))]
+
+
+def until(page: Any, expression: str, seconds: float = 20.0) -> None:
+    """Waits for an expression to be true; Playwright's own way to wait needs a page that allows `eval`."""
+    end = time.monotonic() + seconds
+    while not page.evaluate(expression):
+        assert time.monotonic() < end, f"never true: {expression}"
+        page.wait_for_timeout(50)
 
 
 @contextlib.contextmanager

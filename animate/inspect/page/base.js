@@ -33,6 +33,12 @@ function makeSvg(tag, attributes = {}) {
   return element;
 }
 
+// Gives an element the proportions of a picture, and no more height than leaves room for what is below it.
+function proportioned(element, width, height) {
+  element.style.aspectRatio = `${width} / ${height}`;
+  element.style.maxWidth = `calc(66vh * ${width / height})`;
+}
+
 // Text of a corpus: its direction is its own, whatever stands around it.
 const own = (tag, text, className = "") => make(tag, { textContent: text, className, dir: "auto" });
 

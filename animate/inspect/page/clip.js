@@ -1,29 +1,10 @@
 // One clip: its still with the way of the camera, its frames, its shots, and all that is recorded of it.
 
-// Where homography `h` (nine numbers, row by row) takes the point (x, y) of the frame, both in 0..1.
-function project(h, x, y) {
-  const depth = h[6] * x + h[7] * y + h[8];
-  return [(h[0] * x + h[1] * y + h[2]) / depth, (h[3] * x + h[4] * y + h[5]) / depth];
-}
-
-const cornersOf = (h) => [[0, 0], [1, 0], [1, 1], [0, 1]].map(([x, y]) => project(h, x, y));
-
-// The inverse of a homography, by cofactors; its scale is of no matter.
-function inverse([a, b, c, d, e, f, g, h, i]) {
-  return [e * i - f * h, c * h - b * i, b * f - c * e, f * g - d * i, a * i - c * g, c * d - a * f,
-    d * h - e * g, b * g - a * h, a * e - b * d];
-}
-
-// Where what is seen at (x, y) of the frame with `from` is in the frame with `to`: exact, of the still's plane.
-const moved = (from, to, x, y) => project(inverse(to), ...project(from, x, y));
-
-const mixture = (share) => `rgb(${[46, 204, 94].map((one, i) => Math.round(one + share * ([255, 59, 48][i] - one))).join(" ")})`;
-
 class ClipView {
   constructor(element) {
     this.element = element;
     this.key = "";
-    addEventListener("resize", () => { if (this.clip) this.layFrames(); });
+    addEventListener("resize", () => { this.still?.lay(); });
   }
 
   async show(key) {
@@ -50,8 +31,9 @@ class ClipView {
   close() {
     this.pause();
     this.film?.release();
+    this.still?.release();
     this.key = "";
-    this.clip = this.film = null;
+    this.clip = this.film = this.still = null;
     this.element.replaceChildren();
   }
 
@@ -67,6 +49,8 @@ class ClipView {
     this.edit = JSON.parse(json.shot);
     this.frameCount = json.num_frames;
     this.film = new Film(this.row, `Frame of ${this.key}`);
+    this.still = new StillView(this.row, this.clip, (frame) => this.edit.shots[this.shotOf(frame)].still);
+    proportioned(this.film.element, json.width, json.height);
     this.sharp = make("img", { alt: "", hidden: true });
     this.arrows = makeSvg("svg", { viewBox: `0 0 ${json.width} ${json.height}`, "aria-hidden": "true" });
     this.film.element.append(this.sharp, this.arrows);
@@ -80,7 +64,7 @@ class ClipView {
     title.tabIndex = -1;
     this.element.replaceChildren(...this.top(), title,
       make("div", { className: "pair" },
-        this.stillFigure(),
+        this.still.element,
         make("figure", {}, make("figcaption", { textContent: this.frameText() }), this.film.element,
           make("div", { className: "scrub" }, this.button, make("label", { htmlFor: "frame", textContent: "Frame" }), this.slider, this.said),
           make("label", {}, this.flowBox, " Optical flow to the next frame "), this.flowText,
@@ -91,23 +75,12 @@ class ClipView {
   }
 
   frameText() {
-    const all = GRID.frames.length === this.frameCount;
-    return `${this.clip.json.width} × ${this.clip.json.height} pixels, ${plural(this.frameCount, "frame")}, ${this.clip.json.fps} a second`
-      + (HELD ? `; here ${GRID.width} × ${GRID.height}${all ? "" : `, and ${GRID.frames.length} of the frames`}` : "");
-  }
-
-  stillFigure() {
-    const { json, still_from: from } = this.clip;
-    this.still = make("div", { className: "still" });
-    this.path = makeSvg("svg", { viewBox: "0 0 1 1", preserveAspectRatio: "none", role: "img", "aria-label": "The way of the camera over the still" });
-    this.shownStill = -1;
-    const words = {
-      corpus: "The still, from the corpus.", shard: "The still, from the shard.",
-      "": "The still is not at hand: the frame with the widest view, and the present one, are laid back where they were filmed.",
-    };
-    const legend = [["first", "first view"], ["last", "last view"], ["now", "this frame"]].map(([name, said]) => make("span", { className: `key-${name}`, textContent: said }));
-    this.still.style.aspectRatio = `${json.original_width} / ${json.original_height}`;
-    return make("figure", {}, make("figcaption", {}, `${words[from]} ${json.original_width} × ${json.original_height} pixels.`, ...legend), this.still);
+    const { width, height, fps } = this.clip.json;
+    const here = [];
+    if (HELD && GRID.width < width) here.push(`${GRID.width} × ${GRID.height} pixels`);
+    if (HELD && GRID.frames.length < this.frameCount) here.push(`${GRID.frames.length} of the frames`);
+    return `${width} × ${height} pixels, ${plural(this.frameCount, "frame")}, ${fps} a second`
+      + (here.length ? `; in this file ${here.join(" and ")}` : "");
   }
 
   video() {
@@ -177,7 +150,7 @@ class ClipView {
     this.said.textContent = `${frame} of 0…${this.frameCount - 1}`;
     this.film.showFrame(frame);
     this.nowLine.style.left = `${(100 * (frame + 0.5)) / this.frameCount}%`;
-    this.drawPath(frame);
+    this.still.show(frame);
     this.drawFlow(frame);
     this.sharpen(frame);
     const place = wall.rows.indexOf(this.row);
@@ -194,65 +167,6 @@ class ClipView {
       this.sharp.onload = () => { this.sharp.hidden = this.frame !== frame || Boolean(this.timer); };
       this.sharp.src = address;
     }, 150);
-  }
-
-  drawPath(frame) {
-    const { json } = this.clip;
-    const number = this.edit.shots[this.shotOf(frame)].still;
-    if (number !== this.shownStill) this.layStill(number);
-    const here = json.homographies.map((_, i) => i).filter((i) => this.edit.shots[this.shotOf(i)].still === number);
-    const shapes = [];
-    const polygon = (i, className, stroke) => {
-      const points = cornersOf(json.homographies[i]).map(([x, y]) => `${x},${y}`).join(" ");
-      const shape = makeSvg("polygon", { class: `view ${className}`, points });
-      if (stroke) shape.style.stroke = stroke;
-      shapes.push(shape);
-      return shape;
-    };
-    for (const i of here.slice(1, -1)) polygon(i, "between", mixture(i / Math.max(1, this.frameCount - 1)));
-    polygon(here[0], "first");
-    polygon(here[here.length - 1], "last");
-    polygon(frame, "now-under");
-    polygon(frame, "now").id = "now-view";
-    this.path.replaceChildren(...shapes);
-    if (this.laid) this.layFrames();
-  }
-
-  layStill(number) {
-    this.shownStill = number;
-    const address = stillOf(this.row, this.clip, number);
-    this.laid = null;
-    if (address) {
-      const image = make("img", { alt: "The still", src: address });
-      // Of a montage, the sizes of the stills after the first are not recorded.
-      image.addEventListener("load", () => { this.still.style.aspectRatio = `${image.naturalWidth} / ${image.naturalHeight}`; });
-      this.still.replaceChildren(image, this.path);
-      return;
-    }
-    const { json } = this.clip;
-    const here = json.homographies.map((_, i) => i).filter((i) => this.edit.shots[this.shotOf(i)].still === number);
-    const widest = here.reduce((best, i) => (json.view_areas[i] > json.view_areas[best] ? i : best), here[0]);
-    this.laid = [widest, null].map((i) => {
-      const film = new Film(this.row, "");
-      film.element.className = `film laid${i === null ? "" : " under"}`;
-      film.element.style.width = `${json.width}px`;
-      film.element.style.height = `${json.height}px`;
-      return { film, frame: i };
-    });
-    this.still.replaceChildren(...this.laid.map((one) => one.film.element), this.path);
-  }
-
-  // Each laid frame lies where its homography says: from pixels of the frame to those of the still's box.
-  layFrames() {
-    if (!this.laid) return;
-    const { json } = this.clip, width = this.still.clientWidth, height = this.still.clientHeight;
-    for (const { film, frame } of this.laid) {
-      const number = GRID.frames[nearestInGrid(frame ?? this.frame)];
-      const h = json.homographies[number];
-      const m = h.map((value, i) => value * [width, height, 1][Math.floor(i / 3)] * [1 / json.width, 1 / json.height, 1][i % 3]);
-      film.element.style.transform = `matrix3d(${[m[0], m[3], 0, m[6], m[1], m[4], 0, m[7], 0, 0, 1, 0, m[2], m[5], 0, m[8]].join(",")})`;
-      film.showFrame(number);
-    }
   }
 
   drawFlow(frame) {

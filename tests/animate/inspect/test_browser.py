@@ -17,7 +17,7 @@ from animate.inspect.originals import find_originals
 from animate.inspect.page import written_page
 from animate.inspect.site import open_site
 from tests.animate.inspect.conftest import HOSTILE
-from tests.support.browsing import CONTRASTS, UNLABELLED, Visit, chromium, renderer_bytes, visiting
+from tests.support.browsing import CONTRASTS, UNLABELLED, Visit, chromium, renderer_bytes, until, visiting
 from tests.support.many_clips import many_clips
 from tests.support.shard_sets import build_set
 
@@ -317,13 +317,12 @@ def test_rejected_inputs_are_grouped_and_shown_where_they_decode(served, hostile
         page = visit.page
         page.select_option("#status", "aspect_ratio")
         assert page.locator(".reject").count() == 1 and "status=aspect_ratio" in page.url
-        page.locator(".reject .thumb img").wait_for()
-        assert page.evaluate("document.querySelector('.thumb img').naturalWidth") > 0
+        until(page, "document.querySelector('.thumb img')?.naturalWidth > 0")
         page.get_by_role("button", name="aspect_ratio 1").click()
         assert page.locator("#rejected-view section").count() == 4
         page.locator(".reject").nth(3).scroll_into_view_if_needed()
         page.wait_for_timeout(300)
-        page.wait_for_function("document.querySelectorAll('.reject img').length == 2")
+        until(page, "document.querySelectorAll('.reject img').length == 2")
         assert page.get_by_text("zero bytes").count() == 2, "the status's meaning, and the input's message"
 
 
@@ -334,8 +333,7 @@ def test_the_keyboard_reaches_everything(served, demo_set):
         for key, place in (("j", 0), ("j", 1), ("j", 2), ("k", 1)):
             page.keyboard.press(key)
             assert current.get_attribute("href") == page.locator(".card").nth(place).get_attribute("href")
-        page.wait_for_timeout(400)
-        assert current.locator(".film").get_attribute("data-frame") is not None, "plays where the keyboard is"
+        page.locator(".card.current .film[data-frame]").wait_for()  # it plays where the keyboard is
         second = keys_of(page)[1]
         page.keyboard.press("Enter")
         assert page.locator("#clip-view h2").text_content() == second
@@ -388,6 +386,8 @@ def test_all_text_has_contrast_every_control_a_name_and_nothing_is_cut_off(
 
         for path in ("#", "#view=rejected", "#view=plots", f"#clip={quote(key)}&flow=1"):
             page.goto(base + path)
+            if "clip=" in path:
+                page.locator("#frame").wait_for()
             page.wait_for_timeout(300)
             contrasts = page.evaluate(CONTRASTS)
             assert len(contrasts) > 8
@@ -400,7 +400,7 @@ def test_the_mp4_is_played_as_it_is_stored(served, demo_set):
     with served(demo_set("mp4"), path="#clip=coffee_1") as visit:
         page = visit.page
         page.locator("summary", has_text="MP4").click()
-        page.wait_for_function("document.querySelector('video').readyState >= 2")
+        until(page, "document.querySelector('video')?.readyState >= 2")
         size = page.evaluate(
             "(({videoWidth, videoHeight}) => [videoWidth, videoHeight])(document.querySelector('video'))"
         )
@@ -419,7 +419,7 @@ def test_a_montage_shows_the_still_of_each_shot(served, tmp_path_factory, catalo
         page = visit.page
         for frame in (0, record.num_frames - 1, 0):
             page.locator("#frame").fill(str(frame))
-            page.wait_for_function("document.querySelector('.still img').complete")
+            until(page, "document.querySelector('.still img')?.complete")
             page.wait_for_timeout(100)
             image = page.locator(".still img")
             assert f"/{int(frame > 0)}.jpg" in (image.get_attribute("src") or "")

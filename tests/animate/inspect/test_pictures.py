@@ -2,13 +2,15 @@
 
 import json
 import shlex
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from animate.build import build_shards
-from animate.codec import UndecodableImage, decode_jpeg, encode_mp4, image_format
+from animate.codec import UndecodableImage, decode_jpeg, decode_still, encode_mp4, image_format
 from animate.executor import HERE
 from animate.inspect.again import StillGone, command_again, film_again
 from animate.inspect.opened import open_set, read_clip
@@ -209,3 +211,28 @@ def test_images_of_tables_are_found_again(tmp_path, catalogue_of, suffix):
     for entry in catalogue.clips:
         assert stills_of(originals, read_clip(catalogue.set, entry.spot), entry.spot)[1] == [photograph]
     assert [originals.of_rejected(entry.spot) for entry in catalogue.rejected] == [photograph] * 2
+
+
+def test_one_thread_at_a_time_decodes(demo_set, catalogue_of, monkeypatch):
+    """Pillow has one set of limits a process, which decoding sets and takes back."""
+    catalogue = catalogue_of(demo_set("virtual"))
+    pictures = Pictures(catalogue.set, None, GRID)
+    inside, most = [0], [0]
+    decode = decode_still
+
+    def counted(*arguments, **options):
+        inside[0] += 1
+        most[0] = max(most[0], inside[0])
+        time.sleep(0.01)
+        inside[0] -= 1
+        return decode(*arguments, **options)
+
+    for module in ("animate.inspect.pictures", "animate.film"):
+        monkeypatch.setattr(f"{module}.decode_still", counted)
+    entries = catalogue.clips[:6]
+    clip = read_clip(catalogue.set, entries[0].spot)
+    with ThreadPoolExecutor(8) as pool:
+        done = [pool.submit(pictures.strip, entry) for entry in entries]
+        done += [pool.submit(pictures.still, clip, clip.members["jpg"], 64) for _ in range(6)]
+    assert all(len(one.result()) > 100 for one in done)
+    assert most == [1]

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
-from animate.inspect.plots import expected_components, histogram, plots_of
+from animate.inspect.plots import expected_components, histogram, plots_of, round_numbers
 from animate.recipe import preset_names, read_preset
 from tests.support.shard_sets import build_set
 
@@ -39,6 +39,21 @@ def test_bars_are_as_tall_as_what_they_count():
     assert svg is not None
     heights = [float(bar.get("height") or 0) for bar in svg.findall("rect[@class='bar']")]
     assert np.array(heights) / max(heights) == pytest.approx([0.5, 1.0, 0.1], abs=0.002)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "count", "numbers"),
+    [
+        (0.142, 0.886, 5, [0.2, 0.4, 0.6, 0.8]),
+        (37, 62, 5, [40, 45, 50, 55, 60]),
+        (0, 9, 3, [0, 5]),
+        (0, 10, 5, [0, 2, 4, 6, 8, 10]),
+        (0, 1, 3, [0, 0.5, 1]),
+        (24, 24, 5, [24]),
+    ],
+)
+def test_axes_have_round_numbers(low, high, count, numbers):
+    assert round_numbers(low, high, count) == pytest.approx(numbers)
 
 
 def test_values_that_are_all_the_same_are_drawn():

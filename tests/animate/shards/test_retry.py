@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
@@ -12,6 +13,8 @@ import pytest
 
 from animate.build import build_shards
 from animate.executor import HERE, Workforce
+from animate.inspect.catalogue import read_catalogue
+from animate.inspect.opened import open_set
 from animate.recipe import BuildRecipe, FetchRecipe, VideoRecipe, read_recipe
 from animate.shard import build_shard
 from animate.shards.place import BuildRefused
@@ -112,6 +115,8 @@ def test_failed_addresses_are_tried_again_in_further_shards(recipe, tmp_path, mo
     assert {name: (out / name).read_bytes() for name in before} == before
     assert verify(str(out)) == []
     assert stats(str(out)).statuses == {"success": 20, "failed_to_download": 2, "gone": 2}
+    listed = read_catalogue(open_set(str(out))).rejected
+    assert Counter(entry.status for entry in listed) == {"failed_to_download": 2, "gone": 2}
 
     down(monkeypatch)
     third = build_shards(recipe, out, workforce=HERE, retry_failed=True)
