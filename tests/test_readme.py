@@ -117,6 +117,8 @@ def test_what_is_not_run_is_known():
     for page in PAGES:
         for block in blocks(page):
             assert not block.title or re.match(rf"{MARK}: \w", block.title), "a title says why"
+            if "the README has the same" in block.title:
+                assert block.text in text_of(README)
     skipped = [
         start
         for start in NOT_RUN
