@@ -1,6 +1,6 @@
 """What the pages show that is read from the project when the site is built: commands, docstrings, results.
 
-MkDocs calls `on_page_markdown` for each page; a line `<!-- name -->` of it is replaced by what `FILLS` has under
+MkDocs calls `on_page_markdown` for each page; a line `<!-- name -->` of it is replaced by what `FILLS` has of
 that name.
 """
 

@@ -1,11 +1,16 @@
 """The pages for those who work on the code are true: rooms and files exist, versions agree."""
 
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
 from tests.test_imports import LAWS, files, unit
 
@@ -59,3 +64,20 @@ def test_continuous_integration_runs_what_contributors_run():
     run = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     for command in commands.split(" && "):
         assert f"run {command}" in run
+
+
+def test_the_readmes_picture_is_what_its_script_makes(tmp_path):
+    made = tmp_path / "alive.gif"
+    script = [sys.executable, str(ROOT / "docs" / "make_pictures.py"), "--out", str(made)]
+    subprocess.run(script, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    shown = ROOT / "docs" / "alive.gif"
+    assert shown.stat().st_size < 2_500_000
+    with Image.open(shown) as committed, Image.open(made) as fresh:
+        assert 320 <= committed.width <= 480 and committed.info["loop"] == 0
+        assert (committed.size, committed.n_frames) == (fresh.size, fresh.n_frames)
+        for number in (0, committed.n_frames // 2, committed.n_frames - 1):
+            committed.seek(number)
+            fresh.seek(number)
+            both = [np.asarray(image.convert("RGB"), np.int16) for image in (committed, fresh)]
+            # Other versions of the libraries round, and choose a palette, otherwise.
+            assert np.abs(both[0] - both[1]).mean() < 6

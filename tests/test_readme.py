@@ -1,9 +1,10 @@
-"""The pages for users are true: what they show runs, recipes can be read, options exist, numbers are measured.
+"""The pages for users are true: what they show runs, recipes are read, options exist, numbers are measured.
 
-A block whose title begins "not run" is not run, and every such block is listed in `LEFT_OUT`.
+A block whose title begins "not run by tests" is not run; `LEFT_OUT` counts them.
 """
 
 import importlib.util
+import json
 import os
 import re
 import shlex
@@ -23,6 +24,7 @@ from animate.recipe import BuildRecipe, read_recipe
 from cli.animate.main import app as animate_app
 from cli.retrieval.main import app as retrieval_app
 from retrieval.recipe import load_recipe
+from tests.support.pages import NOT_RUN as MARK
 from tests.support.pages import PAGES, ROOT, Block, blocks, name_of, text_of
 
 README = PAGES[0]
@@ -30,7 +32,7 @@ README = PAGES[0]
 #: Lines of blocks that run which no test runs, by how they begin -> why.
 NOT_RUN = {"pip install": "installs; .ci/run runs it"}
 
-#: How many blocks of each page are marked "not run".
+#: How many blocks of each page no test runs.
 LEFT_OUT = {
     "docs/howto/benchmark.md": 1,
     "docs/howto/cluster.md": 3,
@@ -38,13 +40,12 @@ LEFT_OUT = {
     "docs/howto/install.md": 2,
     "docs/howto/object-store.md": 1,
     "docs/howto/pillow-simd.md": 1,
-    "docs/index.md": 1,
     "docs/retrieval.md": 2,
     "docs/tutorial.md": 1,
 }
 
 #: Pages whose blocks make the shard set `shards/` themselves; others find one.
-MAKE_THEIR_OWN = ("README.md", "docs/tutorial.md")
+MAKE_THEIR_OWN = ("README.md", "docs/index.md", "docs/tutorial.md")
 
 RUNNING = [page for page in PAGES if any(block.runs for block in blocks(page))]
 
@@ -54,10 +55,18 @@ RETRIEVAL_TABLES = ("[data]", "[model]")
 
 @pytest.fixture(scope="session")
 def shard_set(tmp_path_factory) -> Path:
-    """A shard set of four photographs of the demo."""
-    out = tmp_path_factory.mktemp("pages") / "shards"
-    assert build_shards(read_recipe(None, ["source.limit=4", "video.size=64"]), str(out), HERE).clips == 4
-    return out
+    """A shard set of four photographs of the demo, of a corpus that says under what licence each is."""
+    folder = tmp_path_factory.mktemp("pages")
+    images = sorted((ROOT / "animate" / "demo").glob("*.jpg"))[:4]
+    rows = []
+    for image, licence in zip(images, ("CC BY 4.0", "CC0", "CC BY 4.0", "CC BY-NC 4.0"), strict=True):
+        (folder / image.name).write_bytes(image.read_bytes())
+        rows.append(json.dumps({"file_name": image.name, "caption": f"a {image.stem}", "license": licence}))
+    (folder / "table.jsonl").write_text("\n".join(rows))
+    source = ["source.name=table", f"source.path={folder / 'table.jsonl'}"]
+    report = build_shards(read_recipe(None, [*source, "video.size=64"]), str(folder / "shards"), HERE)
+    assert report.clips == 4
+    return folder / "shards"
 
 
 @pytest.fixture
@@ -103,11 +112,13 @@ def test_a_pages_commands_and_programs_run_in_their_order(page, folder, shard_se
 
 
 def test_what_is_not_run_is_known():
-    left_out = {name_of(page): sum(b.title.startswith("not run") for b in blocks(page)) for page in PAGES}
+    left_out = {name_of(page): sum(b.title.startswith(MARK) for b in blocks(page)) for page in PAGES}
     assert {page: count for page, count in left_out.items() if count} == LEFT_OUT
     for page in PAGES:
         for block in blocks(page):
-            assert not block.title or re.match(r"not run( here)?: \w", block.title), "a title says why"
+            assert not block.title or re.match(rf"{MARK}: \w", block.title), "a title says why"
+            if "the README has the same" in block.title:
+                assert block.text in text_of(README)
     skipped = [
         start
         for start in NOT_RUN
@@ -115,7 +126,7 @@ def test_what_is_not_run_is_known():
         for b in blocks(page, "sh")
         if b.runs and start in b.text
     ]
-    assert len(skipped) == 2, "the README's own two installations"
+    assert len(skipped) == 3, "the two installations of the README, and the index's"
 
 
 def commands(block: Block) -> list[str]:
@@ -156,7 +167,7 @@ def test_the_recipe_of_the_builds_page_is_the_default(tmp_path):
 
 
 def test_every_option_on_the_pages_exists():
-    known, build = set(), set()
+    known, build = {"--help"}, set()
     for app in (animate_app, retrieval_app):
         for name, command in typer.main.get_command(app).commands.items():  # pyright: ignore[reportAttributeAccessIssue]
             options = {option for p in command.params for option in p.opts}
@@ -187,3 +198,24 @@ def test_the_readme_has_what_was_measured():
     spec.loader.exec_module(measured)
     assert measured.with_table(text_of(README)) == text_of(README), "python docs/measured.py writes it anew"
     assert measured.headline() in text_of(README)
+
+
+def test_what_the_pages_say_of_films_and_stills_was_measured():
+    """ "one head of five", "four of five", "level": intervals of the difference beside zero."""
+    result = json.loads((ROOT / "benchmarks" / "results" / "retrieval_real.json").read_text())
+    found: dict[str, list[tuple[str, float]]] = {}
+    for name, values in result["differences"].items():
+        case, _, compared = name.partition(": ")
+        mean, low, high = values.get("t2v coarse R@10", (0.0, 0.0, 0.0))
+        if low > 0 or high < 0:
+            found.setdefault(f"{case.partition(', ')[0]}: {compared}", []).append(
+                (case.partition(", ")[2], mean)
+            )
+    assert [(head, round(mean, 1)) for head, mean in found["zero-shot: filmed stills - stills"]] == [
+        ("mean", 1.1)
+    ]
+    assert len(found["zero-shot: both - stills"]) == 4
+    assert all(0.8 < mean < 1.2 for _, mean in found["zero-shot: both - stills"])
+    assert "fine-tuned: filmed stills - stills" not in found
+    assert len(found["fine-tuned: filmed stills - nothing"]) == 5
+    assert all(2 < mean < 4 for _, mean in found["fine-tuned: filmed stills - nothing"])

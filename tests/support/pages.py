@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 
 #: What stands in the title of a block that no test can run.
-NOT_RUN = "not run"
+NOT_RUN = "not run by tests"
 
 _FENCE = re.compile(r"^```(\w*)(?: title=\"([^\"]*)\")?\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 
