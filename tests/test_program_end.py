@@ -78,6 +78,7 @@ def test_a_native_call_that_hears_no_signal_does_not_keep_a_program(first, again
     )
     with process:
         assert process.stdout is not None and process.stdout.readline() == "stuck\n"
+        time.sleep(2)  # until it is, which nothing tells
         for _ in range(signals):
             process.send_signal(signal.SIGINT)
             time.sleep(0.3)
