@@ -68,7 +68,7 @@ def preview(
             raise typer.BadParameter(
                 "go together: a clip is found by its key in a set", param_hint="--shards, --clip"
             )
-        if image or shot or recipe or everything or size or (frames, fps, seed) != (None, None, None):
+        if image or shot or recipe or everything or size or fps or (frames, seed) != (None, None):
             raise typer.BadParameter(
                 "films a clip as it is recorded: leave out images, and options that say how",
                 param_hint="--shards",
