@@ -38,6 +38,7 @@ from animate.exports.shard import (
     write_json,
 )
 from animate.recipe import BuildRecipe
+from animate.shards.card import most_counted
 from animate.shards.finished import finished_records
 from animate.shards.place import MANIFEST, PLAN, Place
 from animate.shards.plan import Plan, read_plan, totals
@@ -212,6 +213,8 @@ def _state(job: ExportJob, manifest: Mapping[str, Any]) -> dict[str, Any]:
             "tars": hashlib.blake2b(tars.encode(), digest_size=16).hexdigest(),
             **({"finished": manifest["finished"]} if "finished" in manifest else {}),
         },
+        # Stills are rendered here, and a GPU rounds otherwise.
+        **({"device": job.device.partition(":")[0]} if job.recipe.video.format == "virtual" else {}),
     }
 
 
@@ -219,7 +222,7 @@ def _state(job: ExportJob, manifest: Mapping[str, Any]) -> dict[str, Any]:
 def _ours(folder: Path, state: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """`folder` is this export's inside the block, with what its state was: `state`, and counts at its end."""
     there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    if there and not (folder / STATE).is_file():
+    if there - {OURS} and not (folder / STATE).is_file():
         raise ExportRefused(f"{folder}: is not empty and holds no export ({STATE} is missing)")
     (folder / OURS).mkdir(parents=True, exist_ok=True)
     with _locked(folder / OURS):
@@ -317,7 +320,7 @@ def _finish(
     exported = Exported(
         splits=_splits(job),
         counts=clips,  # pyright: ignore[reportArgumentType]
-        licences=total(mark.licences for mark in marks) if job.licence_column else {},
+        licences=most_counted(total(mark.licences for mark in marks)) if job.licence_column else {},
         manifest=manifest,
     )
     notes = StoredNotes(folder, [row["name"] for row in manifest["shards"]])

@@ -11,6 +11,7 @@ there are. Training draws from `sentences` by `video_id`; judging reads one `sen
 row with pandas, which takes some words for a missing value.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -49,10 +50,10 @@ def _finish(out: Path, notes: Notes, exported: Exported) -> None:
 
 def _warnings(video: VideoRecipe) -> Iterator[str]:
     if video.fps != 1:
-        seen = -(-video.num_frames // video.fps)
+        seen = math.ceil(video.num_frames / video.fps)
         yield (
             f"CLIP4Clip reads one frame a second, {seen} of the {video.num_frames} of a clip; give it "
-            f"--feature_framerate {video.fps} to have all"
+            f"--feature_framerate {math.ceil(video.fps)} to have all"
         )
 
 

@@ -41,7 +41,7 @@ _COLUMNS: Columns = {
     "width": "int64",
     "height": "int64",
     "num_frames": "int64",
-    "fps": "int64",
+    "fps": "double",
     "duration": "double",
 }
 #: The type of a column as `datasets` spells it.
@@ -51,9 +51,9 @@ _DTYPES: dict[ColumnType, str] = {"string": "string", "int64": "int64", "double"
 class _Parquet:
     """One file while it is written."""
 
-    def __init__(self, path: Path, columns: Columns, closing: ExitStack) -> None:
+    def __init__(self, path: Path, columns: Columns, closing: ExitStack, *, whole_fps: bool) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._schema = schema(columns)
+        self._schema = schema(columns, whole_fps=whole_fps)
         self._columns = columns
         self._writer = closing.enter_context(pq.ParquetWriter(path, self._schema, compression="zstd"))
         self._rows: list[dict[str, Any]] = []
@@ -85,10 +85,11 @@ def _carried(columns: Columns) -> dict[str, str]:
     }
 
 
-def schema(columns: Columns) -> pa.Schema:
+def schema(columns: Columns, *, whole_fps: bool) -> pa.Schema:
     """That of every file of a set whose corpus carries `columns`, with the features of `datasets`."""
     types: dict[str, ColumnType] = {
         **_COLUMNS,
+        "fps": "int64" if whole_fps else "double",
         **{own: columns[name] for name, own in _carried(columns).items()},
     }
     text = {"dtype": "string", "_type": "Value"}
@@ -112,7 +113,8 @@ def _write(folder: Path, clips: Iterable[ExportClip]) -> Iterator[Note]:
         for clip in clips:
             if clip.split not in files:
                 path = folder / "data" / f"{SPLIT_NAMES[clip.split]}-{clip.shard}.parquet"
-                files[clip.split] = _Parquet(path, clip.columns, closing)
+                whole_fps = isinstance(clip.record.fps, int)  # it is the same in the whole set
+                files[clip.split] = _Parquet(path, clip.columns, closing, whole_fps=whole_fps)
             files[clip.split].add(clip)
         for file in files.values():
             file.flush()

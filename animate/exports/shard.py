@@ -32,6 +32,8 @@ OURS = "_export"
 MARKS, NOTES, WRITING = f"{OURS}/marks", f"{OURS}/notes", f"{OURS}/writing"
 #: Why a clip is left out.
 NO_LICENCE, OTHER_LICENCE = "no licence stated", "another licence"
+#: The set has the licence of a montage's first still alone.
+OF_SEVERAL_STILLS = "of several stills, whose licences are not all known"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,11 +131,15 @@ def _clips(job: ExportJob, shard: str, counts: _Counts) -> Iterator[ExportClip]:
         if job.licences and not is_one_of(licence, job.licences):
             counts.left_out[OTHER_LICENCE if licence else NO_LICENCE] += 1
             continue
+        if job.licences and len(record.source_keys) > 1:
+            counts.left_out[OF_SEVERAL_STILLS] += 1
+            continue
         clip = ExportClip(
             name=file_name(record.key),
             shard=shard,
             still=still,
-            split=split_of(record.source_key, job.shares),
+            # Montages of a group show the same stills.
+            split=split_of(min(record.source_keys), job.shares),
             video=b"",
             record=record,
             carried=row.carried,

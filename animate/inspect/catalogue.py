@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
@@ -119,8 +119,10 @@ def read_catalogue(shard_set: ShardSet, *, most: int = MOST_CLIPS) -> Catalogue:
     counts = totals(shard_set.plan, records)
     names = _spread(records, most)
     reader = _Reader(shard_set)
+    again = {name for name in names if shard_set.shard(name).again}
+    reader.note_tried(again)
     for name in names:
-        reader.read(name, again=bool(shard_set.shard(name).again))
+        reader.read(name)
     spread = ""
     if len(names) < len(records):
         spread = f", in {len(names):,} of {len(records):,} shards that lie evenly over the set"
@@ -131,7 +133,7 @@ def read_catalogue(shard_set: ShardSet, *, most: int = MOST_CLIPS) -> Catalogue:
         looked_at=tuple(reader.clips),
         clips=tuple(reader.clips),
         spread=spread,
-        rejected=tuple(reader.left()),
+        rejected=tuple(reader.rejected),
         shots=reader.shots,
         components=dict(reader.components.most_common()),
         finished=tuple(_finished(place, records)),
@@ -175,22 +177,22 @@ class _Reader:
         self._listed: Counter[str] = Counter()
         self._tried_last: dict[str, str] = {}
 
-    def left(self) -> Iterator[RejectedEntry]:
-        """The rejected inputs, but for those that a later shard tried again."""
-        for entry in self.rejected:
-            if entry.spot.shard >= self._tried_last.get(entry.key, ""):
-                yield entry
+    def note_tried(self, names: Iterable[str]) -> None:
+        """Shards that tried rows again, which are to be read: each stands for its rows."""
+        for name in sorted(names):
+            try:
+                keys = read_table(self._place, name, ["source_key"]).column("source_key").to_pylist()
+            except DAMAGED:  # `read` says so
+                continue
+            self._tried_last.update(dict.fromkeys(keys, name))
 
-    def read(self, name: str, *, again: bool) -> None:
-        """Adds what shard `name` has, the next in order; `NoShards` if it is damaged. One that tries rows
-        `again` stands for these."""
+    def read(self, name: str) -> None:
+        """Adds what shard `name` has, the next in order; `NoShards` if it is damaged."""
         try:
             rows = read_table(self._place, name, _COLUMNS).to_pylist()
             with self._place.open(name + TAR) as tar:
                 samples = index_samples(tar, "json")
                 for number, row in enumerate(rows):
-                    if again:
-                        self._tried_last[row["source_key"]] = name
                     if row["status"] != SUCCESS:
                         self._reject(name, number, row)
                         continue
@@ -228,6 +230,9 @@ class _Reader:
         )
 
     def _reject(self, name: str, number: int, row: Mapping[str, Any]) -> None:
+        """One more rejected input, unless a later shard tried it again."""
+        if name < self._tried_last.get(row["source_key"], ""):
+            return
         self._listed[row["status"]] += 1
         if self._listed[row["status"]] <= MOST_REJECTED:
             self.rejected.append(

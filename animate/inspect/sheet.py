@@ -13,7 +13,7 @@ SHEET_CLIPS, _FRAMES, _GAP, _MOST_SIDE = 12, 8, 4, 224
 
 
 def set_sheet(catalogue: Catalogue) -> Picture:
-    """The sheet; `NoClip` if the set has no clip to show."""
+    """The sheet, without clips that do not decode; `NoClip` if the set has no clip to show."""
     clips = catalogue.clips
     if not clips:
         raise NoClip(f"{catalogue.set.place.shown('')}: has no clip to show")
@@ -21,11 +21,16 @@ def set_sheet(catalogue: Catalogue) -> Picture:
     rows = []
     for number in chosen.tolist():
         entry = clips[number]
-        frames = read_clip(catalogue.set, entry.spot).frames()
+        try:
+            frames = read_clip(catalogue.set, entry.spot).frames()
+        except ValueError:  # the page tells of it
+            continue
         shown = np.unique(np.linspace(0, len(frames) - 1, _FRAMES).round().astype(int))
         pictures = [within(frames[i], _MOST_SIDE) for i in shown]
         gap = np.full((pictures[0].shape[0], _GAP, 3), 255, np.uint8)
         strip = np.concatenate([piece for picture in pictures for piece in (picture, gap)][:-1], axis=1)
         width = strip.shape[1]
         rows.append(np.concatenate([text_line(entry.caption, width), text_line(entry.camera, width), strip]))
+    if not rows:
+        raise NoClip(f"{catalogue.set.place.shown('')}: has no clip that decodes; see `animate verify`")
     return stack(rows)

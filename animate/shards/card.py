@@ -131,6 +131,13 @@ def counted(licences: Iterable[str]) -> Counter[str]:
     return found
 
 
+def most_counted(counts: Counter[str]) -> Counter[str]:
+    """The `_MOST_COUNTED` commonest licences as they are, and what is beyond them as `OTHERS`."""
+    found = Counter(dict(counts.most_common(_MOST_COUNTED)))
+    rest = counts.total() - found.total()
+    return found + Counter({OTHERS: rest})
+
+
 def count_licences(plan: Plan, place: Place) -> Mapping[str, int]:
     """Clips of a finished set by licence; nothing where its corpus carries none.
 

@@ -8,12 +8,15 @@ from animate.recipe import FilterRecipe
 from animate.sources.columns import first_named
 from animate.sources.filters import LICENCE_NAMES
 
-#: An address of Creative Commons: `…/licenses/by-nc/2.0/`, `…/publicdomain/zero/1.0/`.
+#: An address of Creative Commons, whole: `…/licenses/by-nc/2.0/uk/`, `…/publicdomain/zero/1.0/deed.en`.
 _ADDRESS = re.compile(
-    r"https?://(?:www\.)?creativecommons\.org/(?:licenses|publicdomain)/([a-z-]+)/?([0-9.]*).*", re.IGNORECASE
+    r"https?://(?:www\.)?creativecommons\.org/(?:licenses|publicdomain)/"
+    r"([a-z-]+)(?:/([0-9.]+)(?:/[a-z]{2,3})?(?:/(?:deed|legalcode)[a-z._-]*)?)?/?",
+    re.IGNORECASE,
 )
-#: The releases of a licence, and the country of an old one of Creative Commons: `-4-0`, `-2-0-uk`.
-_RELEASE = re.compile(r"(?:-v?[0-9]+)+(?:-[a-z]{2})?")
+#: The releases of a licence, and the country of an old one of Creative Commons: `-4-0`, `-2-0-uk`. `nc`, `nd`
+#: and `sa` are no countries.
+_RELEASE = re.compile(r"(?:-v?[0-9]+)+(?:-(?!nc|nd|sa)[a-z]{2})?")
 
 
 def licence_column(columns: Iterable[str], filters: FilterRecipe) -> str:
@@ -45,9 +48,11 @@ def is_one_of(licence: str, wanted: Collection[str]) -> bool:
 
 
 def _plain(licence: str) -> str:
-    """`CC BY-SA 4.0` as `cc-by-sa-4-0`."""
+    """`CC BY-SA 4.0` as `cc-by-sa-4-0`; as it is where it has what may mean anything (`%`, other letters)."""
     address = _ADDRESS.fullmatch(licence.strip())
     if address:
         kind = {"zero": "cc0", "mark": "pdm"}.get(address[1].lower(), f"cc-{address[1]}")
-        licence = f"{kind} {address[2]}"
+        licence = f"{kind} {address[2] or ''}"
+    if not licence.isascii() or "%" in licence:
+        return licence
     return re.sub(r"[^a-z0-9]+", "-", licence.lower()).strip("-")

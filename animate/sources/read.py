@@ -62,6 +62,8 @@ def listed_image(
     [row] = listed_rows(folder / part.path, number, number + 1, columns)
     if row.content is not None:
         return row.content
+    if row.fault is not None and row.fault.status == "outside_folder":
+        return row.fault
     if part.reader == "files" and row.file:
         return image_content(_files_root(source), row.file)
     if part.reader == "rows" and row.cell is not None:

@@ -52,10 +52,11 @@ def export(
     from animate.export import export_shards
 
     from ..progress import CountProgress
+    from ..raw_lines import raw_lines_kept_off
 
     work = Workforce(workers=workers, device=device)
     try:
-        with CountProgress("clips") as progress:
+        with raw_lines_kept_off("animate"), CountProgress("clips") as progress:
             report = export_shards(
                 shards,
                 out,

@@ -33,10 +33,11 @@ def fetch(
     from animate.record import SUCCESS
 
     from ..progress import CountProgress
+    from ..raw_lines import raw_lines_kept_off
 
     check_leeway(wanted)
     try:
-        with CountProgress("rows") as progress:
+        with raw_lines_kept_off("animate"), CountProgress("rows") as progress:
             report = run_fetch(
                 wanted.source,
                 out,

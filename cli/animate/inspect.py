@@ -62,11 +62,11 @@ def inspect(
     some = catalogue.at_most(limit or FILE_CLIPS)
     if sheet is not None:
         from animate.codec import encode_jpeg, encode_png
-        from animate.inspect.sheet import set_sheet
+        from animate.inspect.sheet import SHEET_CLIPS, set_sheet
 
         picture = set_sheet(some)
         sheet.write_bytes(encode_png(picture) if sheet.suffix == ".png" else encode_jpeg(picture, 90))
-        print(f"{sheet}: {some.choice}")
+        print(f"{sheet}: at most {SHEET_CLIPS} clips of {some.choice}")
     if out is not None:
         from animate.inspect.page import written_page
 

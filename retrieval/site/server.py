@@ -5,6 +5,7 @@ A video is asked for by its place in the gallery. No name of a file is ever part
 
 import dataclasses
 import json
+import time
 from collections.abc import Mapping
 from http import HTTPStatus
 from importlib import resources
@@ -68,13 +69,13 @@ class _Site:
     def search(self, request: Request) -> Reply:
         """`q` are the words, `top` how many videos are wanted."""
         try:
-            top = int(request.query.get("top", self._top))
+            top = min(int(request.query.get("top", self._top)), MOST_SHOWN)
             with self._searching:
                 found = search(
                     self._checkpoint.model,
                     self._gallery,
                     request.query.get("q", ""),
-                    top=min(top, MOST_SHOWN),
+                    top=top,
                     candidates=max(self._candidates, top),
                     device=self._device,
                     precision=self._gallery.facts.get("precision", "fp32"),
@@ -87,7 +88,8 @@ class _Site:
         """Frames of the video at a place in the gallery, side by side."""
         name = request.words[0] if len(request.words) == 1 else ""
         place = name.removesuffix(".jpg")
-        if not (name.endswith(".jpg") and place.isdecimal() and int(place[:12]) < len(self._gallery)):
+        known = name.endswith(".jpg") and place.isdecimal() and len(place) < 12
+        if not known or int(place) >= len(self._gallery):
             raise NotFound("the gallery has no such video")
         row = self._gallery.row(int(place))
         with self._decoding:
@@ -107,6 +109,8 @@ class _Site:
             "fine": self._checkpoint.model.interaction is not None,
             "top": self._top,
             "most": MOST_SHOWN,
+            # Of addresses that browsers keep: another gallery on this port has others.
+            "edition": time.time_ns(),
         }
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from animate import export as driver
@@ -21,6 +22,7 @@ from animate.exports import EXPORTS, Exported, Note, Split, file_name
 from animate.exports import shard as one_shard
 from animate.exports.binary import SampleFiles
 from animate.exports.shard import StoredNotes, split_of
+from animate.load import load_clips
 from animate.shards.place import Place
 from cli.animate.export import TARGETS
 from tests.support.exporting import CLIPS, STILLS, TAKES, Source, hostile_set
@@ -342,3 +344,48 @@ def test_files_of_samples_end_at_their_size(sets, tmp_path, monkeypatch):
     export_shards(sets["mp4"], tmp_path / "out", to="mds")
     assert len(list((tmp_path / "out" / "train").glob("*.mds"))) == CLIPS
     assert SampleFiles(tmp_path, "bin").write([], lambda clip: b"") is not None
+
+
+@pytest.fixture(scope="module")
+def montages(tmp_path_factory) -> Path:
+    """Montages of two stills, of which one in two may not be used for money; at 29.97 frames a second."""
+    root = tmp_path_factory.mktemp("montages")
+    settings = ["shot.preset=montage", "shot.edit.stills=2", "video.fps=29.97"]
+    return hostile_set(root / "set", "frames", *settings)
+
+
+def test_a_montage_is_left_out_where_licences_are_asked_for(montages, tmp_path):
+    report = export_shards(montages, tmp_path / "out", to="umt", licences=["cc-by", "cc0"])
+    assert report.clips["train"] == 0
+    assert report.left_out["of several stills, whose licences are not all known"] > 0
+    assert sum(report.left_out.values()) == CLIPS
+
+
+def test_montages_of_the_same_stills_are_in_one_split(montages, tmp_path):
+    export_shards(montages, tmp_path / "out", to="umt", split=(0.5, 0.5))
+    stills = {clip["key"]: set(clip["json"]["source_keys"]) for clip in load_clips(montages)}
+    seen = [
+        set().union(*(stills[row["key"]] for row in json.loads((tmp_path / "out" / name).read_text())))
+        for name in ("train.json", "val.json")
+    ]
+    assert all(seen) and not seen[0] & seen[1]
+
+
+def test_a_fractional_rate_is_exported_as_it_is(montages, tmp_path):
+    export_shards(montages, tmp_path / "out", to="hf")
+    [path, *_] = sorted((tmp_path / "out" / "data").glob("*.parquet"))
+    assert set(pq.read_table(path, columns=["fps"])["fps"].to_pylist()) == {30000 / 1001}
+    report = export_shards(montages, tmp_path / "clip4clip", to="clip4clip")
+    assert any("--feature_framerate 30 " in warning for warning in report.warnings)
+
+
+def test_an_export_that_was_cut_off_in_its_first_moment_goes_on(montages, tmp_path):
+    (tmp_path / "out" / "_export").mkdir(parents=True)
+    assert export_shards(montages, tmp_path / "out", to="umt").clips["train"] == CLIPS
+
+
+def test_what_is_rendered_on_a_gpu_does_not_go_on_without(sets, tmp_path, monkeypatch):
+    begun = tmp_path / "out"
+    export_shards(sets["virtual"], begun, to="umt")
+    with pytest.raises(ExportRefused, match='device: "cpu" -> "cuda"'):
+        export_shards(sets["virtual"], begun, to="umt", workforce=Workforce(workers=0, device="cuda:1"))

@@ -16,7 +16,7 @@ from retrieval.checkpoint import load_checkpoint
 from retrieval.gallery import Gallery
 from retrieval.index import build_gallery
 from retrieval.search import search
-from retrieval.site import open_site
+from retrieval.site import open_site, server
 from tests.support.browsing import CONTRASTS, UNLABELLED, chromium, visiting
 from tests.support.evaluating import CPU
 from tests.support.galleries import QUERY
@@ -112,6 +112,7 @@ def test_a_strip_has_the_frames_that_were_indexed(served):
         ("strip/99.jpg", 404, "no such video"),
         ("strip/-1.jpg", 404, "no such video"),
         ("strip/1", 404, "no such video"),
+        ("strip/0000000000000001.jpg", 404, "no such video"),
         ("strip/1.jpg/x", 404, "no such video"),
         ("strip/..%2f..%2fetc%2fpasswd", 404, "nothing of that name"),
         ("etc/passwd", 404, "nothing of that name"),
@@ -120,6 +121,14 @@ def test_a_strip_has_the_frames_that_were_indexed(served):
 def test_what_is_not_there_is_said(served, path, status, message):
     code, body = ask(served.address + path)
     assert code == status and message in body.decode()
+
+
+def test_a_page_cannot_ask_for_all_of_a_gallery(served, monkeypatch):
+    asked = []
+    found = search(served.checkpoint.model, served.gallery, QUERY, top=1, candidates=1, device=CPU)
+    monkeypatch.setattr(server, "search", lambda *_, **options: asked.append(options) or found)
+    found_at(served.address, q=QUERY, top=1_000_000)
+    assert [(one["top"], one["candidates"]) for one in asked] == [(100, 100)]
 
 
 def test_a_film_that_is_gone_is_said(films):

@@ -21,14 +21,26 @@ const watchers = [];
 function setState(change, { step = true } = {}) {
   const next = { ...state, ...change };
   if (addressOf(next) === addressOf(state)) return;
+  if (step) writeAddress(); // of what is left behind
   state = next;
   if (step) history.pushState(null, "", addressOf(state));
-  else history.replaceState(null, "", addressOf(state));
+  else later ||= setTimeout(writeAddress, 200);
   for (const watcher of watchers) watcher();
+}
+
+// A film that plays changes the address with each frame, and browsers allow so many changes in ten seconds.
+let later = 0;
+function writeAddress() {
+  if (!later) return;
+  clearTimeout(later);
+  later = 0;
+  history.replaceState(null, "", addressOf(state));
 }
 
 // The address was changed by hand, by a link, or by going back.
 addEventListener("popstate", () => {
+  clearTimeout(later);
+  later = 0;
   state = readState();
   for (const watcher of watchers) watcher();
 });

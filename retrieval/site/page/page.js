@@ -34,11 +34,12 @@ function stripOf(hit) {
   const here = make("div", "here");
   here.style.setProperty("left", `${(100 * hit.frame) / hit.num_frames}%`);
   here.style.setProperty("width", `${100 / hit.num_frames}%`);
+  const address = `/strip/${hit.row}.jpg?${KNOWN.edition}`;
   image.addEventListener("error", async () => {
-    const reply = await fetch(`/strip/${hit.row}.jpg`).catch(() => null);
+    const reply = await fetch(address).catch(() => null);
     strip.replaceChildren(make("p", "gone", reply ? await reply.text() : "the command that serves this page has ended"));
   });
-  image.src = `/strip/${hit.row}.jpg`;
+  image.src = address;
   strip.append(image, here);
   return strip;
 }

@@ -103,5 +103,5 @@ def test_the_card_has_splits_source_licences_recipe_and_versions(exported):
 
 
 def test_columns_of_a_corpus_that_have_names_of_ours_are_renamed():
-    names = schema({"video": "string", "score": "double", "license": "string"}).names
+    names = schema({"video": "string", "score": "double", "license": "string"}, whole_fps=True).names
     assert names.count("video") == 1 and {"source_video", "score", "license"} <= set(names)

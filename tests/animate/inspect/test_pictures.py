@@ -189,6 +189,7 @@ def test_a_clip_that_does_not_decode_costs_the_page_that_clip_alone(tmp_path, ca
     page = written_page(catalogue, None, str(folder), "")
     strips = json.loads(page.split('id="held">')[1].split("</script>")[0])["strips"]
     assert [bool(strip) for strip in strips] == [True, False] + [True] * 10
+    assert set_sheet(catalogue).shape[0] == 11 * (64 + 2 * 20 + 6)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])

@@ -16,6 +16,9 @@ from animate.sources.licences import is_one_of, licence_column, stated_licence
         "cc-by-2.0-uk",
         "https://creativecommons.org/licenses/by/4.0/",
         "http://www.creativecommons.org/licenses/by/2.0/legalcode",
+        "https://creativecommons.org/licenses/by/2.0/uk/",
+        "https://creativecommons.org/licenses/by/4.0/deed.en",
+        "https://creativecommons.org/licenses/by/",
     ],
 )
 def test_spellings_of_one_licence(licence):
@@ -33,6 +36,15 @@ def test_spellings_of_one_licence(licence):
         "",
         "?",
         "http://creativecommons.org/licenses/by-nc/2.0/",
+        "CC BY 4.0 NC",
+        "CC-BY-2.0-SA",
+        "cc by 4.0 nd",
+        "CC BY 4.0 (NC)",
+        "CC BY 非営利",
+        "https://creativecommons.org/licenses/by%2Dnc/2.0/",
+        "https://creativecommons.org/licenses/by_nc/2.0/",
+        "https://creativecommons.org/licenses/by/2.0/ NonCommercial",
+        "https://creativecommons.org/licenses/by/2.0/, https://creativecommons.org/licenses/by-nc/2.0/",
     ],
 )
 def test_what_is_narrower_is_another(licence):
