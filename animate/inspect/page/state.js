@@ -21,19 +21,22 @@ const watchers = [];
 function setState(change, { step = true } = {}) {
   const next = { ...state, ...change };
   if (addressOf(next) === addressOf(state)) return;
-  if (step) writeAddress(); // of what is left behind
+  if (step && later) writeAddress(); // of what is left behind
   state = next;
   if (step) history.pushState(null, "", addressOf(state));
-  else later ||= setTimeout(writeAddress, 200);
+  else if (performance.now() - written > WRITE_EVERY) writeAddress();
+  else later ||= setTimeout(writeAddress, WRITE_EVERY);
   for (const watcher of watchers) watcher();
 }
 
 // A film that plays changes the address with each frame, and browsers allow so many changes in ten seconds.
+const WRITE_EVERY = 200;
 let later = 0;
+let written = -WRITE_EVERY;
 function writeAddress() {
-  if (!later) return;
   clearTimeout(later);
   later = 0;
+  written = performance.now();
   history.replaceState(null, "", addressOf(state));
 }
 
