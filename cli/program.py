@@ -12,6 +12,8 @@ import typer
 
 from .watchdog import watch
 
+#: Exit code of a program that was told to stop.
+_STOPPED = 130
 #: Between two lines of progress in a log file.
 LINE_SECONDS = 10.0
 #: What a wrong command line is to typer, whose own class has no public name.
@@ -70,7 +72,13 @@ def run(app: typer.Typer) -> None:
         watch("animate")
     # A library that began threads of its own may crash while the interpreter ends, after all is done.
     ends_itself = "ray" in sys.modules
-    code = _code(app)
+    try:
+        code = _code(app)
+        if code == _STOPPED:
+            _hear_no_more()
+    except KeyboardInterrupt:  # one more, when all had been said and nothing was caught any more
+        code = _STOPPED
+        _hear_no_more()
     if ends_itself or "ray" not in sys.modules:
         sys.exit(code)
     _end(code)
@@ -82,7 +90,7 @@ def _code(app: typer.Typer) -> int:
     try:
         return app(standalone_mode=False, prog_name=name) or 0
     except KeyboardInterrupt:  # a second one, while what the first stopped was cleared up
-        return 130
+        return _STOPPED
     except _UsageError as error:
         message = error.format_message()
         if not message.strip() or "\n" in message:  # the help, where nothing is asked for
@@ -106,10 +114,15 @@ def _code(app: typer.Typer) -> int:
         return 2
 
 
-def _end(code: int) -> NoReturn:
-    """Ends the process at once, when all that was said is written."""
+def _hear_no_more() -> None:
+    """Signals that would stop the program are for nothing from now on: it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def _end(code: int) -> NoReturn:
+    """Ends the process at once, when all that was said is written."""
+    _hear_no_more()
     if "logging" in sys.modules:
         sys.modules["logging"].shutdown()
     for stream in (sys.stdout, sys.stderr):

@@ -84,3 +84,32 @@ def test_a_native_call_that_hears_no_signal_does_not_keep_a_program(first, again
             time.sleep(0.3)
         _, said = process.communicate(timeout=30)
     assert (process.returncode, said) == (130, "animate: what runs does not answer; ended all the same\n")
+
+
+#: Its command was stopped and has said so; one more signal comes when nothing catches it any more.
+LATE = """
+import os, signal
+import typer
+from cli import program
+from cli.program import new_app, run
+
+app = new_app("retrieval", "")
+
+@app.command()
+def work():
+    raise typer.Exit(130)
+
+inside = program._code
+def code(app):
+    found = inside(app)
+    os.kill(os.getpid(), signal.SIGINT)
+    return found
+
+program._code = code
+run(app)
+"""
+
+
+def test_a_signal_behind_the_last_word_changes_no_exit_code():
+    run = subprocess.run([sys.executable, "-c", LATE, "work"], cwd=ROOT, capture_output=True, text=True)
+    assert (run.returncode, run.stdout, run.stderr) == (130, "", "")
