@@ -72,9 +72,37 @@ def ray_cluster(workers: int, address: str | None) -> Iterator[bool]:
     try:
         yield session is not None
     finally:
-        ray.shutdown()
+        with _undisturbed():
+            ray.shutdown()
         if session is not None:
             shutil.rmtree(session, ignore_errors=True)  # logs and sockets of a cluster that is gone
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """A signal that stops the program is heard behind the block, as KeyboardInterrupt.
+
+    Cut short, `ray.shutdown` leaves Ray's native half alive, which ends this process with a code of its own
+    as soon as it misses the rest.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    heard: list[int] = []
+    names = ("SIGINT", "SIGTERM", "SIGHUP")
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    before = {n: signal.getsignal(n) for n in numbers}
+    for number, handler in before.items():
+        if callable(handler):  # what is ignored or left to the system stays so
+            signal.signal(number, lambda number, _: heard.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if callable(handler):
+                signal.signal(number, handler)
+    if heard:
+        raise KeyboardInterrupt
 
 
 def _check_answers(address: str) -> None:

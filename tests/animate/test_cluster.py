@@ -2,6 +2,7 @@
 
 import os
 import platform
+import signal
 import subprocess
 
 import pytest
@@ -71,3 +72,23 @@ def test_machines_leave_and_join_while_a_build_runs(cluster, tmp_path):
     assert verify(str(tmp_path / "cluster")) == []
     assert build_shards(recipe, tmp_path / "here", HERE).complete
     assert all_files(tmp_path / "cluster") == all_files(tmp_path / "here")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_ray_shuts_down_is_heard_behind_it(number):
+    before = signal.signal(number, signal.default_int_handler)
+    ended = []
+    try:
+        with pytest.raises(KeyboardInterrupt), clusters._undisturbed():
+            os.kill(os.getpid(), number)
+            ended.append("shut down")
+        assert ended == ["shut down"]
+        assert signal.getsignal(number) is signal.default_int_handler
+        with clusters._undisturbed():
+            pass
+        signal.signal(number, signal.SIG_IGN)
+        with clusters._undisturbed():
+            os.kill(os.getpid(), number)
+        assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
