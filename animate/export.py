@@ -14,7 +14,6 @@ import functools
 import hashlib
 import json
 import math
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -40,6 +39,7 @@ from animate.exports.shard import (
 from animate.recipe import BuildRecipe
 from animate.shards.card import most_counted
 from animate.shards.finished import finished_records
+from animate.shards.lease import locked_folder
 from animate.shards.place import MANIFEST, PLAN, Place
 from animate.shards.plan import Plan, read_plan, totals
 from animate.sources.paths import is_url
@@ -225,7 +225,8 @@ def _ours(folder: Path, state: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     if there - {OURS} and not (folder / STATE).is_file():
         raise ExportRefused(f"{folder}: is not empty and holds no export ({STATE} is missing)")
     (folder / OURS).mkdir(parents=True, exist_ok=True)
-    with _locked(folder / OURS):
+    refusal = ExportRefused(f"{folder}: another export is writing there")
+    with locked_folder(folder / OURS, refusal):
         if not (folder / STATE).is_file():
             write_json(folder / STATE, state)
         found = json.loads((folder / STATE).read_text(encoding="utf-8"))
@@ -237,27 +238,6 @@ def _ours(folder: Path, state: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
                 f"{folder}: holds another export ({'; '.join(changed)}); give another --out, or delete it"
             )
         yield found
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """The kernel's lock on a folder, which ends with its process; where there is no such lock, nothing."""
-    if os.name != "posix":
-        yield
-        return
-    import fcntl
-
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ExportRefused(f"{folder.parent}: another export is writing there") from None
-        except OSError:  # a network file system without locks
-            pass
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _export(

@@ -15,7 +15,7 @@ from typing import Any
 
 from animate.exports.binary import FILE_BYTES, Encode, SampleFiles
 from animate.exports.clip import ExportClip, Exported, Exporter, Note, Notes
-from animate.exports.videos import write_text
+from animate.exports.videos import write_index
 
 #: Leaves of an item, and how LitData serializes each.
 LEAVES = {"key": "str", "video": "bytes", "caption": "str", "captions": "str", "json": "str"}
@@ -44,15 +44,9 @@ def _write(folder: Path, clips: Iterable[ExportClip]) -> Iterator[Note]:
 
 
 def _finish(out: Path, notes: Notes, exported: Exported) -> None:
+    rest = {"config": _config(), "updated_at": "0"}
     for split in exported.splits:
-
-        def pieces(chunks: Iterator[Any]) -> Iterator[str]:
-            yield '{"chunks": ['
-            for number, chunk in enumerate(chunks):
-                yield (",\n" if number else "\n") + json.dumps(chunk)
-            yield f'\n], "config": {json.dumps(_config())}, "updated_at": "0"}}\n'
-
-        write_text(out / split / "index.json", pieces(notes.of(split)))
+        write_index(out / split / "index.json", "chunks", notes.of(split), rest)
 
 
 LITDATA = Exporter(

@@ -15,7 +15,7 @@ from typing import Any
 
 from animate.exports.binary import Encode, SampleFiles
 from animate.exports.clip import ExportClip, Exported, Exporter, Note, Notes
-from animate.exports.videos import write_text
+from animate.exports.videos import write_index
 
 #: Columns and how MDS encodes them; it wants them sorted by name.
 COLUMNS: Mapping[str, str] = {
@@ -47,14 +47,7 @@ def _write(folder: Path, clips: Iterable[ExportClip]) -> Iterator[Note]:
 
 def _finish(out: Path, notes: Notes, exported: Exported) -> None:
     for split in exported.splits:
-
-        def pieces(shards: Iterator[Any]) -> Iterator[str]:
-            yield '{"shards": ['
-            for number, shard in enumerate(shards):
-                yield (",\n" if number else "\n") + json.dumps(shard, sort_keys=True)
-            yield f'\n], "version": {_VERSION}}}\n'
-
-        write_text(out / split / "index.json", pieces(notes.of(split)))
+        write_index(out / split / "index.json", "shards", notes.of(split), {"version": _VERSION})
 
 
 MDS = Exporter(

@@ -14,25 +14,20 @@ from pathlib import Path
 from typing import Any
 
 from animate.exports.clip import ExportClip, Exported, Exporter, Note, Notes
-from animate.exports.videos import by_shard, write_json_list, write_videos
+from animate.exports.videos import by_shard, captioned, write_json_list, write_videos
 
 
 def _write(folder: Path, clips: Iterable[ExportClip]) -> Iterator[Note]:
     return write_videos(folder, clips, by_shard)
 
 
-def _entry(note: dict[str, Any], caption: str | list[str]) -> dict[str, Any]:
-    return {"image": note["path"], "video": note["path"], "caption": caption, "key": note["key"]}
+def _entry(note: dict[str, Any]) -> dict[str, Any]:
+    return {"image": note["path"], "video": note["path"]}
 
 
 def _finish(out: Path, notes: Notes, exported: Exported) -> None:
     for split in exported.splits:
-        found = notes.of(split)
-        if split == "train":
-            entries = (_entry(note, caption) for note in found for caption in note["captions"])
-        else:
-            entries = (_entry(note, note["captions"]) for note in found)
-        write_json_list(out / f"{split}.json", entries)
+        write_json_list(out / f"{split}.json", captioned(notes, split, _entry))
 
 
 UMT = Exporter(

@@ -2,12 +2,12 @@
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from animate.exports.clip import ExportClip, Note, write_file
+from animate.exports.clip import ExportClip, Note, Notes, Split, write_file
 
 
 def by_shard(clip: ExportClip) -> str:
@@ -36,9 +36,25 @@ def write_videos(
         yield Note(split=clip.split, value=value)
 
 
+def captioned(
+    notes: Notes, split: Split, entry: Callable[[dict[str, Any]], dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    """`entry(note)` with a `caption`: to train on, one for each; to judge by, one with all of them."""
+    for note in notes.of(split):
+        for caption in note["captions"] if split == "train" else [note["captions"]]:
+            yield {**entry(note), "caption": caption, "key": note["key"]}
+
+
 def all_captions(clip: ExportClip) -> list[str]:
     """What a clip is called: its caption, and what of its still's captions is not that one."""
     return list(dict.fromkeys((clip.record.caption, *clip.record.captions)))
+
+
+def write_index(path: Path, name: str, values: Iterable[Any], rest: Mapping[str, Any]) -> None:
+    """`path` holds a JSON table: under `name` a list, a value a line, written one by one, then `rest`."""
+    tail = "".join(f", {json.dumps(key)}: {json.dumps(value)}" for key, value in rest.items())
+    lines = ((",\n" if number else "\n") + json.dumps(value) for number, value in enumerate(values))
+    write_text(path, chain((f"{{{json.dumps(name)}: [",), lines, (f"\n]{tail}}}\n",)))
 
 
 def write_json_list(path: Path, values: Iterable[Any]) -> None:

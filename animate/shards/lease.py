@@ -20,6 +20,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Self
 
 from animate.executor import CannotWrite
@@ -55,20 +56,31 @@ def locked(place: Place) -> Iterator[StillOurs]:
 
 @contextlib.contextmanager
 def _locked_folder(place: Place) -> Iterator[StillOurs]:
-    if place.local is None or os.name != "posix":
-        yield _always
-        return
+    assert place.local is not None
     folder = place.local / OURS
     folder.mkdir(parents=True, exist_ok=True)
+    with locked_folder(folder, BuildRefused(f"{place.root}: another build is writing there")):
+        yield _always
+
+
+@contextlib.contextmanager
+def locked_folder(folder: Path, refusal: Exception) -> Iterator[None]:
+    """The kernel's lock on a folder, which ends with its process; raises `refusal` where another has it.
+
+    Where there is no such lock, as on some network file systems, nothing is locked.
+    """
+    if os.name != "posix":
+        yield
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise BuildRefused(f"{place.root}: another build is writing there") from None
+            raise refusal from None
         except OSError:  # a network file system without locks
             pass
-        yield _always
+        yield
     finally:
         os.close(descriptor)
 

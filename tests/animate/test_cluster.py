@@ -78,10 +78,15 @@ def test_machines_leave_and_join_while_a_build_runs(cluster, tmp_path):
 def test_a_signal_while_ray_shuts_down_is_heard_behind_it(number):
     before = signal.signal(number, signal.default_int_handler)
     ended = []
-    try:
-        with pytest.raises(KeyboardInterrupt), clusters._undisturbed():
+
+    def shut_down() -> None:
+        with clusters._undisturbed():
             os.kill(os.getpid(), number)
             ended.append("shut down")
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            shut_down()
         assert ended == ["shut down"]
         assert signal.getsignal(number) is signal.default_int_handler
         with clusters._undisturbed():
