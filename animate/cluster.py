@@ -45,31 +45,32 @@ def ray_cluster(workers: int, address: str | None) -> Iterator[bool]:
         return
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     session: Path | None = None
-    with _sigterm_kept():
-        if address is not None:
-            log.info("joining the Ray cluster at %r", address)
-            _check_answers(address)
-            package = str(Path(__file__).resolve().parent)
-            environment = {"py_modules": [package], "env_vars": {**ONE_THREAD}}
-            try:
-                ray.init(address=address, runtime_env=environment, **quiet)
-            except ConnectionError as error:
-                hint = "is one running there? a cluster with a token wants RAY_AUTH_MODE=token"
-                raise ClusterNotFound(f"address = {address!r}: {one_line(error)} ({hint})") from None
-        else:
-            log.info("starting Ray with %d workers", workers)
-            with _environment(_local_environment()):  # the processes of the cluster inherit it
-                cluster: Any = ray.init(
-                    address="local",
-                    num_cpus=workers,
-                    include_dashboard=False,
-                    object_store_memory=OBJECT_STORE_BYTES,
-                    **quiet,
-                )
-                session = Path(cluster.address_info["session_dir"])
-                _remove_sessions_of_the_dead(session.parent)
-                (session / _OWNER).write_text(_owner(os.getpid()))
     try:
+        with _sigterm_kept():
+            if address is not None:
+                log.info("joining the Ray cluster at %r", address)
+                _check_answers(address)
+                package = str(Path(__file__).resolve().parent)
+                environment = {"py_modules": [package], "env_vars": {**ONE_THREAD}}
+                try:
+                    ray.init(address=address, runtime_env=environment, **quiet)
+                except ConnectionError as error:
+                    hint = "is one running there? a cluster with a token wants RAY_AUTH_MODE=token"
+                    raise ClusterNotFound(f"address = {address!r}: {one_line(error)} ({hint})") from None
+            else:
+                log.info("starting Ray with %d workers", workers)
+                # The processes of the cluster inherit the environment.
+                with _environment(_local_environment()), _undisturbed():
+                    cluster: Any = ray.init(
+                        address="local",
+                        num_cpus=workers,
+                        include_dashboard=False,
+                        object_store_memory=OBJECT_STORE_BYTES,
+                        **quiet,
+                    )
+                    session = Path(cluster.address_info["session_dir"])
+                    _remove_sessions_of_the_dead(session.parent)
+                    (session / _OWNER).write_text(_owner(os.getpid()))
         yield session is not None
     finally:
         with _undisturbed():
@@ -82,8 +83,8 @@ def ray_cluster(workers: int, address: str | None) -> Iterator[bool]:
 def _undisturbed() -> Iterator[None]:
     """A signal that stops the program is heard behind the block, as KeyboardInterrupt.
 
-    Cut short, `ray.shutdown` leaves Ray's native half alive, which ends this process with a code of its own
-    as soon as it misses the rest.
+    Cut short, `ray.init` and `ray.shutdown` leave Ray's native half alive, which ends this process with a
+    code of its own as soon as it misses the rest.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
