@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn, cast
 
 import typer
 
-from .watchdog import watch
+from .watchdog import watched
 
 #: Exit code of a program that was told to stop.
 _STOPPED = 130
@@ -68,8 +68,12 @@ def run(app: typer.Typer) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch system's stop is as clean as Ctrl-C
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # not under nohup
         signal.signal(signal.SIGHUP, signal.default_int_handler)
-    if app.info.name == "animate":  # a training may need longer to keep what it has learnt
-        watch("animate")
+    # A training may need longer to keep what it has learnt.
+    with watched("animate") if app.info.name == "animate" else contextlib.nullcontext():
+        _run(app)
+
+
+def _run(app: typer.Typer) -> NoReturn:
     # A library that began threads of its own may crash while the interpreter ends, after all is done.
     ends_itself = "ray" in sys.modules
     try:

@@ -5,13 +5,14 @@ minute in one. The interpreter notes at once that a signal came; a thread hears 
 where that has not ended itself.
 """
 
+import contextlib
 import os
 import select
 import signal
 import sys
 import threading
 import time
-from typing import NoReturn
+from collections.abc import Iterator
 
 #: How long a program may take to clear up after the first signal, and after another.
 STOP_SECONDS, AGAIN_SECONDS = 45.0, 5.0
@@ -19,23 +20,34 @@ STOP_SECONDS, AGAIN_SECONDS = 45.0, 5.0
 _STOPS = {signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])}
 
 
-def watch(program: str) -> None:
-    """From now on, whoever stops this process waits no longer than that for it, once Ray is loaded."""
+@contextlib.contextmanager
+def watched(program: str) -> Iterator[None]:
+    """Inside the block, whoever stops this process waits no longer than that for it, once Ray is loaded."""
     if os.name != "posix":
+        yield
         return
     heard, tell = os.pipe()
     os.set_blocking(tell, False)
-    signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
+    before = signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
     threading.Thread(target=_end_in_time, args=(heard, program), name="watchdog", daemon=True).start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(tell)
 
 
-def _end_in_time(heard: int, program: str) -> NoReturn:
+def _end_in_time(heard: int, program: str) -> None:
     ends = None
     while True:
         left = None if ends is None else max(0.0, ends - time.monotonic())
         if not select.select([heard], [], [], left)[0]:
             os.write(2, f"{program}: what runs does not answer; ended all the same\n".encode())
             os._exit(130)
-        if _STOPS & set(os.read(heard, 256)) and "ray" in sys.modules:
+        signals = os.read(heard, 256)
+        if not signals:  # the block has ended
+            os.close(heard)
+            return
+        if _STOPS & set(signals) and "ray" in sys.modules:
             seconds = STOP_SECONDS if ends is None else AGAIN_SECONDS
             ends = min(ends or float("inf"), time.monotonic() + seconds)

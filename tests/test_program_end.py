@@ -3,10 +3,13 @@
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
+
+from cli.program import new_app, run
 
 ROOT = Path(__file__).parents[1]
 #: A program whose one command leaves what crashes at exit, as Ray's threads do now and then.
@@ -113,3 +116,28 @@ run(app)
 def test_a_signal_behind_the_last_word_changes_no_exit_code():
     run = subprocess.run([sys.executable, "-c", LATE, "work"], cwd=ROOT, capture_output=True, text=True)
     assert (run.returncode, run.stdout, run.stderr) == (130, "", "")
+
+
+def test_nothing_watches_a_process_behind_its_program():
+    """A signal to whoever called the program as a function ended that caller, 45 seconds later."""
+    app = new_app("animate", "")
+
+    @app.command()
+    def work() -> None:
+        assert "watchdog" in {thread.name for thread in threading.enumerate()}
+
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    argv, sys.argv = sys.argv, ["animate", "work"]
+    try:
+        with pytest.raises(SystemExit) as ended:
+            run(app)
+    finally:
+        sys.argv = argv
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    assert ended.value.code == 0
+    assert signal.set_wakeup_fd(-1) == -1
+    for thread in threading.enumerate():
+        if thread.name == "watchdog":
+            thread.join(timeout=10)
+            assert not thread.is_alive()
