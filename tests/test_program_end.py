@@ -118,7 +118,7 @@ def test_a_signal_behind_the_last_word_changes_no_exit_code():
     assert (run.returncode, run.stdout, run.stderr) == (130, "", "")
 
 
-def test_nothing_watches_a_process_behind_its_program():
+def test_nothing_watches_a_process_behind_its_program(monkeypatch):
     """A signal to whoever called the program as a function ended that caller, 45 seconds later."""
     app = new_app("animate", "")
 
@@ -126,15 +126,9 @@ def test_nothing_watches_a_process_behind_its_program():
     def work() -> None:
         assert "watchdog" in {thread.name for thread in threading.enumerate()}
 
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    argv, sys.argv = sys.argv, ["animate", "work"]
-    try:
-        with pytest.raises(SystemExit) as ended:
-            run(app)
-    finally:
-        sys.argv = argv
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+    monkeypatch.setattr(sys, "argv", ["animate", "work"])
+    with pytest.raises(SystemExit) as ended:
+        run(app)
     assert ended.value.code == 0
     assert signal.set_wakeup_fd(-1) == -1
     for thread in threading.enumerate():

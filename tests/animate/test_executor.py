@@ -80,6 +80,7 @@ def test_a_cluster_of_our_own_that_ends_is_started_again(tmp_path):
 
 def test_a_cluster_of_our_own_that_keeps_ending_is_given_up(monkeypatch):
     monkeypatch.setattr(executor, "LOST_WORKER_RETRIES", 1)  # Ray needs 18 s to see that it is gone
+
     def end_the_raylet():
         os.kill(os.getppid(), signal.SIGKILL)
         os.kill(os.getpid(), signal.SIGKILL)
