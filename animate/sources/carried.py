@@ -20,6 +20,9 @@ _TYPE_OF_VALUES: Mapping[frozenset[type], ColumnType] = {
     frozenset((int, float)): "double",
 }
 
+#: Another value of such a type tells nothing new of a column that has one.
+_KNOWN_AT_ONCE = frozenset((str, bool, float))
+
 #: The type of a column -> the Python types of values that it can hold.
 _VALUES_OF_TYPE: Mapping[ColumnType, tuple[type, ...]] = {
     "bool": (bool,),
@@ -59,7 +62,7 @@ class CarriedTypes:
             if kinds is None:
                 kinds = self._kinds[name] = set()
             kind = type(value)
-            if kind in kinds and kind is str:  # nearly always
+            if kind in kinds and kind in _KNOWN_AT_ONCE:  # nearly always
                 continue
             kind = _scalar_type(value)
             if kind is not None:

@@ -63,9 +63,11 @@ class Judge:
 
         `caption_fault` has found nothing: all that can be wrong now is that cleaning left none.
         """
-        raw = printable(captions[0]) if captions and self.cleans else None
-        texts = (text for text in map(clean, captions) if text)
-        captions = unique(texts) if self.cleans else tuple(captions)
+        raw = None
+        if self.cleans and captions:
+            raw = printable(captions[0])
+            captions = unique(filter(None, map(clean, captions)))
+        captions = tuple(captions)
         if self.filters is None:
             return Verdict(captions, raw, None if captions else caption_fault(()))
         return _filtered(captions, raw, meta, self.filters)
