@@ -166,13 +166,8 @@ class Place:
 
     def sync(self) -> None:
         """What was put here outlasts a loss of power; object stores promise that for each file."""
-        if self.local is None:
-            return
-        descriptor = os.open(self.local, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        if self.local is not None:
+            sync(self.local)
 
     def upload(self, folder: Path, name: str) -> None:
         """The files directly in the local `folder` lie in folder `name` too."""
@@ -211,3 +206,12 @@ class Place:
 
     def _path(self, name: str) -> str:
         return f"{self.root}/{name}" if name else self.root
+
+
+def sync(path: Path) -> None:
+    """What was written to this file, or put in this folder, outlasts a loss of power."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -27,6 +27,7 @@ from animate import ustar
 from animate.data import (
     DOWNLOAD_STATUSES,
     PARQUET,
+    SHARD_SUFFIXES,
     STATS,
     TAR,
     UNDECODED,
@@ -39,7 +40,7 @@ from animate.edit import shot_amplitudes
 from animate.executor import CannotWrite
 from animate.fit import HELD_BACK
 from animate.record import KEYS, SUCCESS, Columns, flat_json, parquet_columns
-from animate.shards.place import ATTEMPTS, Place
+from animate.shards.place import ATTEMPTS, Place, sync
 from animate.stores import StoreUnavailable
 
 #: Told after each input how many clips and how many rejections a shard has so far.
@@ -50,8 +51,9 @@ class ShardWriter:
     """An attempt at shard `name` of the set at `out` (a folder or an fsspec URL); `columns` are the set's,
     and `whole_fps` says whether its frames a second are integers.
 
-    Use as a context: once `finish` has returned the shard is there, whole; leaving before leaves no trace. A
-    process that dies in the midst leaves one under `ATTEMPTS`, from which the next run knows.
+    Use as a context: once `finish` has returned the shard is there, whole; leaving before leaves no trace,
+    but for an empty folder `ATTEMPTS`, which goes with the build. A process that dies in the midst leaves its
+    attempt there, from which the next run knows.
     """
 
     def __init__(
@@ -99,9 +101,6 @@ class ShardWriter:
             # The shard is made, or not, whatever becomes of this; the end of the build clears up.
             with contextlib.suppress(StoreUnavailable, CannotWrite):
                 self._place.remove(self._begun)
-        else:
-            with contextlib.suppress(OSError):  # another attempt is still in there
-                self._folder.parent.rmdir()
 
     def add(self, clip: Clip) -> None:
         """The clip's members, its JSON and its caption are in the tar, its row is in the table."""
@@ -144,12 +143,9 @@ class ShardWriter:
     def finish(self) -> ShardRecord:
         """The three files are in place, the marker last; returns what the marker says."""
         self._write(ustar.end(self._bytes))
-        self._tar.flush()
-        os.fsync(self._tar.fileno())
         self._tar.close()
-        _write_parquet(
-            self._folder / (self._name + PARQUET), self._rows, self._columns, whole_fps=self._whole_fps
-        )
+        table = _table(self._rows, self._columns, whole_fps=self._whole_fps)
+        pq.write_table(table, self._folder / (self._name + PARQUET), compression="zstd")
         record = ShardRecord(
             name=self._name,
             inputs=len(self._rows),
@@ -160,10 +156,8 @@ class ShardWriter:
             shots=self._shots,
             shots_held_back=self._shots_held_back,
         )
-        with open(self._folder / (self._name + STATS), "w", encoding="utf-8") as file:
-            file.write(json.dumps(_stats(record), indent=1) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        stats = json.dumps(_stats(record), indent=1) + "\n"
+        (self._folder / (self._name + STATS)).write_text(stats, encoding="utf-8")
         self._publish()
         return record
 
@@ -173,6 +167,8 @@ class ShardWriter:
         self._bytes += len(piece)
 
     def _publish(self) -> None:
+        for suffix in SHARD_SUFFIXES:  # all are written by now: so the disk has less to do than for each
+            sync(self._folder / (self._name + suffix))
         # A marker of an older shard of this name must not vouch for what now replaces it.
         self._place.remove(self._name + STATS)
         for suffix in (TAR, PARQUET):
@@ -204,11 +200,7 @@ def _stats(record: ShardRecord) -> dict[str, Any]:
     }
 
 
-def _write_parquet(path: Path, rows: list[dict[str, Any]], columns: Columns, *, whole_fps: bool) -> None:
+def _table(rows: list[dict[str, Any]], columns: Columns, *, whole_fps: bool) -> pa.Table:
     """A row an input; a cell is null where its row has no value."""
     types = parquet_columns(columns, whole_fps=whole_fps)
-    table = pa.table({name: pa.array([row.get(name) for row in rows], kind) for name, kind in types.items()})
-    with open(path, "wb") as file:
-        pq.write_table(table, file, compression="zstd")
-        file.flush()
-        os.fsync(file.fileno())
+    return pa.table({name: pa.array([row.get(name) for row in rows], kind) for name, kind in types.items()})
