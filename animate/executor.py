@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from animate.apart import Child, ChildLost, Seldom, TaskRaised, TaskReport
 from animate.cluster import ray_cluster
 from animate.errors import StopsBuild, UserError, one_line
 from animate.threads import available_cpus, own_threads_restored, prepare_process
@@ -37,11 +38,6 @@ AttemptState = Literal["started", "raised", "lost"]
 #: Told the index of a task, the number of the attempt, what became of it, and an error in one line.
 OnAttempt = Callable[[int, int, AttemptState, str], None]
 
-#: What a task may call as often as it likes to say how far it is.
-TaskReport = Callable[..., None]
-
-#: Reports of a task go on at most so often.
-SECONDS_BETWEEN = 0.5
 #: What every task that writes would raise.
 _CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 #: Workers for each CPU where they wait most of the time.
@@ -71,13 +67,15 @@ class Workforce:
     `workers` = 0 is this process, n that many Ray workers; None is what suits the machine and the amount of
     work. With `address` they join a running Ray cluster, where 0 and None mean as many as it has CPUs.
     `device` renders frames: "cpu", or whatever torch takes ("cuda"), whose frames differ by rounding.
-    After `time_limit` seconds no task is started.
+    After `time_limit` seconds no task is started. With `apart`, what would be done in this process is done
+    in a child of it, which may crash (`animate.apart.can_be_apart` says where that works).
     """
 
     workers: int | None = None
     address: str | None = None
     device: str = "cpu"
     time_limit: float | None = None
+    apart: bool = False
 
     @property
     def on_gpus(self) -> bool:
@@ -132,17 +130,17 @@ def run_tasks(
 ) -> list[Failure]:
     """Call `function(*task)` for every task and `on_done(index, answer)` as each ends; return the failures.
 
-    In this process one task runs after the other. On Ray as many are in flight as there are workers: on a
-    cluster of this machine that lives as long as the call or, with an address, on a running one. Where
-    frames are rendered on GPUs every task on Ray has one, or its share of one where there are more workers
-    than GPUs; raises `NoGpu` if the cluster has none. A task that raises is tried `retries` times more.
-    Raises `CannotWrite` at the first task for which there is no room, and any other `StopsBuild` as it is.
-    When the time is up, tasks that run are finished. Ctrl-C stops the running tasks, lets them clear up, and
-    goes on as KeyboardInterrupt.
+    In this process, or a child of it, one task runs after the other. On Ray as many are in flight as there
+    are workers: on a cluster of this machine that lives as long as the call or, with an address, on a running
+    one. Where frames are rendered on GPUs every task on Ray has one, or its share of one where there are more
+    workers than GPUs; raises `NoGpu` if the cluster has none. A task that raises is tried `retries` times
+    more. Raises `CannotWrite` at the first task for which there is no room, and any other `StopsBuild` as it
+    is. When the time is up, tasks that run are finished. Ctrl-C stops the running tasks, lets them clear up,
+    and goes on as KeyboardInterrupt.
 
     A worker of Ray that is lost, or its machine, is replaced `LOST_WORKER_RETRIES` times, but with
     `after_loss` the task is another from then on. So is a cluster of our own; raises `ClusterLost` where
-    another one ends.
+    another one ends. A child that is lost counts as a task that raised, and is replaced.
 
     `on_attempt` hears of each start of a task, and of each that failed; the tries that Ray makes itself go
     unheard. With `on_report`, `function` gets one more argument, a `TaskReport`; now and then `on_report`
@@ -156,10 +154,13 @@ def run_tasks(
         on_attempt=on_attempt,
         ends=math.inf if limit is None else time.monotonic() + limit,
     )
+    todo = list(tasks)
     if workers == 0 and workforce.address is None:
-        _run_here(function, tasks, queue, on_done, on_report)
+        if workforce.apart:
+            _run_apart(function, todo, queue, on_done, on_report, after_loss)
+        else:
+            _run_here(function, todo, queue, on_done, on_report)
     else:
-        todo = list(tasks)
         for cluster in range(LOST_WORKER_RETRIES + 1):
             try:
                 with ray_cluster(workers, workforce.address) as ours:
@@ -234,6 +235,34 @@ def _run_here(
                 answer = function(*tasks[index], *_reports_here(index, on_report))
             except Exception as error:  # the one place where a bug, whatever it is, becomes a listed failure
                 queue.raised(index, attempt, error, traceback.format_exc())
+            else:
+                on_done(index, answer)
+
+
+def _run_apart(
+    function: Callable[..., Any],
+    tasks: list[tuple[Any, ...]],
+    queue: _Queue,
+    on_done: Callable[[int, Any], None],
+    on_report: OnReport | None,
+    after_loss: AfterLoss | None,
+) -> None:
+    children = contextlib.ExitStack()
+    child: Child | None = None
+    with children:
+        while (started := queue.next()) is not None:
+            index, attempt = started
+            child = child or children.enter_context(Child(function))
+            try:
+                answer = child.call(tasks[index], _heard(index, on_report))
+            except TaskRaised as raised:
+                queue.raised(index, attempt, raised.error, raised.details)
+            except ChildLost as lost:
+                queue.raised(index, attempt, lost, str(lost), "lost")
+                if after_loss is not None:
+                    tasks[index] = after_loss(tasks[index])
+                children.close()
+                child = None
             else:
                 on_done(index, answer)
 
@@ -319,7 +348,7 @@ def _on_worker(
     prepare_process()
     if reports is None:
         return function(*task)
-    return function(*task, _Seldom(lambda *values: reports.put.remote(started, values)))
+    return function(*task, Seldom(lambda *values: reports.put.remote(started, values)))
 
 
 class _Reports:
@@ -337,22 +366,14 @@ class _Reports:
         return {index: values for (index, _), values in self._last.items()}
 
 
-class _Seldom:
-    """A `TaskReport` of which one in `SECONDS_BETWEEN` goes on to `report`."""
-
-    def __init__(self, report: TaskReport) -> None:
-        self._report = report
-        self._told = time.monotonic()
-
-    def __call__(self, *values: Any) -> None:
-        now = time.monotonic()
-        if now - self._told >= SECONDS_BETWEEN:
-            self._told = now
-            self._report(*values)
-
-
 def _reports_here(index: int, on_report: OnReport | None) -> tuple[TaskReport, ...]:
     """What a task in this process gets beside its arguments."""
+    heard = _heard(index, on_report)
+    return () if heard is None else (Seldom(heard),)
+
+
+def _heard(index: int, on_report: OnReport | None) -> TaskReport | None:
+    """Passes on what the one task that runs reports."""
     if on_report is None:
-        return ()
-    return (_Seldom(lambda *values: on_report({index: values})),)
+        return None
+    return lambda *values: on_report({index: values})

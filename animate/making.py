@@ -199,7 +199,7 @@ class Making:
             frozen=self.plan.frozen,
             columns=self.plan.columns,
             device=workforce.device,
-            watched=bool(workforce.workers or workforce.address),
+            watched=bool(workforce.workers or workforce.address or workforce.apart),
             careful=careful,
         )
 

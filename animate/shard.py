@@ -1,7 +1,9 @@
 """One piece of a corpus in, one finished shard out: the composition of everything else."""
 
 import faulthandler
+import functools
 import math
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,9 +110,15 @@ def _ended_after(seconds: float) -> OnGroup:
         if group is None:
             faulthandler.cancel_dump_traceback_later()
         else:
-            faulthandler.dump_traceback_later(seconds, exit=True)
+            faulthandler.dump_traceback_later(seconds, exit=True, file=_nowhere())
 
     return watch
+
+
+@functools.cache
+def _nowhere() -> int:
+    """A file that keeps nothing: with care the shard is made again, and then it is said where it was."""
+    return os.open(os.devnull, os.O_WRONLY)
 
 
 def film_groups(

@@ -22,7 +22,7 @@ LAYERS = (
     ("errors", "arrays", "beside"),
     ("__main__", "record", "text", "seen", "threads", "strict_toml", "camera", "light", "arrivals", "ustar"),
     ("views", "loopback"),
-    ("data", "components", "cluster"),
+    ("data", "components", "cluster", "apart"),
     ("executor",),
     ("recipe", "saliency", "flow", "shutter", "stores"),
     ("codec", "shot", "doctor", "recipe_page", "shots"),

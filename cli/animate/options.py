@@ -145,10 +145,16 @@ def _source_overrides(src: str, urls: str, root: str) -> list[str]:
 
 def workforce(workers: int | None, address: str | None, device: str, time_limit: str) -> "Workforce":
     """What --workers, --address, --device and --time-limit stand for."""
+    from animate.apart import can_be_apart
     from animate.executor import Workforce
 
-    seconds = parse_seconds(time_limit)
-    return Workforce(workers=workers, address=address, device=device, time_limit=seconds)
+    return Workforce(
+        workers=workers,
+        address=address,
+        device=device,
+        time_limit=parse_seconds(time_limit),
+        apart=can_be_apart(device),
+    )
 
 
 def parse_seconds(text: str) -> float | None:

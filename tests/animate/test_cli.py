@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 import animate.build as build_module
+from animate.apart import can_be_apart
 from animate.codec import decode_mp4
 from animate.executor import Workforce
 from animate.recipe import BuildRecipe
@@ -22,6 +23,8 @@ from cli.animate.options import parse_seconds
 from cli.animate.progress import BuildProgress
 from cli.animate.report import size as size_text
 
+#: What is done without workers is done in a child, where that works.
+APART = can_be_apart("cpu")
 REPORT = BuildReport(
     out="/somewhere/shards",
     shards_planned=2,
@@ -68,7 +71,7 @@ def test_without_options_the_recipe_is_the_default(monkeypatch, capsys, built):
     assert run(monkeypatch, capsys, "build", "--src", "demo", "--out", "shards")[0] == 0
     assert built["recipe"] == BuildRecipe()
     assert built["out"] == "shards"
-    assert (built["workforce"], built["overwrite"]) == (Workforce(), False)
+    assert (built["workforce"], built["overwrite"]) == (Workforce(apart=APART), False)
 
 
 @pytest.mark.parametrize("command", [["build", "--out", "x"], ["estimate"]])
@@ -150,7 +153,7 @@ def test_settings_of_the_run_are_no_part_of_the_recipe(monkeypatch, capsys, buil
     assert run(monkeypatch, capsys, "build", "--src", "demo", "--out", "x", *options.split())[0] == 0
     assert built["recipe"].digest() == BuildRecipe().digest()
     assert (built["workforce"], built["overwrite"]) == (
-        Workforce(workers=3, address="auto", time_limit=1800),
+        Workforce(workers=3, address="auto", time_limit=1800, apart=APART),
         True,
     )
 
