@@ -2,14 +2,15 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from animate import UserError
-from retrieval.datasets import Dataset, Split
-from retrieval.datasets.official import shared_videos
 from retrieval.errors import DataError
 from retrieval.normalise import POST_PROCESSING
 from retrieval.recipe import TrainRecipe
+
+if TYPE_CHECKING:
+    from retrieval.datasets import Dataset, Split
 
 #: Devices that torch computes on; which of them are here, torch alone knows.
 _DEVICE = re.compile(r"auto|cpu(:0)?|(cuda|mps|xpu)(:\d+)?")
@@ -21,7 +22,7 @@ def check_device(name: str) -> None:
         raise UserError(f"device = {name!r}: must be auto, cpu, cuda, cuda:1, …, mps or xpu")
 
 
-def check_trained_on(dataset: Dataset, recipe: TrainRecipe) -> None:
+def check_trained_on(dataset: "Dataset", recipe: TrainRecipe) -> None:
     """`DataError` where there is nothing to train on, or the part that selects a checkpoint is not there."""
     if dataset.train is None:
         raise DataError(f"data: {recipe.data.name!r} as it stands has no training part")
@@ -29,7 +30,7 @@ def check_trained_on(dataset: Dataset, recipe: TrainRecipe) -> None:
         dataset.part(recipe.eval.select_on)
 
 
-def check_judged(dataset: Dataset, part: str, post_processing: Sequence[str]) -> None:
+def check_judged(dataset: "Dataset", part: str, post_processing: Sequence[str]) -> None:
     """`DataError` where the part to judge by is not there, or what a post-processing needs."""
     for name in post_processing:
         if name not in POST_PROCESSING:
@@ -39,12 +40,14 @@ def check_judged(dataset: Dataset, part: str, post_processing: Sequence[str]) ->
         raise DataError("post = 'query-bank': needs the training part's captions, and there is none")
 
 
-def refuse_overlap(trained_on: Any, split: Split) -> None:
+def refuse_overlap(trained_on: Any, split: "Split") -> None:
     """`DataError` if a training list behind the model is known to share videos with the split.
 
     `trained_on` is the identity that a checkpoint keeps, with the one it started from under `before`, and so
     on.
     """
+    from retrieval.datasets.official import shared_videos  # what reads data sets takes half a second to load
+
     for identity in lineage(trained_on):
         shared = shared_videos(str(identity.get("videos", "")), split.name)
         if shared:

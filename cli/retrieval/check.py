@@ -22,14 +22,18 @@ def check(
     from rich.console import Console
     from rich.progress import track
 
-    from retrieval.datasets import open_dataset
-    from retrieval.health import check_part, parts_of
     from retrieval.paths import check_result
     from retrieval.recipe import load_recipe
 
     check_result(out)
     resolved = load_recipe(recipe, set_ or ())
+
+    from retrieval.datasets import open_dataset
+
     dataset = open_dataset(resolved.data)
+
+    from retrieval.health import check_part, parts_of
+
     console = Console(stderr=True)
     lines: list[str] = []
     for part, clips in parts_of(dataset).items():

@@ -42,7 +42,6 @@ def evaluate(
 
     from retrieval.ahead import check_device, check_judged, refuse_overlap
     from retrieval.curve import draw_curve, parse_curve
-    from retrieval.datasets import PARTS, open_dataset
     from retrieval.errors import DataError
     from retrieval.paths import check_result
     from retrieval.recipe import recipe_from_table
@@ -51,14 +50,17 @@ def evaluate(
 
     check_device(device)
     check_result(out)
-    if part not in PARTS:
-        raise DataError(f"part = {part!r}: must be one of {', '.join(PARTS)}")
     points = parse_curve(curve) if curve else []
     found = find_model(model)
     if found.checkpoint is None and not data:
         raise DataError("data: this model comes with none; name what to judge it on, as in --data msrvtt")
     found = replace(found, table=with_data(found.table, data, set_ or ()))
     recipe = recipe_from_table(found.table)
+
+    from retrieval.datasets import PARTS, open_dataset
+
+    if part not in PARTS:
+        raise DataError(f"part = {part!r}: must be one of {', '.join(PARTS)}")
     dataset = open_dataset(recipe.data)
     check_judged(dataset, part, post or ())
     if found.checkpoint is not None:

@@ -23,7 +23,6 @@ def train(
 ) -> None:
     """Train a retriever; prints the folder of the selected checkpoint."""
     from retrieval.ahead import check_device, check_trained_on
-    from retrieval.datasets import open_dataset
     from retrieval.recipe import load_recipe
     from retrieval.reference import check_model
     from retrieval.runs import check_run
@@ -33,6 +32,9 @@ def train(
     folder = out or Path("runs") / resolved.name
     check_run(folder, resolved, resume=resume)
     check_model(resolved.model)
+
+    from retrieval.datasets import open_dataset
+
     check_trained_on(open_dataset(resolved.data), resolved)
 
     from retrieval.launch import launch
