@@ -144,8 +144,9 @@ class ShardWriter:
         """The three files are in place, the marker last; returns what the marker says."""
         self._write(ustar.end(self._bytes))
         self._tar.close()
-        table = _table(self._rows, self._columns, whole_fps=self._whole_fps)
-        pq.write_table(table, self._folder / (self._name + PARQUET), compression="zstd")
+        table, buffer = _table(self._rows, self._columns, whole_fps=self._whole_fps), pa.BufferOutputStream()
+        pq.write_table(table, buffer, compression="zstd")
+        (self._folder / (self._name + PARQUET)).write_bytes(buffer.getvalue())
         record = ShardRecord(
             name=self._name,
             inputs=len(self._rows),
