@@ -14,7 +14,7 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
@@ -89,12 +89,14 @@ class Child:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._connection.close()  # which ends a child that waits for a task
-        if self._busy:
-            self._process.terminate()
-        self._process.join(GRACE_SECONDS)
-        self._process.kill()
-        self._process.join()
+        try:
+            self._connection.close()  # which ends a child that waits for a task
+            if self._busy:
+                self._process.terminate()
+            self._process.join(GRACE_SECONDS)
+        finally:  # also where another Ctrl-C breaks in: at its end Python waits for every child that lives
+            self._process.kill()
+            self._process.join()
 
     def call(self, task: tuple[Any, ...], on_report: TaskReport | None = None) -> Any:
         """What `function(*task)` gives, with what reports to `on_report` as one more argument where given.
@@ -102,19 +104,26 @@ class Child:
         Raises `TaskRaised`, or `ChildLost` if the child does not come back.
         """
         self._busy = True
-        try:
+        with self._may_be_lost():
             self._connection.send((task, on_report is not None))
-            while True:
+        while True:
+            with self._may_be_lost():
                 kind, *said = self._connection.recv()
-                if kind == "report" and on_report is not None:
-                    on_report(*said)
-                elif kind == "answer":
-                    self._busy = False
-                    return said[0]
-                elif kind == "raised":
-                    self._busy = False
-                    raise TaskRaised(*said)
-        except (EOFError, ConnectionError):
+            if kind == "report" and on_report is not None:
+                on_report(*said)
+            elif kind == "answer":
+                self._busy = False
+                return said[0]
+            elif kind == "raised":
+                self._busy = False
+                raise TaskRaised(*said)
+
+    @contextlib.contextmanager
+    def _may_be_lost(self) -> Iterator[None]:
+        """Raises `ChildLost` where the child does not answer, or ends in the midst of a long answer."""
+        try:
+            yield
+        except (EOFError, OSError):
             self._process.join(GRACE_SECONDS)
             self._busy = False
             raise ChildLost(f"its process {_ended(self._process.exitcode)}") from None
