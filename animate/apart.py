@@ -5,7 +5,6 @@ fork, so that it costs next to nothing to begin, and has all that was imported.
 """
 
 import contextlib
-import ctypes
 import multiprocessing
 import os
 import pickle
@@ -19,12 +18,10 @@ from types import TracebackType
 from typing import Any, NoReturn, Self
 
 from animate.errors import one_line
-from animate.threads import own_threads_restored
+from animate.threads import end_with_parent, own_threads_restored
 
 #: Seconds that a task has to clear up when it is stopped.
 GRACE_SECONDS = 10.0
-#: From <linux/prctl.h>: the signal that a process gets when its parent ends.
-_PR_SET_PDEATHSIG = 1
 
 #: What a task may call as often as it likes to say how far it is.
 TaskReport = Callable[..., None]
@@ -175,9 +172,7 @@ def _listen_to_the_parent_alone(parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, stop)
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
+    end_with_parent(parent)
 
 
 def _portable(error: Exception) -> Exception:

@@ -24,7 +24,7 @@ from animate.data import Fault, ShardRecord
 from animate.errors import StopsBuild
 from animate.shard import Assignment, build_shard
 from animate.shards.write import OnRow
-from animate.threads import prepare_process
+from animate.threads import end_with_parent, prepare_process
 
 #: Seconds between two looks at the memory of the process.
 _SECONDS_BETWEEN = 0.2
@@ -86,7 +86,7 @@ def _process(assignment: Assignment, log: IO[bytes]) -> Iterator[subprocess.Pope
     package = str(Path(__file__).parents[1])
     paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
     with subprocess.Popen(
-        [sys.executable, "-m", "animate.careful"],
+        [sys.executable, "-m", "animate.careful", str(os.getpid())],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=log,
@@ -126,7 +126,11 @@ def _megabytes(process: int) -> float:
 
 
 def main() -> None:
-    """The child: an `Assignment` comes in on standard input, lines of JSON go out."""
+    """The child: an `Assignment` comes in on standard input, lines of JSON go out.
+
+    The one argument is the number of its parent.
+    """
+    end_with_parent(int(sys.argv[1]))
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print is no answer
 

@@ -1,14 +1,19 @@
 """Samples that end the process that films them: they alone are lost, on workers and without."""
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
+from animate.apart import can_be_apart
 from animate.build import build_shards
 from animate.executor import HERE, Workforce
 from animate.recipe import BuildRecipe, read_recipe
@@ -19,7 +24,7 @@ from tests.support.shard_sets import all_files
 ROWS = 7
 #: A decoder that does what the comment of a JPEG says, in every Python that has this on its path.
 DECODER = """
-import os, signal, simplejpeg
+import ctypes, os, signal, simplejpeg
 
 decode = simplejpeg.decode_jpeg
 
@@ -30,6 +35,10 @@ def do(data, *args, **options):
     if b"do: hang" in data[:200]:
         while True:
             pass
+    if b"do: stick" in data[:200]:  # in native code that no signal gets it out of
+        open(os.environ["STUCK"], "w").write(str(os.getpid()))
+        mutex, lock = ctypes.create_string_buffer(64), ctypes.CDLL(None).pthread_mutex_lock
+        lock(mutex), lock(mutex)
     if b"do: eat" in data[:200]:
         kept = []
         while True:
@@ -83,17 +92,21 @@ def rows(out: Path) -> dict[str, tuple[str, str]]:
 def command(recipe: BuildRecipe, corpus: Path, out: Path) -> subprocess.CompletedProcess[str]:
     """`animate build` in a process of its own, which may die."""
     return subprocess.run(
-        [
-            *(sys.executable, "-c", "from cli.animate.main import main; main()", "build", "--workers", "0"),
-            *("--src", str(corpus), "--out", str(out), "--format", "frames", "--size", "32", "--frames", "2"),
-            *("--set", "shards.clips_per_shard=4", "--set", f"limits.seconds={recipe.limits.seconds}"),
-            *("--set", f"limits.memory_mb={recipe.limits.memory_mb}"),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**os.environ, "PYTHONPATH": f"{Path(__file__).parents[2]}:{os.environ['PYTHONPATH']}"},
+        command_line(recipe, corpus, out), capture_output=True, text=True, timeout=120, env=environment()
     )
+
+
+def command_line(recipe: BuildRecipe, corpus: Path, out: Path) -> list[str]:
+    return [
+        *(sys.executable, "-c", "from cli.animate.main import main; main()", "build", "--workers", "0"),
+        *("--src", str(corpus), "--out", str(out), "--format", "frames", "--size", "32", "--frames", "2"),
+        *("--set", "shards.clips_per_shard=4", "--set", f"limits.seconds={recipe.limits.seconds}"),
+        *("--set", f"limits.memory_mb={recipe.limits.memory_mb}"),
+    ]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": f"{Path(__file__).parents[2]}:{os.environ['PYTHONPATH']}"}
 
 
 @pytest.mark.parametrize(
@@ -160,3 +173,31 @@ def test_a_careful_shard_is_the_same_as_any(corpus, tmp_path):
 
 def test_limits_are_no_part_of_the_recipe_of_a_set(corpus):
     assert recipe_of(corpus).digest() == recipe_of(corpus, "limits.seconds=5").digest()
+
+
+@pytest.mark.skipif(not can_be_apart("cpu"), reason="only on Linux")
+def test_a_program_that_is_killed_takes_a_process_along_that_is_stuck(corpus, tmp_path, monkeypatch):
+    stuck, out = tmp_path / "stuck", tmp_path / "out"
+    monkeypatch.setenv("STUCK", str(stuck))
+    (corpus / "2.jpg").write_bytes(photograph_that("stick"))
+    (out / "_animate").mkdir(parents=True)
+    (out / "_tmp" / "00000-abcd").mkdir(parents=True)
+    line = command_line(recipe_of(corpus, "limits.seconds=100"), corpus, out)
+    with subprocess.Popen(line, env=environment(), stderr=subprocess.DEVNULL) as build:
+        until(lambda: stuck.exists() and stuck.read_text())
+        build.kill()
+    process = int(stuck.read_text())
+    try:
+        until(lambda: not Path(f"/proc/{process}").exists())
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+
+
+def until(true: Callable[[], object]) -> None:
+    """Waits for it, a minute at most."""
+    for _ in range(600):
+        if true():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it never was")
