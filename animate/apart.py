@@ -145,7 +145,7 @@ def _serve(function: Callable[..., Any], connection: Any, parents_end: Any, pare
             try:
                 answer = ("answer", function(*task, *report))
             except Exception as error:  # it is told to the parent
-                answer = ("raised", _portable(error), traceback.format_exc())
+                answer = ("raised", portable(error), traceback.format_exc())
             connection.send(answer)
     except (EOFError, ConnectionError, KeyboardInterrupt):
         pass
@@ -175,7 +175,7 @@ def _listen_to_the_parent_alone(parent: int) -> None:
     end_with_parent(parent)
 
 
-def _portable(error: Exception) -> Exception:
+def portable(error: Exception) -> Exception:
     """The error, if it survives the way to the parent; else its words."""
     try:
         pickle.loads(pickle.dumps(error))

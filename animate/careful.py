@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from animate.apart import portable
 from animate.data import Fault, ShardRecord
 from animate.errors import StopsBuild
 from animate.shard import Assignment, build_shard
@@ -145,8 +146,8 @@ def main() -> None:
             lambda clips, rejected: say(rows=[clips, rejected]),
             on_group=lambda group: say(at=group),
         )
-    except StopsBuild as error:
-        say(refused=base64.b64encode(pickle.dumps(error)).decode())
+    except (StopsBuild, OSError) as error:  # of a disk that is full the errno tells
+        say(refused=base64.b64encode(pickle.dumps(portable(error))).decode())
     except Exception as error:  # told to the parent, for which it is the error of a task
         say(error=f"{type(error).__name__}: {error}")
     else:

@@ -194,6 +194,32 @@ def test_a_program_that_is_killed_takes_a_process_along_that_is_stuck(corpus, tm
             os.kill(process, signal.SIGKILL)
 
 
+#: A disk that is full when a shard is written to it.
+FULL_DISK = """
+import builtins, errno, os
+
+before = builtins.open
+
+def full(file, *arguments, **options):
+    if str(file).endswith("00000.tar"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file))
+    return before(file, *arguments, **options)
+
+builtins.open = full
+"""
+
+
+def test_a_full_disk_ends_the_build_at_once_also_where_it_is_careful(corpus, tmp_path):
+    (tmp_path / "path" / "sitecustomize.py").write_text(FULL_DISK)
+    out = tmp_path / "out"
+    (out / "_animate").mkdir(parents=True)
+    (out / "_tmp" / "00000-abcd").mkdir(parents=True)
+    run = command(recipe_of(corpus), corpus, out)
+    assert run.returncode == 2
+    (line,) = run.stderr.splitlines()
+    assert line.startswith("animate: No space left on device (") and "the same command goes on" in line
+
+
 def until(true: Callable[[], object]) -> None:
     """Waits for it, a minute at most."""
     for _ in range(600):
