@@ -29,6 +29,8 @@ from animate.threads import end_with_parent, prepare_process
 
 #: Seconds between two looks at the memory of the process.
 _SECONDS_BETWEEN = 0.2
+#: So much of a limit passes from one look at the process to the next, at most.
+_MOST_AT_ONCE = 1.0
 
 
 def build_carefully(assignment: Assignment, on_row: OnRow | None = None) -> ShardRecord:
@@ -51,9 +53,12 @@ def _attempt(assignment: Assignment, on_row: OnRow | None) -> ShardRecord | tupl
     limits = assignment.recipe.limits
     with tempfile.TemporaryFile() as log, _process(assignment, log) as process:
         at: int | None = None
-        since = time.monotonic()
+        spent, last = 0.0, time.monotonic()
         for line in _lines(process):
-            if at is not None and time.monotonic() - since > limits.seconds:
+            # Hours for which this process was stopped (Ctrl-Z, a scheduler that suspends jobs) do not count.
+            now = time.monotonic()
+            spent, last = spent + min(now - last, _MOST_AT_ONCE), now
+            if at is not None and spent > limits.seconds:
                 return at, Fault(
                     "took_too_long", f"filming took longer than limits.seconds = {limits.seconds:g}"
                 )
@@ -70,7 +75,7 @@ def _attempt(assignment: Assignment, on_row: OnRow | None) -> ShardRecord | tupl
             if "error" in said:
                 raise RuntimeError(said["error"])
             if "at" in said:
-                at, since = said["at"], time.monotonic()
+                at, spent = said["at"], 0.0
             elif on_row is not None:
                 on_row(*said["rows"])
         code = process.wait()

@@ -24,7 +24,7 @@ from tests.support.shard_sets import all_files
 ROWS = 7
 #: A decoder that does what the comment of a JPEG says, in every Python that has this on its path.
 DECODER = """
-import ctypes, os, signal, simplejpeg
+import ctypes, os, signal, simplejpeg, time
 
 decode = simplejpeg.decode_jpeg
 
@@ -39,6 +39,9 @@ def do(data, *args, **options):
         open(os.environ["STUCK"], "w").write(str(os.getpid()))
         mutex, lock = ctypes.create_string_buffer(64), ctypes.CDLL(None).pthread_mutex_lock
         lock(mutex), lock(mutex)
+    if b"do: nap" in data[:200]:
+        open(os.environ["STUCK"], "w").write(str(os.getpid()))
+        time.sleep(1.5)
     if b"do: eat" in data[:200]:
         kept = []
         while True:
@@ -192,6 +195,24 @@ def test_a_program_that_is_killed_takes_a_process_along_that_is_stuck(corpus, tm
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
+
+
+@pytest.mark.skipif(not can_be_apart("cpu"), reason="only on Linux")
+def test_time_for_which_a_program_is_stopped_is_on_no_samples_account(corpus, tmp_path, monkeypatch):
+    stuck, out = tmp_path / "stuck", tmp_path / "out"
+    monkeypatch.setenv("STUCK", str(stuck))
+    (corpus / "2.jpg").write_bytes(photograph_that("nap"))
+    (out / "_animate").mkdir(parents=True)
+    (out / "_tmp" / "00000-abcd").mkdir(parents=True)
+    line = command_line(recipe_of(corpus, "limits.seconds=3"), corpus, out)
+    with subprocess.Popen(line, env=environment(), stdout=subprocess.DEVNULL) as build:
+        until(lambda: stuck.exists() and stuck.read_text())
+        parent = int(Path(f"/proc/{stuck.read_text()}/stat").read_text().rpartition(") ")[2].split()[1])
+        os.kill(parent, signal.SIGSTOP)
+        time.sleep(4)
+        os.kill(parent, signal.SIGCONT)
+        assert build.wait(timeout=60) == 0
+    assert {status for status, _ in rows(out).values()} == {"success"}
 
 
 #: A disk that is full when a shard is written to it.
