@@ -84,6 +84,9 @@ def _run(app: typer.Typer) -> NoReturn:
         code = _STOPPED
         _hear_no_more()
     if ends_itself or "ray" not in sys.modules:
+        # Python notes a KeyboardInterrupt that leaves `exec` (classes are generated so), and would end the
+        # process by SIGINT instead, though it was caught. The next `exec` begins with another note.
+        exec("")
         sys.exit(code)
     _end(code)
 

@@ -1,5 +1,6 @@
 """How a program ends when a library that it loaded would crash the end of the interpreter."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -145,6 +146,32 @@ def test_a_signal_while_a_class_is_made_stops_the_program_as_any(monkeypatch, ca
             signal.signal(number, handler)
     assert ended.value.code == 130
     assert capsys.readouterr().err == ""
+
+
+#: It is stopped while Python runs generated code, as that of a dataclass of a module that is loaded.
+GENERATED = """
+from cli.program import new_app, run
+
+app = new_app("animate", "")
+
+@app.command()
+def work():
+    exec("raise KeyboardInterrupt")
+
+run(app)
+"""
+
+
+def test_a_module_that_is_stopped_in_generated_code_ends_with_130_and_by_no_signal(tmp_path):
+    (tmp_path / "stopped.py").write_text(GENERATED)
+    run = subprocess.run(
+        [sys.executable, "-m", "stopped", "work"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert (run.returncode, run.stdout, run.stderr) == (130, "", "")
 
 
 def test_nothing_watches_a_process_behind_its_program(monkeypatch):
