@@ -5,7 +5,6 @@ fork, so that it costs next to nothing to begin, and has all that was imported.
 """
 
 import contextlib
-import ctypes
 import multiprocessing
 import os
 import pickle
@@ -14,17 +13,15 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
 from animate.errors import one_line
-from animate.threads import own_threads_restored
+from animate.threads import end_with_parent, own_threads_restored
 
 #: Seconds that a task has to clear up when it is stopped.
 GRACE_SECONDS = 10.0
-#: From <linux/prctl.h>: the signal that a process gets when its parent ends.
-_PR_SET_PDEATHSIG = 1
 
 #: What a task may call as often as it likes to say how far it is.
 TaskReport = Callable[..., None]
@@ -89,12 +86,14 @@ class Child:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._connection.close()  # which ends a child that waits for a task
-        if self._busy:
-            self._process.terminate()
-        self._process.join(GRACE_SECONDS)
-        self._process.kill()
-        self._process.join()
+        try:
+            self._connection.close()  # which ends a child that waits for a task
+            if self._busy:
+                self._process.terminate()
+            self._process.join(GRACE_SECONDS)
+        finally:  # also where another Ctrl-C breaks in: at its end Python waits for every child that lives
+            self._process.kill()
+            self._process.join()
 
     def call(self, task: tuple[Any, ...], on_report: TaskReport | None = None) -> Any:
         """What `function(*task)` gives, with what reports to `on_report` as one more argument where given.
@@ -102,19 +101,26 @@ class Child:
         Raises `TaskRaised`, or `ChildLost` if the child does not come back.
         """
         self._busy = True
-        try:
+        with self._may_be_lost():
             self._connection.send((task, on_report is not None))
-            while True:
+        while True:
+            with self._may_be_lost():
                 kind, *said = self._connection.recv()
-                if kind == "report" and on_report is not None:
-                    on_report(*said)
-                elif kind == "answer":
-                    self._busy = False
-                    return said[0]
-                elif kind == "raised":
-                    self._busy = False
-                    raise TaskRaised(*said)
-        except (EOFError, ConnectionError):
+            if kind == "report" and on_report is not None:
+                on_report(*said)
+            elif kind == "answer":
+                self._busy = False
+                return said[0]
+            elif kind == "raised":
+                self._busy = False
+                raise TaskRaised(*said)
+
+    @contextlib.contextmanager
+    def _may_be_lost(self) -> Iterator[None]:
+        """Raises `ChildLost` where the child does not answer, or ends in the midst of a long answer."""
+        try:
+            yield
+        except (EOFError, OSError):
             self._process.join(GRACE_SECONDS)
             self._busy = False
             raise ChildLost(f"its process {_ended(self._process.exitcode)}") from None
@@ -139,7 +145,7 @@ def _serve(function: Callable[..., Any], connection: Any, parents_end: Any, pare
             try:
                 answer = ("answer", function(*task, *report))
             except Exception as error:  # it is told to the parent
-                answer = ("raised", _portable(error), traceback.format_exc())
+                answer = ("raised", portable(error), traceback.format_exc())
             connection.send(answer)
     except (EOFError, ConnectionError, KeyboardInterrupt):
         pass
@@ -166,12 +172,10 @@ def _listen_to_the_parent_alone(parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, stop)
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
+    end_with_parent(parent)
 
 
-def _portable(error: Exception) -> Exception:
+def portable(error: Exception) -> Exception:
     """The error, if it survives the way to the parent; else its words."""
     try:
         pickle.loads(pickle.dumps(error))

@@ -20,14 +20,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from animate.apart import portable
 from animate.data import Fault, ShardRecord
 from animate.errors import StopsBuild
 from animate.shard import Assignment, build_shard
 from animate.shards.write import OnRow
-from animate.threads import prepare_process
+from animate.threads import end_with_parent, prepare_process
 
 #: Seconds between two looks at the memory of the process.
 _SECONDS_BETWEEN = 0.2
+#: So much of a limit passes from one look at the process to the next, at most.
+_MOST_AT_ONCE = 1.0
 
 
 def build_carefully(assignment: Assignment, on_row: OnRow | None = None) -> ShardRecord:
@@ -50,9 +53,12 @@ def _attempt(assignment: Assignment, on_row: OnRow | None) -> ShardRecord | tupl
     limits = assignment.recipe.limits
     with tempfile.TemporaryFile() as log, _process(assignment, log) as process:
         at: int | None = None
-        since = time.monotonic()
+        spent, last = 0.0, time.monotonic()
         for line in _lines(process):
-            if at is not None and time.monotonic() - since > limits.seconds:
+            # Hours for which this process was stopped (Ctrl-Z, a scheduler that suspends jobs) do not count.
+            now = time.monotonic()
+            spent, last = spent + min(now - last, _MOST_AT_ONCE), now
+            if at is not None and spent > limits.seconds:
                 return at, Fault(
                     "took_too_long", f"filming took longer than limits.seconds = {limits.seconds:g}"
                 )
@@ -69,7 +75,7 @@ def _attempt(assignment: Assignment, on_row: OnRow | None) -> ShardRecord | tupl
             if "error" in said:
                 raise RuntimeError(said["error"])
             if "at" in said:
-                at, since = said["at"], time.monotonic()
+                at, spent = said["at"], 0.0
             elif on_row is not None:
                 on_row(*said["rows"])
         code = process.wait()
@@ -86,7 +92,7 @@ def _process(assignment: Assignment, log: IO[bytes]) -> Iterator[subprocess.Pope
     package = str(Path(__file__).parents[1])
     paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
     with subprocess.Popen(
-        [sys.executable, "-m", "animate.careful"],
+        [sys.executable, "-m", "animate.careful", str(os.getpid())],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=log,
@@ -126,7 +132,11 @@ def _megabytes(process: int) -> float:
 
 
 def main() -> None:
-    """The child: an `Assignment` comes in on standard input, lines of JSON go out."""
+    """The child: an `Assignment` comes in on standard input, lines of JSON go out.
+
+    The one argument is the number of its parent.
+    """
+    end_with_parent(int(sys.argv[1]))
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print is no answer
 
@@ -141,8 +151,8 @@ def main() -> None:
             lambda clips, rejected: say(rows=[clips, rejected]),
             on_group=lambda group: say(at=group),
         )
-    except StopsBuild as error:
-        say(refused=base64.b64encode(pickle.dumps(error)).decode())
+    except (StopsBuild, OSError) as error:  # of a disk that is full the errno tells
+        say(refused=base64.b64encode(pickle.dumps(portable(error))).decode())
     except Exception as error:  # told to the parent, for which it is the error of a task
         say(error=f"{type(error).__name__}: {error}")
     else:

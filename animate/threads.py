@@ -1,15 +1,19 @@
-"""Threads and memory of a process that works. The parallelism is over shards, so each has one thread."""
+"""Threads, memory and end of a process that works. The parallelism is over shards, so each has one thread."""
 
 import contextlib
 import ctypes
 import math
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 #: Environment that keeps native libraries to one thread. OpenCV ignores these: `prepare_process`.
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+
+#: From <linux/prctl.h>: the signal that a process gets when its parent ends.
+_PR_SET_PDEATHSIG = 1
 
 
 def available_cpus() -> int:
@@ -46,6 +50,16 @@ def own_threads_restored() -> Iterator[None]:
         cv2.setNumThreads(opencv_threads)
         if torch:
             torch.set_num_threads(torch_threads)
+
+
+def end_with_parent(parent: int) -> None:
+    """On Linux this process is killed when `parent`, which began it, ends: even by SIGKILL, even if this one
+    is in native code that never returns."""
+    if sys.platform != "linux":
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def _keep_freed_memory() -> None:

@@ -84,6 +84,9 @@ def _run(app: typer.Typer) -> NoReturn:
         code = _STOPPED
         _hear_no_more()
     if ends_itself or "ray" not in sys.modules:
+        # Python notes a KeyboardInterrupt that leaves `exec` (classes are generated so), and would end the
+        # process by SIGINT instead, though it was caught. The next `exec` begins with another note.
+        exec("")
         sys.exit(code)
     _end(code)
 
@@ -110,6 +113,11 @@ def _code(app: typer.Typer) -> int:
             raise
         print(f"{name}: {error}", file=sys.stderr)
         return error.exit_code
+    except RuntimeError as error:
+        # A signal that comes while a class is made, in the midst of an import, goes on as that.
+        if not isinstance(error.__cause__, KeyboardInterrupt):
+            raise
+        return _STOPPED
     except OSError as error:
         if error.errno not in _OF_THE_DISK:
             raise
@@ -120,8 +128,9 @@ def _code(app: typer.Typer) -> int:
 
 def _hear_no_more() -> None:
     """Signals that would stop the program are for nothing from now on: it ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
 def _end(code: int) -> NoReturn:

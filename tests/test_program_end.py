@@ -1,5 +1,6 @@
 """How a program ends when a library that it loaded would crash the end of the interpreter."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -89,9 +90,9 @@ def test_a_native_call_that_hears_no_signal_does_not_keep_a_program(first, again
     assert (process.returncode, said) == (130, "animate: what runs does not answer; ended all the same\n")
 
 
-#: Its command was stopped and has said so; one more signal comes when nothing catches it any more.
+#: Its command was stopped and has said so; more signals come when nothing catches them any more.
 LATE = """
-import os, signal
+import atexit, os, signal, sys
 import typer
 from cli import program
 from cli.program import new_app, run
@@ -105,16 +106,71 @@ def work():
 inside = program._code
 def code(app):
     found = inside(app)
-    os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), late)
     return found
 
 program._code = code
+late = getattr(signal, sys.argv.pop())
+atexit.register(os.kill, os.getpid(), late)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored, here and in what begins here
 run(app)
 """
 
 
-def test_a_signal_behind_the_last_word_changes_no_exit_code():
-    run = subprocess.run([sys.executable, "-c", LATE, "work"], cwd=ROOT, capture_output=True, text=True)
+@pytest.mark.parametrize("late", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_behind_the_last_word_changes_no_exit_code(late):
+    command = [sys.executable, "-c", LATE, "work", late]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert (run.returncode, run.stdout, run.stderr) == (130, "", "")
+
+
+def test_a_signal_while_a_class_is_made_stops_the_program_as_any(monkeypatch, capsys):
+    """Python makes another error of it there: while modules are loaded, for instance."""
+    app = new_app("retrieval", "")
+
+    class Interrupted:
+        def __set_name__(self, owner: type, name: str) -> None:
+            raise KeyboardInterrupt
+
+    @app.command()
+    def work() -> None:
+        type("Made", (), {"part": Interrupted()})
+
+    monkeypatch.setattr(sys, "argv", ["retrieval", "work"])
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        with pytest.raises(SystemExit) as ended:
+            run(app)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == ""
+
+
+#: It is stopped while Python runs generated code, as that of a dataclass of a module that is loaded.
+GENERATED = """
+from cli.program import new_app, run
+
+app = new_app("animate", "")
+
+@app.command()
+def work():
+    exec("raise KeyboardInterrupt")
+
+run(app)
+"""
+
+
+def test_a_module_that_is_stopped_in_generated_code_ends_with_130_and_by_no_signal(tmp_path):
+    (tmp_path / "stopped.py").write_text(GENERATED)
+    run = subprocess.run(
+        [sys.executable, "-m", "stopped", "work"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
     assert (run.returncode, run.stdout, run.stderr) == (130, "", "")
 
 

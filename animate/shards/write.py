@@ -13,7 +13,6 @@ import os
 import secrets
 import shutil
 import socket
-import tempfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -41,6 +40,7 @@ from animate.executor import CannotWrite
 from animate.fit import HELD_BACK
 from animate.record import KEYS, SUCCESS, Columns, flat_json, parquet_columns
 from animate.shards.place import ATTEMPTS, Place, sync
+from animate.sources.download.rows import scratch_folder
 from animate.stores import StoreUnavailable
 
 #: Told after each input how many clips and how many rejections a shard has so far.
@@ -77,6 +77,7 @@ class ShardWriter:
         self._shots_held_back = 0
         self._bytes = 0
         self._sha256 = hashlib.sha256()
+        self._scratch = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
         # Two attempts at one shard may overlap (a worker thought lost that was not): each has its own folder.
@@ -85,7 +86,7 @@ class ShardWriter:
         if local is None:
             self._begun = f"{ATTEMPTS}/{attempt}"
             self._place.write_json(self._begun, {"host": socket.gethostname(), "pid": os.getpid()})
-            self._folder = Path(tempfile.mkdtemp(prefix=attempt))
+            self._folder = self._scratch.enter_context(scratch_folder())
         else:
             self._folder = local / ATTEMPTS / attempt
             self._folder.mkdir(parents=True)
@@ -96,8 +97,10 @@ class ShardWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._tar.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
-        if self._place.local is None:
+        if self._place.local is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+        else:
+            self._scratch.close()
             # The shard is made, or not, whatever becomes of this; the end of the build clears up.
             with contextlib.suppress(StoreUnavailable, CannotWrite):
                 self._place.remove(self._begun)

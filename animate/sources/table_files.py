@@ -8,7 +8,7 @@ import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -35,6 +35,8 @@ BAD_ROW = "\0bad_row"
 
 #: Characters of a csv record after its first line; a longer one has a quote that is not closed.
 _LONGEST_RECORD = 1 << 20
+#: Characters of a line of a table that are read, at most.
+_LONGEST_LINE = 1 << 26
 #: Records of a JSON file of which the first that can be read tells the columns.
 _LOOKED_AT = 1000
 #: Rows of a parquet file that are read at a time.
@@ -122,14 +124,49 @@ def open_parquet(path: str) -> pq.ParquetFile:
         raise SourceError(f"{path!r}: not a readable parquet file: {error}") from None
 
 
-def _open_lines(path: str) -> io.TextIOWrapper:
+def _open_lines(path: str) -> "_Lines":
     """The text of a table. Lines end at LF alone, but in a csv file, where a cell may hold any end."""
-    return open_text(path, newline="" if table_kind(path) == ".csv" else "\n")
+    return _Lines(open_text(path, newline="" if table_kind(path) == ".csv" else "\n"))
 
 
-def _reader(file: io.TextIOWrapper, kind: str) -> Iterator[list[str]]:
+class _Lines:
+    """The lines of a text; `csv.Error` for one of more than `_LONGEST_LINE` characters, and then the next.
+
+    A few megabytes, unpacked, may be a line that fills the memory.
+    """
+
+    def __init__(self, file: io.TextIOWrapper) -> None:
+        self._file = file
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._file.readline(_LONGEST_LINE)
+        if not line:
+            raise StopIteration
+        if len(line) < _LONGEST_LINE or line[-1] in "\r\n":
+            return line
+        begins = line[:80]
+        while line and line[-1] not in "\r\n":
+            line = self._file.readline(_LONGEST_LINE)
+        raise csv.Error(f"a line of more than {_LONGEST_LINE:,} characters: {begins!r}")
+
+
+def _tab_separated(line: str) -> list[str]:
+    line = without_end(line)
+    return line.split("\t") if line else []
+
+
+def _reader(file: Iterator[str], kind: str) -> Iterator[list[str]]:
     if kind == ".tsv":
-        return (line.split("\t") if line else [] for line in map(without_end, file))
+        return map(_tab_separated, file)  # which goes on behind an error, as a generator would not
     # Captions may be longer than the 128 KiB that the csv module allows by default.
     csv.field_size_limit(sys.maxsize)
     return _QuotedRecords(file)
@@ -177,7 +214,12 @@ class _QuotedRecords:
         if not self._separator:
             self._look_at_first_line()
         self._lines, self._wants_more = [], False
-        cells = next(self._reader)
+        try:
+            cells = next(self._reader)
+        except csv.Error:  # what gives it lines has ended with that
+            self._again.extendleft(reversed(self._lines[1:]))
+            self._reader = self._opened(self._given())
+            raise
         if self._wants_more or (len(self._lines) > 1 and not self._is_strict()):
             self._again.extendleft(reversed(self._lines[1:]))
             self._reader = self._opened(self._given())
@@ -266,7 +308,7 @@ def _json_rows(path: str) -> Iterator[dict[str, Any]]:
         yield from _json_lines(path)
         return
     try:
-        with _open_lines(path) as file:
+        with open_text(path, newline="\n") as file:
             value = read_json(file.read())
     except (ValueError, *BROKEN) as error:
         raise SourceError(f"{path!r}: not JSON: {error}") from None

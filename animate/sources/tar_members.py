@@ -77,10 +77,8 @@ def located_members(path: str) -> Iterator[Member[Extent]]:
     except OSError as error:
         raise BrokenTar(f"cannot be read: {error.strerror}") from None
     with file:
-        size, known, damage = os.path.getsize(path), _Kinds(), list[str]()
-        for header in _headers_behind_damage(file, damage):
-            if header.isreg() and header.offset_data + header.size > size:
-                raise BrokenTar(_told([*damage, f"ends within {header.name!r}"]))
+        known, damage = _Kinds(), list[str]()
+        for header in _headers_behind_damage(file, os.path.getsize(path), damage):
             extent = Extent(header.offset_data, header.size)
 
             def head(extent: Extent = extent) -> bytes:
@@ -98,7 +96,7 @@ def streamed_members(file: IO[bytes]) -> Iterator[Member[bytes]]:
 
     Of the members of one sample, `MOST_BYTES` at most are held.
     """
-    with _opened(None, "r|", _unpack(file)) as tar:
+    with _opened(None, "r|", _Ending(_unpack(file))) as tar:
         known, key, held = _Kinds(), "", 0
         for header in _headers(tar):
             try:
@@ -200,6 +198,10 @@ _OF_ANOTHER = (
     *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
     *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
 )
+#: No file is larger.
+_LARGEST = 2**62
+#: Reads behind the end of a stream: a few, of a tar that breaks off, are as they should be.
+_MOST_BEHIND = 100
 #: They are read whole, so long ones are taken for damage.
 _LONGEST_HEADER = 2**20
 #: So many of them may come in a row: settings for all members, PAX, a long name and a long link, with room.
@@ -254,9 +256,10 @@ def _read_header(cls: Any, tar: Any) -> tarfile.TarInfo:
 
 
 def _check_size(header: tarfile.TarInfo) -> None:
-    """A tar with a size below zero leads back to where it came from, and is read for ever."""
+    """A tar with a size below zero leads back to where it came from, and is read for ever; of one that is too
+    large no system can tell a place in it."""
     errors: Any = tarfile
-    if header.size < 0:
+    if not 0 <= header.size <= _LARGEST:
         raise errors.InvalidHeaderError(f"a size of {header.size}")
     if header.type in _OF_ANOTHER and header.size > _LONGEST_HEADER:
         raise errors.InvalidHeaderError(f"{header.size} bytes about another member")
@@ -267,6 +270,26 @@ def _opened(path: str | None, mode: Any, file: Any) -> tarfile.TarFile:
         return _Tar.open(path, mode, file, tarinfo=_Header, ignore_zeros=True)
     except _BROKEN as error:
         raise BrokenTar(f"not a tar: {error}") from None
+
+
+class _Ending:
+    """A file to be read from front to back, and not on and on behind its end.
+
+    That is how tarfile passes over a member, be it said to be of exabytes: it would take for ever.
+    """
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self._behind = 0
+
+    def read(self, size: int) -> bytes:
+        """The next bytes, none at the end; `EOFError` where that was told often enough."""
+        content = self._file.read(size)
+        if not content:
+            self._behind += 1
+            if self._behind > _MOST_BEHIND:
+                raise EOFError("a member is said to be longer than all that follows")
+        return content
 
 
 def _unpack(file: IO[bytes]) -> Any:
@@ -289,8 +312,9 @@ def _headers(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
         tar.members.clear()  # type: ignore[attr-defined]
 
 
-def _headers_behind_damage(file: IO[bytes], damage: list[str]) -> Iterator[tarfile.TarInfo]:
-    """The headers of a plain tar, going on behind what cannot be read; `damage` gets what that was.
+def _headers_behind_damage(file: IO[bytes], size: int, damage: list[str]) -> Iterator[tarfile.TarInfo]:
+    """The headers of a plain tar of `size` bytes, going on behind what cannot be read; `damage` gets what
+    that was. A member that is said to end behind the tar is damaged, too.
 
     Headers and contents begin at multiples of 512 bytes. With the header at 1024 damaged:
 
@@ -307,11 +331,18 @@ def _headers_behind_damage(file: IO[bytes], damage: list[str]) -> Iterator[tarfi
         try:
             tar = _opened(None, "r:", file)
             for header in _headers(tar):
+                # A file with holes is larger than its content, and no other kind of file has any.
+                whole = header.isreg() and not header.issparse()
+                end = header.offset_data + header.size if whole else tar.offset - tarfile.BLOCKSIZE
+                if end > size:
+                    raise BrokenTar(f"ends within {header.name!r}")
                 position = tar.offset
                 yield header
             return
         except BrokenTar as error:
-            if tar is not None:  # it may have passed zeros, or been led back by what it read
+            if (
+                tar is not None and tar.offset <= size
+            ):  # it may have passed zeros, or been led back by what it read
                 position = max(position, tar.offset)
             found = _next_header(file, position + tarfile.BLOCKSIZE)
             if found is None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from animate import apart
-from animate.apart import Child, TaskRaised, can_be_apart
+from animate.apart import Child, ChildLost, TaskRaised, can_be_apart
 from animate.executor import Workforce, run_tasks
 
 ROOT = Path(__file__).parents[2]
@@ -162,6 +162,50 @@ def test_the_child_ends_with_a_program_that_is_killed(tmp_path):
     assert not running(child)
 
 
+#: Its task is in native code that no signal but SIGKILL gets it out of.
+STUCK = STOPPED.replace(
+    "time.sleep(60)",
+    "import ctypes; mutex = ctypes.create_string_buffer(64); lock = ctypes.CDLL(None).pthread_mutex_lock; "
+    "lock(mutex); lock(mutex)",
+)
+
+
+def test_a_second_ctrl_c_does_not_wait_for_a_task_that_is_stuck(tmp_path):
+    with started(tmp_path, STUCK) as process:
+        [child] = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        try:
+            assert process.wait(timeout=5) == 130
+        finally:
+            process.kill()
+    assert not running(child)
+
+
+def test_a_child_that_ends_within_a_long_answer_is_lost(monkeypatch):
+    def work():
+        os.write(apart_end[0], (100_000).to_bytes(4, "big") + b"the beginning")
+        os._exit(3)
+
+    apart_end = []
+    serve = apart._serve
+    monkeypatch.setattr(apart, "_serve", lambda *given: (apart_end.append(given[1].fileno()), serve(*given)))
+    with Child(work) as child, pytest.raises(ChildLost, match="its process ended with 3"):
+        child.call(())
+
+
+def test_an_error_of_who_hears_the_reports_is_no_loss_of_the_child(monkeypatch):
+    monkeypatch.setattr(apart, "SECONDS_BETWEEN", 0.0)
+
+    def hear(number):
+        raise BrokenPipeError
+
+    with Child(lambda report: report(1)) as child, pytest.raises(BrokenPipeError):
+        child.call((), hear)
+
+
 def running(process: str) -> bool:
     """Whether there is such a process, and it is no zombie that waits for somebody to ask for its end."""
     try:
@@ -170,10 +214,10 @@ def running(process: str) -> bool:
         return False
 
 
-def started(folder: Path) -> "subprocess.Popen[bytes]":
+def started(folder: Path, program: str = STOPPED) -> "subprocess.Popen[bytes]":
     """The program, when its task has begun."""
     process = subprocess.Popen(
-        [sys.executable, "-c", STOPPED, str(folder)],
+        [sys.executable, "-c", program, str(folder)],
         cwd=ROOT,
         start_new_session=True,
         stderr=subprocess.DEVNULL,

@@ -17,7 +17,7 @@ from animate.sources.download.part import Answer, write_part
 from animate.sources.download.process import Download, Order, downloader
 from animate.sources.listing import RETRY, Listed, listed_rows
 
-#: Names of folders for downloads begin with this; then come the number of the process and its machine.
+#: Names of folders for files on their way begin with this; then come the process and its machine.
 _SCRATCH_PREFIX = "animate-fetch-"
 _SCRATCH_OWNER = re.compile(rf"{_SCRATCH_PREFIX}(\d+)@(.*)-[^-]*")
 
@@ -55,8 +55,8 @@ def read_urls_as_they_come(
 
 @contextlib.contextmanager
 def scratch_folder(root: str | None = None) -> Iterator[Path]:
-    """An empty folder for downloads, in `root` or with other temporary files, deleted afterwards, as are
-    those that killed processes of this machine left behind there: `root` may be shared with others."""
+    """An empty folder for files on their way, in `root` or with other temporary files, deleted afterwards, as
+    are those that killed processes of this machine left behind there: `root` may be shared with others."""
     if root:
         os.makedirs(root, exist_ok=True)
     place = Path(root or tempfile.gettempdir())

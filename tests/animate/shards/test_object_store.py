@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from animate import stores
+from animate.apart import can_be_apart
 from animate.build import build_shards
 from animate.data import ShardRecord
 from animate.executor import HERE, CannotWrite, Workforce
@@ -21,7 +22,7 @@ from animate.shards.lease import locked
 from animate.shards.place import LEASE, BuildRefused, Place
 from animate.shards.status import status
 from animate.shards.verify import verify
-from tests.animate.test_careful import DECODER, photograph_that
+from tests.animate.test_careful import DECODER, photograph_that, until
 from tests.support.corpora import PHOTOGRAPH, write_members
 from tests.support.object_store import BUCKET, SECRET, Store, object_store
 from tests.support.shard_sets import all_files
@@ -60,16 +61,20 @@ def files(store: Store) -> dict[str, bytes]:
 def command(recipe: BuildRecipe, out: str = OUT) -> subprocess.CompletedProcess[str]:
     """`animate build` of the recipe in a process of its own."""
     return subprocess.run(
-        [
-            *(sys.executable, "-c", "from cli.animate.main import main; main()", "build", "--workers", "0"),
-            *("--src", recipe.source.path, "--out", out, "--format", "frames", "--size", "32"),
-            *("--frames", "2", "--set", "shards.clips_per_shard=4"),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**os.environ, "PYTHONPATH": f"{Path(__file__).parents[3]}:{os.environ.get('PYTHONPATH', '')}"},
+        command_line(recipe, out), capture_output=True, text=True, timeout=120, env=environment()
     )
+
+
+def command_line(recipe: BuildRecipe, out: str = OUT) -> list[str]:
+    return [
+        *(sys.executable, "-c", "from cli.animate.main import main; main()", "build", "--workers", "0"),
+        *("--src", recipe.source.path, "--out", out, "--format", "frames", "--size", "32"),
+        *("--frames", "2", "--set", "shards.clips_per_shard=4"),
+    ]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": f"{Path(__file__).parents[3]}:{os.environ.get('PYTHONPATH', '')}"}
 
 
 def test_a_store_holds_what_a_folder_does(store, recipe, tmp_path):
@@ -202,15 +207,39 @@ def test_what_is_being_made_is_seen_and_gone_afterwards(store, recipe):
     assert not [key for key in store.held() if "_tmp" in key or key == f"set/{LEASE}"]
 
 
-def test_after_a_crash_the_next_run_is_careful(store, recipe, tmp_path, monkeypatch):
+@pytest.fixture
+def decoder(tmp_path, monkeypatch) -> None:
+    """Programs that are called have a decoder that does what photographs say."""
     (tmp_path / "path").mkdir()
     (tmp_path / "path" / "sitecustomize.py").write_text(DECODER)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "path"))
+
+
+@pytest.mark.skipif(not can_be_apart("cpu"), reason="only on Linux")
+def test_a_sample_that_crashes_is_one_row_and_leaves_nothing(store, recipe, tmp_path, monkeypatch, decoder):
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
     Path(recipe.source.path, "2.jpg").write_bytes(photograph_that("crash"))
     run = command(recipe)
-    assert run.returncode < 0, run.stderr
+    assert run.returncode == 0, run.stderr
+    counts = status(OUT)
+    assert (counts.complete, counts.clips, counts.rejected) == (True, 6, {"crashed": 1})
+    assert verify(OUT) == []
+    assert not [key for key in store.held() if "_tmp" in key or key == f"set/{LEASE}"]
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+@pytest.mark.skipif(not can_be_apart("cpu"), reason="only on Linux")
+def test_after_a_kill_the_next_run_is_careful(store, recipe, tmp_path, monkeypatch, decoder):
+    stuck = tmp_path / "stuck"
+    monkeypatch.setenv("STUCK", str(stuck))
+    Path(recipe.source.path, "2.jpg").write_bytes(photograph_that("stick"))
+    with subprocess.Popen(command_line(recipe), env=environment(), stderr=subprocess.DEVNULL) as build:
+        until(lambda: stuck.exists() and stuck.read_text())
+        build.kill()
     keys = store.held()
     assert [key for key in keys if key.startswith("set/_tmp/00000-")] and f"set/{LEASE}" in keys
+    Path(recipe.source.path, "2.jpg").write_bytes(photograph_that("crash"))
     report = build_shards(recipe, OUT, workforce=HERE)
     assert report.complete
     assert (report.clips, report.rejected) == (6, {"crashed": 1})

@@ -1,6 +1,7 @@
 """Files of rows: what was written is read, and lines that cannot be read are rows too."""
 
 import gzip
+import json
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from animate.sources import SourceError
+from animate.sources import SourceError, table_files
 from animate.sources.table_files import BAD_ROW, table_rows
 from tests.support.corpora import carried_by, read, statuses, write_images, write_rows
 from tests.support.texts import captions, few
@@ -102,3 +103,18 @@ def test_a_parquet_file_that_is_damaged_has_a_row_for_each_that_is_lost(tmp_path
     assert len(rows) == 9
     assert rows[:6] == [{"url": f"http://x.org/{i}.jpg", "text": "a dog"} for i in range(6)]
     assert all("damaged" in row[BAD_ROW] for row in rows[6:])
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl"])
+def test_a_line_without_end_is_one_row_and_is_not_held(tmp_path, monkeypatch, suffix):
+    monkeypatch.setattr(table_files, "_LONGEST_LINE", 100)
+    rows = [("a.jpg", "one"), ("b.jpg", "x" * 1000), ("c.jpg", "three")]
+    if suffix == ".jsonl":
+        lines = [json.dumps({"image": image, "caption": caption}) for image, caption in rows]
+    else:
+        lines = [("," if suffix == ".csv" else "\t").join(row) for row in (("image", "caption"), *rows)]
+    path = tmp_path / f"t{suffix}.gz"
+    path.write_bytes(gzip.compress("\n".join(lines).encode()))
+    found = list(table_rows(str(path)))
+    assert [row.get("caption") for row in found] == ["one", None, "three"]
+    assert "a line of more than 100 characters: " in found[1][BAD_ROW]
