@@ -31,6 +31,7 @@ from animate.shards.place import (
     BuildRefused,
     Place,
 )
+from animate.stores import NO_ANSWER
 from animate.strict_toml import differences, with_defaults
 
 #: Raised when the layout of plan.json changes.
@@ -224,9 +225,9 @@ def read_plan(place: Place) -> Plan | None:
             columns=table["columns"],
             frozen_files=table.get("frozen_files", {}),
         )
+    except (BuildRefused, *NO_ANSWER):
+        raise
     except (KeyError, TypeError, ValueError) as error:
-        if isinstance(error, BuildRefused):
-            raise
         raise BuildRefused(f"{place.root}/{PLAN} is damaged ({error}); --overwrite starts afresh") from None
 
 
