@@ -65,6 +65,11 @@ class Plan:
         return f"{self.digest}-{len(self.shards)}"
 
     @property
+    def of_virtual(self) -> bool:
+        """Whether it was made of a set of virtual clips, and of no corpus."""
+        return "virtual" in self.source
+
+    @property
     def rows(self) -> int | None:
         """Samples in all shards; None if some shard ends where its part does, wherever that is."""
         total = 0
