@@ -64,6 +64,7 @@ WRONG = {
     "animate build --src demo --out x --takes 0": "takes",
     "animate build --src demo --out x --limit -1": "limit",
     "animate build --src demo --out x --sample 2": "sample",
+    "animate inspect set/00000.tar": "set/00000.tar': is a file; a shard set is a folder",
     "animate build --src demo --out x --format avi": "mp4",
     "animate build --src demo --out x --workers -1": "--workers",
     "animate build --src demo --out x --workers many": "--workers",
