@@ -61,7 +61,9 @@ def build_shards(
         frozen = source.freeze(folder, rows_per_shard)
         shards = tuple(cut(frozen.parts, rows_per_shard))
         if not shards:
-            raise BuildRefused(f"source {recipe.source.name!r} at {recipe.source.path!r}: holds no samples")
+            share = recipe.source.sample
+            none = "holds no samples" if share == 1 else f"holds no samples, or none of a share of {share:g}"
+            raise BuildRefused(f"source {recipe.source.name!r} at {recipe.source.path!r}: {none}")
         return shards, frozen.columns
 
     def make_plan(place: Place) -> tuple[Plan, dict[str, ShardRecord]]:

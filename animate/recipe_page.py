@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from animate.recipe import BuildRecipe
@@ -14,7 +14,7 @@ COMMENTS: Mapping[str, str] = {
     "name": "of this recipe, for your own use",
     "seed": "another seed, other camera moves",
     "takes": "how often each still is filmed",
-    "source.name": "the corpus by name, as `animate sources` lists them, or a kind, such as folder",
+    "source.name": "the corpus by name (`animate sources` lists them), or a kind, as folder; else --src",
     "source.path": "where the corpus lies on this machine; no part of the digest",
     "source.images": "where the images lie that its lists name; empty: beside the list",
     "source.split": "of the corpus' own, such as train or val; empty: what the corpus has",
@@ -82,12 +82,14 @@ COMMENTS: Mapping[str, str] = {
 }
 
 
-def recipe_page(recipe: BuildRecipe) -> str:
-    """TOML that `read_recipe` reads as `recipe`. Keys that have no value stand as comments."""
-    return "\n".join(_table(recipe, "")) + "\n"
+def recipe_page(recipe: BuildRecipe, *, left_open: Collection[str] = ()) -> str:
+    """TOML that `read_recipe` reads as `recipe`. Keys that have no value stand as comments, and those of
+    `left_open` (dotted), which must have their defaults: whoever takes the page is to give them.
+    """
+    return "\n".join(_table(recipe, "", left_open)) + "\n"
 
 
-def _table(recipe: Any, where: str) -> Iterator[str]:
+def _table(recipe: Any, where: str, left_open: Collection[str]) -> Iterator[str]:
     """The lines of one table: its own keys, then its tables, then its lists of tables."""
     hints = typing.get_type_hints(type(recipe))
     values = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
@@ -95,12 +97,13 @@ def _table(recipe: Any, where: str) -> Iterator[str]:
     lists = {name: value for name, value in values.items() if _is_list_of_tables(value)}
     for name, value in values.items():
         if name not in tables and name not in lists:
-            yield from _key(name, value, hints[name], f"{where}{name}")
+            key = f"{where}{name}"
+            yield from _key(name, None if key in left_open else value, hints[name], key)
     for name, value in tables.items():
-        yield from ("", f"[{where}{name}]", *_table(value, f"{where}{name}."))
+        yield from ("", f"[{where}{name}]", *_table(value, f"{where}{name}.", left_open))
     for name, value in lists.items():
         for item in value:
-            yield from ("", f"[[{where}{name}]]", *_table(item, f"{where}{name}."))
+            yield from ("", f"[[{where}{name}]]", *_table(item, f"{where}{name}.", left_open))
 
 
 def _key(name: str, value: Any, hint: Any, key: str) -> Iterator[str]:

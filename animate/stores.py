@@ -73,6 +73,11 @@ class StoreUnavailable(UserError):
     """A store that has failed `TRIES` times in a row, for reasons that pass."""
 
 
+#: What says something of the store and nothing of what lies there: never to be taken for damage, as the
+#: `ValueError`s are that these are, too.
+NO_ANSWER = (StoreUnavailable, CannotWrite)
+
+
 def open_store(url: str) -> tuple[Any, str]:
     """The file system of a path or URL, and the path in it.
 

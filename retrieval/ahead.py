@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from animate import UserError
@@ -72,6 +73,16 @@ def check_search(text: str, *, top: int, candidates: int) -> None:
         )
     if not text.strip():
         raise DataError("text = '': there is nothing to search for")
+
+
+def check_in_place(facts: Mapping[str, Any]) -> None:
+    """`DataError` where the files of the model that made a gallery, which says `facts` of itself, are gone.
+
+    Its table of the model alone would begin another one: the weights that training began with.
+    """
+    place = Path(facts["checkpoint"])
+    if place.is_absolute() and not place.exists():
+        raise DataError(f"gallery: its model is no longer at {place}; say where it is (--model)")
 
 
 def check_same_model(facts: Mapping[str, Any], digest: str, reference: str) -> None:

@@ -70,9 +70,21 @@ def damaged_gallery(folder: Path, error: Exception) -> DataError:
 
 
 def check_result(out: Path | None) -> None:
-    """`DataError` where a file to be written is a folder: said before the work that leads to it."""
-    if out is not None and out.is_dir():
+    """`DataError` where no result can be written: said before the work that leads to it.
+
+    Folders that are not there are made. A `.png` is what the curve beside a result is called.
+    """
+    if out is None:
+        return
+    if out.is_dir():
         raise DataError(f"out = {printable_path(out)!r}: is a folder; name a file")
+    if out.suffix == ".png":
+        raise DataError(f"out = {printable_path(out)!r}: is a picture's name; name a .json file")
+    there = next(folder for folder in out.absolute().parents if folder.exists())
+    if not there.is_dir():
+        raise DataError(f"out = {printable_path(out)!r}: {printable_path(there)} is no folder")
+    if not os.access(out if out.exists() else there, os.W_OK):
+        raise DataError(f"out = {printable_path(out)!r}: {printable_path(there)} may not be written")
 
 
 def state_folder(gallery: Path) -> Path:

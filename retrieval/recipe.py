@@ -321,10 +321,15 @@ def find_recipe(path: str | Path) -> Path:
     path = Path(path)
     if path.exists() or path.suffix or len(path.parts) != 1:
         return path
-    known = {file.stem: file for file in recipes().glob("*.toml")}
+    known = named_recipes()
     if path.name not in known:
         raise RecipeError(f"recipe {str(path)!r}: no such file, nor one of {', '.join(sorted(known))}")
     return known[path.name]
+
+
+def named_recipes() -> dict[str, Path]:
+    """The recipes that come with the package, by name."""
+    return {file.stem: file for file in recipes().glob("*.toml")}
 
 
 def recipe_from_table(table: dict[str, Any]) -> TrainRecipe:

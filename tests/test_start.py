@@ -132,6 +132,11 @@ select_on = "none"
     for name in ("run", "empty", "gallery", "trained"):
         (folder / name).mkdir()
     (folder / "run" / "recipe.json").write_text('{"seed": 123}')
+    (folder / "empty.toml").write_text("[video]\n")
+    (folder / "orphan").mkdir()
+    (folder / "orphan" / "gallery.json").write_text(
+        json.dumps({"checkpoint": "/no/such/run", "model": {"name": "RN50"}, "model_digest": "a" * 64})
+    )
     (folder / "gallery" / "gallery.json").write_text(
         json.dumps({"checkpoint": "ViT-B-32:openai", "model_digest": "a" * 64})
     )
@@ -167,7 +172,15 @@ INDEX, SEARCH = ("index", "ViT-B-32:openai"), ("search", "{place}/gallery")
         (("eval", "ViT-B-32:openai"), "this model comes with none"),
         ((*JUDGE, "--part", "train"), "must be one of validation, test"),
         ((*JUDGE, "--part", "validation"), "has no validation part"),
+        ((*JUDGE[:3], "demo"), "shard 'shards/demo' is not there"),
+        ((*JUDGE[:3], "msrvtt"), "data/msrvtt/annotations/MSRVTT_data.json"),
+        ((*JUDGE[:3], "msrvtt_7k"), "data/msrvtt/annotations/MSRVTT_data.json"),
+        ((*JUDGE[:3], "nosuch"), "must be one of shards, msrvtt"),
+        ((*JUDGE[:3], "{place}/empty.toml"), "has no table [data]"),
         ((*JUDGE, "--post", "luck"), "post = 'luck': must be one of"),
+        ((*JUDGE, "--out", "{place}/curve.png"), "is a picture's name; name a .json file"),
+        ((*JUDGE, "--out", "{place}/recipe.toml/x.json"), "recipe.toml is no folder"),
+        (("search", "{place}/orphan", "a dog"), "is no longer at /no/such/run; say where it is (--model)"),
         ((*JUDGE, "--post", "query-bank"), "needs the training part's captions"),
         ((*JUDGE, "--device", "cuda:x"), "device = 'cuda:x': must be auto"),
         ((*INDEX, "{place}/nowhere", "--out", "{place}/new"), "no such folder"),

@@ -129,8 +129,8 @@ def _finish(out: Path, notes: Notes, exported: Exported) -> None:
         lines += [f"  - split: {SPLIT_NAMES[split]}", f"    path: data/{SPLIT_NAMES[split]}-*.parquet"]
     lines += ["---", ""]
     counts = ", ".join(f"{exported.counts[split]:,} {SPLIT_NAMES[split]}" for split in found)
-    text = "\n".join((*lines, *card_body(exported.manifest, exported.licences, f"Clips here: {counts}.")))
-    write_text(out / "README.md", [text + "\n"])
+    card = card_body(exported.manifest, exported.licences, f"Clips here: {counts}.", stored="mp4")
+    write_text(out / "README.md", ["\n".join((*lines, *card)) + "\n"])
 
 
 HF = Exporter(

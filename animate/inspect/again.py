@@ -7,7 +7,7 @@ from animate.codec import UndecodableImage, decode_still
 from animate.errors import UserError
 from animate.film import replay_shots, replay_source
 from animate.inspect.opened import ShardSet, find_clip, read_clip
-from animate.inspect.originals import find_originals, stills_of
+from animate.inspect.originals import MADE_OF_VIRTUAL, find_originals, stills_of
 from animate.preview import Preview
 
 
@@ -25,6 +25,8 @@ def film_again(shard_set: ShardSet, key: str, source: str = "") -> Preview:
     clip = read_clip(shard_set, spot)
     _, images = stills_of(find_originals(shard_set, source), clip, spot)
     if not images:
+        if shard_set.plan.of_virtual:
+            raise StillGone(f"{key!r}: {MADE_OF_VIRTUAL}")
         where = (
             f"is not at {source!r} as it was" if source else "is not in the set: say where the corpus lies"
         )

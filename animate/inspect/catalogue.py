@@ -23,6 +23,7 @@ from animate.shards.place import MANIFEST, Place
 from animate.shards.plan import totals
 from animate.shards.read import NoShards, read_markers, read_table
 from animate.shards.stats import speed
+from animate.stores import NO_ANSWER
 from animate.ustar import index_samples
 
 #: Clips that are looked at, at most, but for the last shard's.
@@ -182,6 +183,8 @@ class _Reader:
         for name in sorted(names):
             try:
                 keys = read_table(self._place, name, ["source_key"]).column("source_key").to_pylist()
+            except NO_ANSWER:
+                raise
             except DAMAGED:  # `read` says so
                 continue
             self._tried_last.update(dict.fromkeys(keys, name))
@@ -203,6 +206,8 @@ class _Reader:
                     record, _ = read_record(json.loads(text))
                     spot = Spot(shard=name, row=number, start=extent.start, stop=extent.stop)
                     self._add(record, spot)
+        except NO_ANSWER:
+            raise
         except DAMAGED as error:
             raise NoShards(f"{self._place.shown(name)}: {error}; see `animate verify`") from None
 

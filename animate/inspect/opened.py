@@ -18,6 +18,7 @@ from animate.record import SUCCESS, ClipRecord, read_record
 from animate.shards.place import PLAN, Place
 from animate.shards.plan import Plan, read_plan
 from animate.shards.read import NoShards, finished_shards, read_table
+from animate.stores import NO_ANSWER
 from animate.strict_toml import from_table
 from animate.ustar import index_samples, read_samples
 
@@ -106,6 +107,8 @@ def find_clip(shard_set: ShardSet, key: str) -> Spot:
                         for extent, _ in index_samples(tar, "json"):
                             if extent.key == key:
                                 return Spot(shard=name, row=number, start=extent.start, stop=extent.stop)
+        except NO_ANSWER:
+            raise
         except DAMAGED as error:
             raise NoShards(f"{place.shown(name)}: {error}; see `animate verify`") from None
     raise NoClip(f"{key!r}: no finished shard of {place.shown('')} has a clip of this key")

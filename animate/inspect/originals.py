@@ -14,6 +14,10 @@ from animate.sources import SourceError, listed_image, open_source, read_part
 
 #: Parts whose rows cannot be read one by one from what lies on disk.
 _OUT_OF_REACH = ("urls", "tar_stream")
+#: Where a corpus is asked for that a set never had.
+MADE_OF_VIRTUAL = (
+    "this set was made of virtual clips, and the virtual set has the stills: name that as SHARDS"
+)
 #: What reading a row raises where the corpus went away, or another lies there now.
 _GONE = (SourceError, IndexError, *DAMAGED)
 
@@ -86,9 +90,14 @@ def stills_of(originals: Originals | None, clip: OpenClip, spot: Spot) -> tuple[
 def find_originals(shard_set: ShardSet, path: str) -> Originals | None:
     """The corpus at `path`; without one that inside the package, where the set was filmed from that, or None.
 
-    Raises `SourceError` if there is no such corpus at `path`.
+    Raises `SourceError` if there is no such corpus at `path`, or the set was made of virtual clips, which
+    have the stills.
     """
     source = shard_set.recipe.source
+    if shard_set.plan.of_virtual:
+        if path:
+            raise SourceError(f"--source {path!r}: {MADE_OF_VIRTUAL}")
+        return None
     if source.name == "demo":
         return Originals(set=shard_set, source=source)
     if not path:

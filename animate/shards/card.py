@@ -49,16 +49,22 @@ def card_sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def card_body(manifest: Mapping[str, Any], licences: Mapping[str, int], *remarks: str) -> Iterator[str]:
-    """The lines of a card. `licences` is empty where the corpus carries none; `remarks` follow what it is."""
+def card_body(
+    manifest: Mapping[str, Any], licences: Mapping[str, int], *remarks: str, stored: str = ""
+) -> Iterator[str]:
+    """The lines of a card. `licences` is empty where the corpus carries none; `remarks` follow what it is.
+
+    `stored` is the format of the clips where that is not the recipe's.
+    """
     recipe, counts = manifest["recipe"], manifest["totals"]
     video = from_table(BuildRecipe, recipe).video
     yield f"# {recipe['name']}: synthetic video-text data"
     yield ""
     yield (
         f"{counts['clips']:,} clips of {video.num_frames} frames at {video.width} x {video.height} pixels "
-        f"and {video.fps} frames a second, stored as {video.format}. Each films a captioned still image with "
-        "a virtual camera: nothing in it moves but the camera, and its captions are the still's."
+        f"and {video.fps:.6g} frames a second, stored as {stored or video.format}. Each films a captioned "
+        "still image with a virtual camera: nothing in it moves but the camera, and its captions are "
+        "the still's."
     )
     for remark in remarks:
         yield ""

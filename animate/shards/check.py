@@ -18,6 +18,7 @@ from jaxtyping import UInt64
 from animate.codec import declared_frames, decode_jpeg, decode_still
 from animate.data import PARQUET, SHARD_SUFFIXES, STATS, TAR, ShardPlan, ShardRecord
 from animate.edit import Edit, shot_amplitudes
+from animate.errors import StopsBuild
 from animate.film import replay_source
 from animate.fit import HELD_BACK
 from animate.formats import media_suffixes, stored_frames
@@ -36,6 +37,7 @@ from animate.sentences import stored_caption
 from animate.shards.place import Place
 from animate.shards.plan import counts_fault
 from animate.shards.read import read_marker, read_table
+from animate.stores import NO_ANSWER, StoreUnavailable
 from animate.strict_toml import from_table
 from animate.ustar import read_samples
 
@@ -43,6 +45,10 @@ from animate.ustar import read_samples
 _MISSING: Mapping[ColumnType, Any] = {"string": "", "int64": None, "double": None, "bool": None}
 #: What any other value of a column is.
 _PYTHON_TYPE: Mapping[ColumnType, type] = {"string": str, "int64": int, "double": float, "bool": bool}
+
+
+class NotRead(StoreUnavailable, StopsBuild):
+    """A store has stopped answering while shards were read: none is at fault for that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,10 +85,14 @@ def check_shard(
 ) -> ShardCheck:
     """Reads one planned shard again; `recipe` and `columns` are the plan's.
 
-    A `quick` look hashes the tar and counts the rows of the table, and opens neither clip nor JSON.
+    A `quick` look hashes the tar and counts the rows of the table, and opens neither clip nor JSON. Raises
+    `NotRead` where the store has stopped answering.
     """
-    checking = _Shard(Place.at(out), shard, from_table(BuildRecipe, recipe), columns)
-    return checking.glance() if quick else checking.check()
+    try:
+        checking = _Shard(Place.at(out), shard, from_table(BuildRecipe, recipe), columns)
+        return checking.glance() if quick else checking.check()
+    except StoreUnavailable as error:
+        raise NotRead(str(error)) from None
 
 
 @dataclass
@@ -146,6 +156,8 @@ class _Shard:
             record = read_marker(self.place, self.plan.name)
             assert record is not None, "it is there: that was looked at"
             wrong = counts_fault(record, self.plan, self.recipe.takes)
+        except NO_ANSWER:
+            raise
         except (ValueError, TypeError, AttributeError) as error:
             self.fault(f"{self.plan.name}{STATS} cannot be read: {error!r}")
             return None
@@ -165,6 +177,8 @@ class _Shard:
                     self.clips[key] = None
                     for what in self._clip_faults(key, members):
                         self.fault(what, key)
+            except NO_ANSWER:
+                raise
             except ValueError as error:
                 self.fault(f"{self.plan.name}{TAR}: {error}")
             file.read_on()  # what lies behind the end

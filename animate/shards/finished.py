@@ -11,6 +11,7 @@ from animate.shards.card import card_sha256, card_text, count_licences
 from animate.shards.place import CARD, LENGTH, MANIFEST, BuildRefused, Place
 from animate.shards.plan import Plan, counts_fault, totals
 from animate.shards.read import read_markers
+from animate.stores import NO_ANSWER
 
 #: What decides the bytes of a clip beside recipe and source: named in the manifest.
 DECISIVE_LIBRARIES = (
@@ -45,6 +46,8 @@ def finished_records(plan: Plan, place: Place, takes: int) -> dict[str, ShardRec
                 raise record
             records[name] = checked(record, shards[name], takes)
         return records
+    except NO_ANSWER:
+        raise
     except (ValueError, Miscounted) as error:
         raise BuildRefused(
             f"{place.root}: a finished shard is damaged: {error}; `animate verify --repair` has it made anew"

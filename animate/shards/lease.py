@@ -23,9 +23,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
-from animate.executor import CannotWrite
 from animate.shards.place import LEASE, OURS, BuildRefused, Place
-from animate.stores import StoreUnavailable
+from animate.stores import NO_ANSWER
 
 if os.name == "posix":
     import fcntl
@@ -145,7 +144,7 @@ def _leased(place: Place) -> Iterator[StillOurs]:
         ended.set()
         renewal.join(timeout=10.0)
         # What is left after a failure here is stale soon.
-        with contextlib.suppress(StoreUnavailable, CannotWrite):
+        with contextlib.suppress(*NO_ANSWER):
             found = _read(place)
             if found is not None and found.holder == mine.holder:
                 place.remove(LEASE)
@@ -199,9 +198,9 @@ def _read(place: Place) -> _Lease | None:
     try:
         text = place.read_text(LEASE)
         return None if text is None else _Lease(**json.loads(text))
-    except (ValueError, TypeError) as error:
-        if isinstance(error, StoreUnavailable | CannotWrite):
-            raise
+    except NO_ANSWER:
+        raise
+    except (ValueError, TypeError):
         written = place.modified(LEASE) or 0.0
         return _Lease(holder="", host="unknown", machine="", pid=0, began=written, renewed=written)
 

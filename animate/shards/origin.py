@@ -87,12 +87,17 @@ def source_faults(out: str, path: str, *, most: int = 10) -> list[Damage]:
     """What differs in the corpus at `path` from the one that the set at `out` was planned from.
 
     Everything is compared: digests, sizes and times of files, and the rows that the corpus gives. The first
-    `most` are named. Raises `BuildRefused` where there is no plan, `SourceError` where there is no corpus.
+    `most` are named. Raises `BuildRefused` where there is no plan or the
+    set was made of virtual clips, `SourceError` where there is no corpus.
     """
     place = Place.at(out)
     plan = read_plan(place)
     if plan is None:
         raise BuildRefused(f"{place.shown('')}: holds no shard set ({PLAN} is missing)")
+    if plan.of_virtual:
+        raise BuildRefused(
+            f"{place.shown('')}: was made of virtual clips: the virtual set is what to compare with a corpus"
+        )
     if damaged_files(place, plan):
         raise BuildRefused(
             f"{place.shown('')}: its listing is damaged, so that nothing can be compared with it"

@@ -54,10 +54,10 @@ class Place:
         try:
             filesystem, root = open_store(str(out))
         except UnknownStore as error:
-            raise BuildRefused(f"out = {shown(str(out))!r}: {error}") from None
+            raise BuildRefused(f"{shown(str(out))!r}: {error}") from None
         place = cls(filesystem, root.rstrip("/"))
         if place._kind() == "file":
-            raise BuildRefused(f"out = {shown(str(out))!r}: is a file; name a folder for the shards")
+            raise BuildRefused(f"{shown(str(out))!r}: is a file; a shard set is a folder")
         return place
 
     @property

@@ -31,6 +31,7 @@ from animate.shards.place import (
     BuildRefused,
     Place,
 )
+from animate.stores import NO_ANSWER
 from animate.strict_toml import differences, with_defaults
 
 #: Raised when the layout of plan.json changes.
@@ -62,6 +63,11 @@ class Plan:
     def frozen(self) -> str:
         """Changes with the digest, and when a retry adds frozen files."""
         return f"{self.digest}-{len(self.shards)}"
+
+    @property
+    def of_virtual(self) -> bool:
+        """Whether it was made of a set of virtual clips, and of no corpus."""
+        return "virtual" in self.source
 
     @property
     def rows(self) -> int | None:
@@ -224,9 +230,9 @@ def read_plan(place: Place) -> Plan | None:
             columns=table["columns"],
             frozen_files=table.get("frozen_files", {}),
         )
+    except (BuildRefused, *NO_ANSWER):
+        raise
     except (KeyError, TypeError, ValueError) as error:
-        if isinstance(error, BuildRefused):
-            raise
         raise BuildRefused(f"{place.root}/{PLAN} is damaged ({error}); --overwrite starts afresh") from None
 
 

@@ -18,10 +18,10 @@ LATEST = 20
 class SetStatus:
     """A shard set while it is made, or afterwards.
 
-    `complete`: the manifest is there. `in_hand` counts the attempts at shards that are being made, where the
-    set lies on this machine; a run that was killed leaves its own. `damaged` are shards whose marker cannot
-    be read. `seconds_a_shard` is the time from one of the latest markers to the next (None for fewer than
-    two, or where files have no times), and `seconds_since` that since the last.
+    `complete`: the manifest is there, and every shard. `in_hand` counts the attempts at shards that are being
+    made, where the set lies on this machine; a run that was killed leaves its own. `damaged` are shards whose
+    marker cannot be read. `seconds_a_shard` is the time from one of the latest markers to the next (None for
+    fewer than two, or where files have no times), and `seconds_since` that since the last.
     """
 
     complete: bool
@@ -66,7 +66,7 @@ def status(out: str) -> SetStatus:
     latest = times[-LATEST:]
     rows, takes = plan.rows, plan.recipe["takes"]
     return SetStatus(
-        complete=place.read_text(MANIFEST) is not None,
+        complete=len(records) == len(plan.shards) and place.has(MANIFEST),
         shards_planned=len(plan.shards),
         shards_finished=len(records),
         in_hand=len(place.names(ATTEMPTS)),

@@ -29,6 +29,7 @@ from animate.shards.place import (
 )
 from animate.shards.plan import Plan, damaged_files, read_plan, totals
 from animate.shards.read import read_table
+from animate.stores import NO_ANSWER
 
 
 def verify(
@@ -42,7 +43,8 @@ def verify(
 
     A `quick` look finds whatever changed since the build, by the sha256 of each tar, and what counts do not
     bear out; it decodes nothing. `on_shard` is told how many shards of how many are read. Raises
-    `BuildRefused` where there is no plan to measure by.
+    `BuildRefused` where there is no plan to measure by, one of `NO_ANSWER` where the store does not give a
+    file: that is no fault of the set's.
     """
     place = Place.at(out)
     plan = read_plan(place)
@@ -121,6 +123,8 @@ def _set_faults(place: Place, plan: Plan, checks: list[ShardCheck]) -> Iterator[
 def _manifest_faults(place: Place, plan: Plan, checks: list[ShardCheck]) -> Iterator[str]:
     try:
         manifest = place.read_json(MANIFEST)
+    except NO_ANSWER:
+        raise
     except ValueError as error:
         yield f"{MANIFEST} cannot be read: {error}"
         return
@@ -146,6 +150,8 @@ def _card_faults(place: Place, sha256: str) -> Iterator[str]:
         return
     try:
         text = place.read_text(CARD)
+    except NO_ANSWER:
+        raise
     except ValueError:
         text = ""
     if text is None:

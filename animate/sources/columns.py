@@ -1,5 +1,6 @@
 """Which columns of a table hold the image, the caption and the key, and under what names the rest is kept."""
 
+import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -67,6 +68,8 @@ def check_column(role: str, found: str, names: Sequence[str], file: str) -> None
     """`SourceError` if no column was found for `role`, or if the file does not have it."""
     if not found:
         wanted = f"no column looks like the {role}: set source.{role}_column"
+        if re.search(r"\.[ct]sv(\.\w+)?$", file):
+            wanted += ", or source.columns where no line of names comes first"
         raise SourceError(f"{file!r}: {wanted}; {columns_seen(names)}")
     if found not in names:
         raise SourceError(f"{file!r} has no column {found!r} (source.{role}_column); {columns_seen(names)}")

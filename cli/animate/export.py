@@ -16,21 +16,23 @@ def export(
     to: Annotated[str, typer.Option(metavar="NAME", help=f"{', '.join(TARGETS[:-1])} or {TARGETS[-1]}.")],
     out: Annotated[str, typer.Option(help="Folder for the export.")],
     license_: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--license",
             metavar="NAME,…",
             help="Export clips under these licences alone: cc-by,cc0. cc-by is every release of it, and no "
             "cc-by-nc.",
+            show_default=False,
         ),
-    ] = "",
+    ] = None,
     split: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="SHARES",
             help="Shares of train,val or train,val,test, by still: 0.9,0.1. Else all is train.",
+            show_default=False,
         ),
-    ] = "",
+    ] = None,
     finished_only: Annotated[
         bool, typer.Option("--finished-only", help="Of a set that is not finished, the shards that are.")
     ] = False,
@@ -54,6 +56,7 @@ def export(
     from ..progress import CountProgress
     from ..raw_lines import raw_lines_kept_off
 
+    licences, shares = _licences(license_), _shares(split)
     work = Workforce(workers=workers, device=device)
     try:
         with raw_lines_kept_off("animate"), CountProgress("clips") as progress:
@@ -61,8 +64,8 @@ def export(
                 shards,
                 out,
                 to=to,
-                licences=[name.strip() for name in license_.split(",") if name.strip()],
-                split=_shares(split),
+                licences=licences,
+                split=shares,
                 finished_only=finished_only,
                 workforce=work,
                 on_clips=progress.show,
@@ -86,8 +89,18 @@ def export(
         raise typer.Exit(1)
 
 
-def _shares(text: str) -> list[float]:
+def _licences(text: str | None) -> list[str]:
+    """The names given. None is refused: an empty variable of a script would let every licence by."""
+    names = [name.strip() for name in (text or "").split(",") if name.strip()]
+    if text is not None and not names:
+        raise typer.BadParameter(
+            f"{text!r}: names no licence; write some, as cc-by,cc0", param_hint="--license"
+        )
+    return names
+
+
+def _shares(text: str | None) -> list[float]:
     try:
-        return [float(share) for share in text.split(",")] if text else []
+        return [] if text is None else [float(share) for share in text.split(",")]
     except ValueError:
         raise typer.BadParameter(f"{text!r}: write shares, as 0.9,0.1", param_hint="--split") from None

@@ -75,6 +75,10 @@ def preview(
             )
         _film_again(shards, clip, source, out)
         return
+    if source:
+        raise typer.BadParameter("is where the corpus of --shards lies: give both", param_hint="--source")
+    if everything and shot:
+        raise typer.BadParameter("shows every shot: leave out --shot", param_hint="--all")
     if recipe and (everything or shot):
         raise typer.BadParameter(
             "has a shot list of its own: leave out --all and --shot", param_hint="--recipe"
@@ -140,6 +144,8 @@ def _write(out: Path, video: "VideoRecipe", sheet: "Picture", frames: "Frames | 
 def _given(path: Path, source: "SourceRecipe") -> "Picture":
     from animate.codec import UndecodableImage, decode_still
 
+    if path.is_dir():
+        raise typer.BadParameter(f"{path}: is a folder; name an image", param_hint="IMAGE")
     if not path.is_file():
         raise typer.BadParameter(f"{path}: no such file", param_hint="IMAGE")
     try:

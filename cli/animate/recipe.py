@@ -14,4 +14,5 @@ def recipe(
     from animate.recipe import read_recipe
     from animate.recipe_page import recipe_page
 
-    print(recipe_page(read_recipe(None, [f"shot.preset={json.dumps(preset)}"])), end="")
+    page = recipe_page(read_recipe(None, [f"shot.preset={json.dumps(preset)}"]), left_open=["source.name"])
+    print(page, end="")

@@ -19,7 +19,9 @@ def evaluate(
     model: Annotated[str, typer.Argument(help=MODEL_HELP)],
     data: Annotated[
         str,
-        typer.Option(help="A data set by name, or a recipe with a [data] table; default: its own."),
+        typer.Option(
+            help="A data set or recipe by name, or a recipe file with a [data] table; default: its own."
+        ),
     ] = "",
     part: Annotated[str, typer.Option(help="test or validation.")] = "test",
     set_: Annotated[
@@ -99,15 +101,22 @@ def evaluate(
 
 
 def with_data(recipe: dict[str, Any], data: str, overrides: "list[str] | tuple[str, ...]") -> dict[str, Any]:
-    """A recipe's table pointed at other data: by name, or by the [data] table of a recipe file."""
-    from animate.strict_toml import apply_overrides, read_toml
+    """A recipe's table pointed at other data: by the [data] table of a recipe, a file or one that comes with
+    the package (whose places a benchmark's name alone does not tell), or by the name of a data set."""
+    from animate.strict_toml import RecipeError, apply_overrides, read_toml
+    from retrieval.recipe import named_recipes
 
     table = dict(recipe)
     own = recipe.get("data", {})
+    cache = {"cache": own.get("cache", "")}
     if data.endswith(".toml"):
-        table["data"] = read_toml(data).get("data", {})
+        found = read_toml(data)
+        if "data" not in found:
+            raise RecipeError(f"recipe {data!r}: has no table [data]")
+        table["data"] = found["data"]
     elif data and data != own.get("name"):
-        table["data"] = {"name": data, "cache": own.get("cache", "")}
+        file = named_recipes().get(data)
+        table["data"] = cache | ({"name": data} if file is None else read_toml(file)["data"])
     return apply_overrides(table, list(overrides))
 
 

@@ -24,7 +24,7 @@ def search(
     import json
     from dataclasses import asdict
 
-    from retrieval.ahead import check_device, check_same_model, check_search
+    from retrieval.ahead import check_device, check_in_place, check_same_model, check_search
     from retrieval.paths import check_gallery
     from retrieval.reference import find_model
     from retrieval.runs import read_info
@@ -35,6 +35,8 @@ def search(
         raise typer.BadParameter("is missing: say what to look for, or --serve a page", param_hint="TEXT")
     check_search(text or "anything", top=top, candidates=candidates)
     facts = check_gallery(gallery)
+    if not model:
+        check_in_place(facts)
     found = find_model(model or facts["checkpoint"], model=facts.get("model"))
     if found.checkpoint is not None:
         check_same_model(facts, read_info(found.checkpoint)["digest"], found.reference)

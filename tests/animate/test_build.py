@@ -286,6 +286,13 @@ def test_a_corpus_without_samples_is_refused(tmp_path, monkeypatch):
     assert "_animate/plan.json" not in all_files(tmp_path)
 
 
+def test_a_share_without_samples_is_named(tmp_path):
+    """The corpus was said to hold none."""
+    recipe = BuildRecipe(source=SourceRecipe(sample=1e-6))
+    with pytest.raises(BuildRefused, match="or none of a share of 1e-06"):
+        build_shards(recipe, tmp_path, workforce=HERE)
+
+
 def test_two_builds_at_once_in_one_folder_are_refused(tmp_path):
     with open_shard_set(tmp_path), pytest.raises(BuildRefused, match="another build"):
         run(tmp_path)

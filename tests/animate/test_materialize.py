@@ -8,11 +8,17 @@ from animate import materialize as module
 from animate.build import build_shards
 from animate.codec import encode_jpeg
 from animate.executor import HERE
+from animate.inspect.again import StillGone, film_again
+from animate.inspect.catalogue import read_catalogue
+from animate.inspect.opened import open_set
+from animate.inspect.originals import find_originals
 from animate.load import load_clips
 from animate.materialize import materialize
 from animate.sentences import as_sentence
+from animate.shards.origin import source_faults
 from animate.shards.place import BuildRefused, Place
 from animate.shards.verify import verify
+from animate.sources import SourceError
 from tests.support.shard_sets import all_files, build_set, recipe_of
 
 
@@ -150,3 +156,17 @@ def test_a_damaged_virtual_shard_stops_with_its_name(tmp_path):
     assert not report.complete
     assert [failure.name for failure in report.failures] == ["00001"]
     assert "animate verify" in report.failures[0].message
+
+
+def test_where_a_corpus_is_asked_for_a_made_set_says_that_the_virtual_one_has_the_stills(virtual, tmp_path):
+    """`verify --source` found its true corpus at fault, and `preview` asked for one that it then denied."""
+    materialize(virtual, tmp_path / "made", format="mp4", workforce=HERE)
+    made = open_set(str(tmp_path / "made"))
+    for corpus in (str(virtual), "demo"):
+        with pytest.raises(BuildRefused, match="was made of virtual clips"):
+            source_faults(str(tmp_path / "made"), corpus)
+        with pytest.raises(SourceError, match="the virtual set has the stills"):
+            find_originals(made, corpus)
+    with pytest.raises(StillGone, match="the virtual set has the stills"):
+        film_again(made, read_catalogue(made).clips[0].key)
+    assert not source_faults(str(virtual), "demo")

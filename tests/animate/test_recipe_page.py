@@ -6,6 +6,7 @@ import re
 import pytest
 from typer.testing import CliRunner
 
+from animate.errors import UserError
 from animate.recipe import BuildRecipe, preset_names, read_recipe
 from animate.recipe_page import COMMENTS, recipe_page
 from animate.strict_toml import RecipeError
@@ -54,6 +55,19 @@ def test_every_line_of_the_page_with_a_key_says_what_it_means():
 
 def test_the_command_prints_the_page(tmp_path):
     done = CliRunner().invoke(app, ["recipe", "--preset", "documentary"], catch_exceptions=False)
-    assert done.stdout == recipe_page(read_recipe(None, ["shot.preset=documentary"]))
+    page = tmp_path / "recipe.toml"
+    page.write_text(done.stdout, encoding="utf-8")
+    assert read_recipe(page) == read_recipe(None, ["shot.preset=documentary"])
     with pytest.raises(RecipeError, match="must be one of"):
         CliRunner().invoke(app, ["recipe", "--preset", "none"], catch_exceptions=False)
+
+
+def test_a_printed_recipe_names_no_corpus(tmp_path):
+    """It named the demo, which was filmed wherever --src was forgotten beside it."""
+    done = CliRunner().invoke(app, ["recipe"], catch_exceptions=False)
+    page = tmp_path / "recipe.toml"
+    page.write_text(done.stdout, encoding="utf-8")
+    arguments = ["build", "--recipe", str(page), "--out", str(tmp_path / "out")]
+    with pytest.raises(UserError, match="--src is missing"):
+        CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert not (tmp_path / "out").exists()

@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from animate.codec import decode_mp4
+from animate.export import export_shards
 from animate.exports.hf import schema
-from tests.support.exporting import CLIPS, Source
+from tests.support.exporting import CLIPS, Source, hostile_set
 
 SPLIT = (0.5, 0.5)
 
@@ -105,3 +106,12 @@ def test_the_card_has_splits_source_licences_recipe_and_versions(exported):
 def test_columns_of_a_corpus_that_have_names_of_ours_are_renamed():
     names = schema({"video": "string", "score": "double", "license": "string"}, whole_fps=True).names
     assert names.count("video") == 1 and {"source_video", "score", "license"} <= set(names)
+
+
+def test_the_card_says_how_the_clips_are_stored_here(tmp_path):
+    """It called those of a virtual set virtual, though they had become mp4."""
+    shards = hostile_set(tmp_path / "set", "virtual")
+    export_shards(shards, tmp_path / "out", to="hf")
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert "stored as mp4." in card and "stored as virtual" not in card
+    assert "stored as virtual." in (shards / "_animate" / "card.md").read_text(encoding="utf-8")

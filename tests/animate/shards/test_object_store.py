@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,12 +17,15 @@ from animate.apart import can_be_apart
 from animate.build import build_shards
 from animate.data import ShardRecord
 from animate.executor import HERE, CannotWrite, Workforce
+from animate.inspect.catalogue import read_catalogue
+from animate.inspect.opened import find_clip, open_set
 from animate.recipe import BuildRecipe, SourceRecipe, read_recipe
 from animate.shard import build_shard
 from animate.shards.lease import locked
 from animate.shards.place import LEASE, BuildRefused, Place
 from animate.shards.status import status
-from animate.shards.verify import verify
+from animate.shards.verify import repair, verify
+from animate.stores import NO_ANSWER
 from tests.animate.test_careful import DECODER, photograph_that, until
 from tests.support.corpora import PHOTOGRAPH, write_members
 from tests.support.object_store import BUCKET, SECRET, Store, object_store
@@ -275,3 +279,44 @@ def test_a_corpus_in_a_store_that_was_replaced_in_between_is_refused(store, reci
     stored.pipe_file(f"{BUCKET}/corpus/00001.tar", b"short")
     with pytest.raises(BuildRefused, match=r"00001\.tar has 5 bytes, and had [\d,]+"):
         build_shards(streamed, out, workforce=HERE)
+
+
+FILES = (
+    *("_animate/plan.json", "_animate/manifest.json", "_animate/card.md", "_animate/listing.parquet"),
+    *("00001_stats.json", "00001.tar", "00001.parquet"),
+)
+
+
+@pytest.mark.parametrize("failure", [503, 403])
+@pytest.mark.parametrize("file", FILES)
+def test_a_file_that_the_store_does_not_give_is_no_damaged_one(store, recipe, file, failure):
+    """`--repair` deleted sound shards, and a build told to start afresh, for a store that was down."""
+    assert build_shards(recipe, OUT, workforce=HERE).complete
+    before = store.held()
+    store.trouble = lambda method, path, count: failure if path.endswith(file) and method == "GET" else None
+    for look in (verify, repair):
+        with pytest.raises(NO_ANSWER, match=re.escape(file)):
+            look(OUT)
+    assert store.held() == before
+    store.recovers()
+    assert verify(OUT) == []
+
+
+@pytest.mark.parametrize("file", ["_animate/plan.json", "00001_stats.json"])
+def test_a_build_that_goes_on_does_not_take_silence_for_damage(store, recipe, file):
+    assert build_shards(recipe, OUT, workforce=HERE).complete
+    store.trouble = lambda method, path, count: 503 if path.endswith(file) and method == "GET" else None
+    with pytest.raises(NO_ANSWER, match="goes on once the store answers"):
+        build_shards(recipe, OUT, workforce=HERE)
+    with pytest.raises(NO_ANSWER):
+        open_set(OUT) if file.endswith("plan.json") else status(OUT)
+
+
+@pytest.mark.parametrize("file", ["00000.tar", "00000.parquet"])
+def test_nor_does_inspect(store, recipe, file):
+    assert build_shards(recipe, OUT, workforce=HERE).complete
+    store.trouble = lambda method, path, count: 503 if path.endswith(file) and method == "GET" else None
+    with pytest.raises(NO_ANSWER):
+        read_catalogue(open_set(OUT))
+    with pytest.raises(NO_ANSWER):
+        find_clip(open_set(OUT), "0_0")

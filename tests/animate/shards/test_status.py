@@ -47,7 +47,16 @@ def test_a_damaged_marker_is_named_and_does_not_count(tmp_path):
     build_shards(recipe_of("frames"), tmp_path, workforce=HERE)
     (tmp_path / "00001_stats.json").write_text("{")
     found = status(str(tmp_path))
-    assert (found.damaged, found.shards_finished) == (("00001",), 2)
+    assert (found.damaged, found.shards_finished, found.complete) == (("00001",), 2, False)
+
+
+@pytest.mark.parametrize("suffix", [".tar", ".parquet", "_stats.json"])
+def test_a_set_of_which_a_file_went_away_is_finished_no_longer(tmp_path, suffix):
+    """It was called finished, beside 2 of 3 shards."""
+    build_shards(recipe_of("frames"), tmp_path, workforce=HERE)
+    (tmp_path / f"00001{suffix}").unlink()
+    found = status(str(tmp_path))
+    assert (found.complete, found.shards_finished) == (False, 2)
 
 
 def test_where_no_build_was_planned_there_is_none(tmp_path):

@@ -1,10 +1,12 @@
 """Columns that are looked for."""
 
+import gzip
+
 import pytest
 
 from animate.recipe import SourceRecipe
 from animate.sources import SourceError
-from tests.support.corpora import read, statuses, write_images, write_rows
+from tests.support.corpora import put, read, statuses, write_images, write_rows
 
 
 def test_wrong_columns_name_those_seen(tmp_path):
@@ -55,3 +57,11 @@ def test_a_comma_in_the_first_line_is_the_separator(tmp_path):
     (tmp_path / "t.csv").write_text("image,a|b,caption\na.jpg,1,one | two\n")
     [sample] = read(str(tmp_path / "t.csv"), tmp_path)
     assert sample.captions == ("one | two",)
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.csv.gz"])
+def test_a_table_without_a_line_of_names_hears_of_the_key_for_them(tmp_path, name):
+    content = b"words\t0.jpg\n"
+    put(tmp_path / name, gzip.compress(content) if name.endswith(".gz") else content)
+    with pytest.raises(SourceError, match=r"set source.image_column, or source.columns where no line"):
+        read(tmp_path / name, tmp_path)
