@@ -127,6 +127,7 @@ def run_tasks(
     after_loss: AfterLoss | None = None,
     on_attempt: OnAttempt | None = None,
     retries: int = 2,
+    names: Sequence[str] = (),
 ) -> list[Failure]:
     """Call `function(*task)` for every task and `on_done(index, answer)` as each ends; return the failures.
 
@@ -143,7 +144,7 @@ def run_tasks(
     another one ends. A child that is lost counts as a task that raised, and is replaced.
 
     `on_attempt` hears of each start of a task, and of each that failed; the tries that Ray makes itself go
-    unheard. With `on_report`, `function` gets one more argument, a `TaskReport`; now and then `on_report`
+    unheard. Without it the log has those that failed, by `names`. With `on_report`, `function` gets one more argument, a `TaskReport`; now and then `on_report`
     hears what the running tasks reported last.
     """
     workers = workforce.workers or 0
@@ -152,6 +153,7 @@ def run_tasks(
         tasks=deque((index, 1) for index in range(len(tasks))),
         retries=retries,
         on_attempt=on_attempt,
+        names=names or [f"task {index}" for index in range(len(tasks))],
         ends=math.inf if limit is None else time.monotonic() + limit,
     )
     todo = list(tasks)
@@ -180,6 +182,7 @@ class _Queue:
     tasks: deque[tuple[int, int]]
     retries: int
     ends: float
+    names: Sequence[str]
     on_attempt: OnAttempt | None = None
     failures: list[Failure] = field(default_factory=list)
 
@@ -214,7 +217,7 @@ class _Queue:
         if self.on_attempt is not None:  # it knows the task by name
             self.on_attempt(index, attempt, how, message)
         else:
-            log.warning("task %d, attempt %d: %s", index, attempt, message)
+            log.warning("%s, attempt %d: %s", self.names[index], attempt, message)
         if attempt <= self.retries:
             self.tasks.append((index, attempt + 1))
         else:

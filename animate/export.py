@@ -276,6 +276,7 @@ def _export(
         [(name, rows[name]) for name in todo],
         workforce.sized(len(todo), small=small),
         on_done=on_done,
+        names=[f"shard {name}" for name in todo],
         retries=0,  # what does not read does not read the second time
     )
     if failures:

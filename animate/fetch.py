@@ -235,17 +235,16 @@ def _download(
         running.update(reports)
         tell()
 
+    names = [f"parts {group[0]:05d} to {group[-1]:05d}" for group in groups]
     failures = executor.run_tasks(
         fetch_parts,
         tasks,
         workforce,
         on_done=on_done,
         on_report=on_report if on_rows is not None else None,
+        names=names,
     )
-    return [
-        f"parts {groups[failure.task][0]:05d} to {groups[failure.task][-1]:05d}: {failure.message}"
-        for failure in failures
-    ]
+    return [f"{names[failure.task]}: {failure.message}" for failure in failures]
 
 
 def _freeze(folder: Path, opened: Urls | TextPair, source: SourceRecipe) -> dict[str, int]:

@@ -186,7 +186,9 @@ class Making:
 
         # Copying is not worth a cluster of its own, and what is begun here is ended.
         copying = dataclasses.replace(self.workforce.sized(len(tasks), small=True), time_limit=None)
-        failed = executor.run_tasks(without_stills, tasks, copying, on_done=on_done)
+        failed = executor.run_tasks(
+            without_stills, tasks, copying, on_done=on_done, names=[f"shard {name}" for name, _ in repeated]
+        )
         for name in left:
             del self.records[name]
         self.failures += _named(failed, [name for name, _ in repeated])

@@ -60,7 +60,9 @@ def verify(
     begun = _begun(place, plan)
     tasks = [(out, shard, plan.recipe, plan.columns) for shard in begun]
     check = functools.partial(check_shard, quick=quick)
-    failures = executor.run_tasks(check, tasks, workforce, on_done=on_done)
+    failures = executor.run_tasks(
+        check, tasks, workforce, on_done=on_done, names=[f"shard {shard.name}" for shard in begun]
+    )
     if failures:
         raise RuntimeError(f"shard {begun[failures[0].task].name}: {failures[0].details}")
     ordered = [checks[index] for index in range(len(begun))]

@@ -241,12 +241,13 @@ def test_what_cannot_be_meant_is_refused(sets, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_damaged_shard_is_named_and_the_others_are_exported(tmp_path):
+def test_a_damaged_shard_is_named_and_the_others_are_exported(tmp_path, caplog):
     shards = hostile_set(tmp_path / "set", "mp4")
     whole = (shards / "00001.tar").read_bytes()
     (shards / "00001.tar").write_bytes((shards / "00000.tar").read_bytes())
     with pytest.raises(ExportIncomplete, match=r"first 00001: .*animate verify"):
         export_shards(shards, tmp_path / "out", to="umt")
+    assert [record.getMessage().partition(":")[0] for record in caplog.records] == ["shard 00001, attempt 1"]
     (shards / "00001.tar").write_bytes(whole)
     report = export_shards(shards, tmp_path / "out", to="umt")
     assert (report.made, report.clips) == (4, {"train": CLIPS})
