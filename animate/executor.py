@@ -144,8 +144,8 @@ def run_tasks(
     another one ends. A child that is lost counts as a task that raised, and is replaced.
 
     `on_attempt` hears of each start of a task, and of each that failed; the tries that Ray makes itself go
-    unheard. Without it the log has those that failed, by `names`. With `on_report`, `function` gets one more argument, a `TaskReport`; now and then `on_report`
-    hears what the running tasks reported last.
+    unheard. Without it the log has those that failed, by `names`. With `on_report`, `function` gets one more
+    argument, a `TaskReport`; now and then `on_report` hears what the running tasks reported last.
     """
     workers = workforce.workers or 0
     limit = workforce.time_limit
