@@ -12,6 +12,7 @@ from animate.codec import image_format
 from animate.sources.image_files import FIRST_BYTES, IMAGE_SUFFIXES, TEXT_SUFFIXES, may_be_image
 from animate.sources.regular import MOST_BYTES, check_regular
 from animate.sources.unpacking import open_unpacked
+from animate.stores import NO_ANSWER
 
 #: What a member is for a sample.
 MemberKind = Literal["image", "text", "json"]
@@ -77,12 +78,12 @@ def located_members(path: str) -> Iterator[Member[Extent]]:
     except OSError as error:
         raise BrokenTar(f"cannot be read: {error.strerror}") from None
     with file:
-        known, damage = _Kinds(), list[str]()
-        for header in _headers_behind_damage(file, os.path.getsize(path), damage):
+        known, damage, size = _Kinds(), list[str](), os.path.getsize(path)
+        for header in _headers_behind_damage(file, lambda: size, damage):
             extent = Extent(header.offset_data, header.size)
 
             def head(extent: Extent = extent) -> bytes:
-                return read_extent(file, extent._replace(size=min(extent.size, FIRST_BYTES)))
+                return read_extent(file, extent, FIRST_BYTES)
 
             kind = known.of(header, head)
             if kind is not None:
@@ -92,31 +93,30 @@ def located_members(path: str) -> Iterator[Member[Extent]]:
 
 
 def streamed_members(file: IO[bytes]) -> Iterator[Member[bytes]]:
-    """The members of a tar, plain or packed, read from front to back.
+    """The members of a tar, plain or packed, read from front to back, and on behind damage as those of a
+    local one are.
 
     Of the members of one sample, `MOST_BYTES` at most are held.
     """
-    with _opened(None, "r|", _Ending(_unpack(file))) as tar:
-        known, key, held = _Kinds(), "", 0
-        for header in _headers(tar):
-            try:
-                taken = tar.extractfile(header) if header.isreg() else None
-                head = b"" if taken is None else taken.read(FIRST_BYTES)
-                kind = known.of(header, lambda head=head: head)
-                if kind is None:
-                    continue
-                before, key = key, cut_name(_plain(header.name))[0]
-                held = header.size + (held if key == before else 0)
-                if taken is None or held > MOST_BYTES:
-                    held -= header.size
-                    yield _member(header, kind, _TOO_LARGE)
-                    continue
-                content = head + taken.read()
-            except (tarfile.TarError, OSError, EOFError) as error:
-                raise BrokenTar(f"ends within {header.name!r}: {error}") from None
-            if len(content) < header.size:
-                raise BrokenTar(f"ends within {header.name!r}")
+    known, key, held, damage = _Kinds(), "", 0, list[str]()
+    window: Any = _Window(_unpack(file))
+    for header in _headers_behind_damage(window, lambda: window.size, damage):
+        extent, holes = Extent(header.offset_data, header.size), header.issparse()
+        kind = known.of(header, lambda extent=extent: read_extent(window, extent, FIRST_BYTES))
+        if kind is None:
+            continue
+        before, key = key, cut_name(_plain(header.name))[0]
+        held = header.size + (held if key == before else 0)
+        if held > MOST_BYTES or holes or not header.isreg():
+            held -= header.size
+            yield _member(header, kind, _TOO_LARGE)
+            continue
+        content = read_extent(window, extent)
+        if len(content) == header.size:  # else it ends there, which whoever gives the headers sees, too
             yield _member(header, kind, content)
+    damage += filter(None, [window.fault])
+    if damage:
+        raise BrokenTar(_told(damage))
 
 
 def cut_name(name: str) -> tuple[str, str]:
@@ -126,10 +126,10 @@ def cut_name(name: str) -> tuple[str, str]:
     return f"{folder}{slash}{first}", suffix.lower()
 
 
-def read_extent(file: IO[bytes], extent: Extent) -> bytes:
-    """The bytes of `file` in `extent`."""
+def read_extent(file: Any, extent: Extent, most: int | None = None) -> bytes:
+    """The bytes of `file` in `extent`, or the first of them where only so many are wanted."""
     file.seek(extent.offset)
-    return file.read(extent.size)
+    return file.read(extent.size if most is None else min(extent.size, most))
 
 
 def known_suffix(name: str) -> str:
@@ -200,8 +200,6 @@ _OF_ANOTHER = (
 )
 #: No file is larger.
 _LARGEST = 2**62
-#: Reads behind the end of a stream: a few, of a tar that breaks off, are as they should be.
-_MOST_BEHIND = 100
 #: They are read whole, so long ones are taken for damage.
 _LONGEST_HEADER = 2**20
 #: So many of them may come in a row: settings for all members, PAX, a long name and a long link, with room.
@@ -268,28 +266,59 @@ def _check_size(header: tarfile.TarInfo) -> None:
 def _opened(path: str | None, mode: Any, file: Any) -> tarfile.TarFile:
     try:
         return _Tar.open(path, mode, file, tarinfo=_Header, ignore_zeros=True)
+    except NO_ANSWER:
+        raise
     except _BROKEN as error:
         raise BrokenTar(f"not a tar: {error}") from None
 
 
-class _Ending:
-    """A file to be read from front to back, and not on and on behind its end.
+class _Window:
+    """What is read from front to back, with as much of it kept as damage leads back.
 
-    That is how tarfile passes over a member, be it said to be of exabytes: it would take for ever.
+    It ends where it cannot be read on; `fault` says why then.
     """
 
     def __init__(self, file: Any) -> None:
         self._file = file
-        self._behind = 0
+        #: The bytes from `_start` on, and where the next one is read.
+        self._kept, self._start, self._position = bytearray(), 0, 0
+        self._ended, self.fault = False, ""
+
+    def tell(self) -> int:
+        """The place of the next byte."""
+        return self._position
+
+    def seek(self, position: int) -> int:
+        """The next byte is that at `position`, or the first that is kept."""
+        self._position = max(position, self._start)
+        return self._position
 
     def read(self, size: int) -> bytes:
-        """The next bytes, none at the end; `EOFError` where that was told often enough."""
-        content = self._file.read(size)
-        if not content:
-            self._behind += 1
-            if self._behind > _MOST_BEHIND:
-                raise EOFError("a member is said to be longer than all that follows")
+        """The next `size` bytes; fewer at the end."""
+        while len(self._kept) < self._position + size - self._start and not self._ended:
+            self._read_on()
+        first = self._position - self._start
+        content = bytes(memoryview(self._kept)[first : first + size])
+        self._position += len(content)
         return content
+
+    @property
+    def size(self) -> int:
+        """How many bytes there are, once that is known; till then more than any file has."""
+        return self._start + len(self._kept) if self._ended else _LARGEST
+
+    def _read_on(self) -> None:
+        try:
+            block = self._file.read(_BLOCK)
+        except tarfile.TarError as error:
+            block, self.fault = b"", str(error)
+        self._ended = not block
+        self._kept += block
+        if len(self._kept) > 2 * _KEPT:
+            left = min(len(self._kept) - _KEPT, self._position - self._start)
+            left -= left % tarfile.BLOCKSIZE
+            del self._kept[:left]
+            self._start += left
 
 
 def _unpack(file: IO[bytes]) -> Any:
@@ -303,6 +332,8 @@ def _headers(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
     while True:
         try:
             header = tar.next()
+        except NO_ANSWER:
+            raise
         except _BROKEN as error:
             raise BrokenTar(f"breaks off: {error}") from None
         if header is None:
@@ -312,9 +343,11 @@ def _headers(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
         tar.members.clear()  # type: ignore[attr-defined]
 
 
-def _headers_behind_damage(file: IO[bytes], size: int, damage: list[str]) -> Iterator[tarfile.TarInfo]:
-    """The headers of a plain tar of `size` bytes, going on behind what cannot be read; `damage` gets what
-    that was. A member that is said to end behind the tar is damaged, too.
+def _headers_behind_damage(
+    file: Any, size: Callable[[], int], damage: list[str]
+) -> Iterator[tarfile.TarInfo]:
+    """The headers of a tar of `size()` bytes, going on behind what cannot be read; `damage` gets what that
+    was. A member that is said to end behind the tar is damaged, too.
 
     Headers and contents begin at multiples of 512 bytes. With the header at 1024 damaged:
 
@@ -334,15 +367,15 @@ def _headers_behind_damage(file: IO[bytes], size: int, damage: list[str]) -> Ite
                 # A file with holes is larger than its content, and no other kind of file has any.
                 whole = header.isreg() and not header.issparse()
                 end = header.offset_data + header.size if whole else tar.offset - tarfile.BLOCKSIZE
-                if end > size:
+                position = header.offset
+                if end <= size():
+                    yield header
+                if end > size():  # of a stream it is known behind the end alone how large it is
                     raise BrokenTar(f"ends within {header.name!r}")
-                position = tar.offset
-                yield header
             return
         except BrokenTar as error:
-            if (
-                tar is not None and tar.offset <= size
-            ):  # it may have passed zeros, or been led back by what it read
+            # It may have passed zeros, or been led back by what it read.
+            if tar is not None and tar.offset <= size():
                 position = max(position, tar.offset)
             found = _next_header(file, position + tarfile.BLOCKSIZE)
             if found is None:
@@ -361,7 +394,7 @@ def _next_header(file: IO[bytes], position: int) -> int | None:
     """Where the first block from `position` on lies that is a header, with the right checksum."""
     size = _SEARCHED_FIRST
     while True:
-        file.seek(position)
+        position = file.seek(position)
         chunk = file.read(size)
         blocks = np.frombuffer(chunk, np.uint8, len(chunk) // tarfile.BLOCKSIZE * tarfile.BLOCKSIZE)
         blocks = blocks.reshape(-1, tarfile.BLOCKSIZE)
@@ -380,6 +413,8 @@ def _next_header(file: IO[bytes], position: int) -> int | None:
 
 #: Bytes that are searched for a header at a time: few at first, for damage is mostly small, then more.
 _SEARCHED_FIRST, _SEARCHED_AT_ONCE = 2**13, 2**22
+#: Of a stream so many bytes are read at a time, and kept for a search that leads back; then it begins later.
+_BLOCK, _KEPT = 2**18, 2 * _SEARCHED_AT_ONCE
 #: So many damages of one tar are told.
 _MOST_TOLD = 5
 #: Which bytes stand in octal numbers.

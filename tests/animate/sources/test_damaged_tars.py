@@ -11,6 +11,7 @@ from animate.sources.tars import tar_stem
 from tests.support.corpora import JPEG, read, statuses, write_members
 
 BLOCK = tarfile.BLOCKSIZE
+packed_or_not = pytest.mark.parametrize("packed", [False, True], ids=["plain", "packed"])
 
 
 def tar_of(path: Path, *keys: str) -> bytearray:
@@ -23,6 +24,14 @@ def header(name: str, size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
     info = tarfile.TarInfo(name)
     info.size, info.type = size, kind
     return info.tobuf(tarfile.GNU_FORMAT)
+
+
+def written(path: Path, content: bytes, packed: bool) -> Path:
+    """The tar, or a packed one, which is read from front to back."""
+    if packed:
+        path, content = path.with_suffix(".tar.gz"), gzip.compress(content)
+    path.write_bytes(content)
+    return path
 
 
 def keys(rows) -> list[str]:
@@ -39,12 +48,12 @@ def keys(rows) -> list[str]:
     ],
 )
 @pytest.mark.parametrize("damage", [b"\xff", b"7", b"x"])
-def test_samples_behind_damage_are_read(tmp_path, first, last, left, damage):
+@packed_or_not
+def test_samples_behind_damage_are_read(tmp_path, first, last, left, damage, packed):
     path = tmp_path / "t.tar"
     content = tar_of(path, "a", "b", "c")
     content[first * BLOCK : last * BLOCK] = damage * (BLOCK * (last - first))
-    path.write_bytes(content)
-    rows = read(path, tmp_path)
+    rows = read(written(path, content, packed), tmp_path)
     assert dict(zip(keys(rows), statuses(rows), strict=True)) == {
         **left,
         f"t-after-{len(left):06d}": "broken_archive",
@@ -52,12 +61,12 @@ def test_samples_behind_damage_are_read(tmp_path, first, last, left, damage):
     assert "read again from byte" in rows[-1].fault.message
 
 
-def test_zeros_in_the_middle_lose_no_sample_behind(tmp_path):
+@packed_or_not
+def test_zeros_in_the_middle_lose_no_sample_behind(tmp_path, packed):
     path = tmp_path / "t.tar"
     content = tar_of(path, "a", "b", "c")
     content[6 * BLOCK : 7 * BLOCK] = bytes(BLOCK)
-    path.write_bytes(content)
-    rows = read(path, tmp_path)
+    rows = read(written(path, content, packed), tmp_path)
     assert statuses(rows) == ["ok", "missing_file", "ok", "broken_archive"]
 
 
@@ -96,17 +105,14 @@ def test_several_damages_are_one_row(tmp_path):
     ],
     ids=["size", "itself", "pax", "long", "pax size", "names"],
 )
-def test_headers_that_lead_back_or_nowhere_end(tmp_path, bad):
+@packed_or_not
+def test_headers_that_lead_back_or_nowhere_end(tmp_path, bad, packed):
     path = tmp_path / "t.tar"
     whole = tar_of(path, "a", "c")
-    content = whole[: 6 * BLOCK] + bad + whole[6 * BLOCK :]
-    path.write_bytes(content)
-    rows = read(path, tmp_path)
+    rows = read(written(path, whole[: 6 * BLOCK] + bad + whole[6 * BLOCK :], packed), tmp_path)
     assert keys(rows)[:1] == ["a"]
     assert statuses(rows).count("broken_archive") == 1
     assert "c" in keys(rows)
-    path.with_suffix(".tar.gz").write_bytes(gzip.compress(content))
-    assert statuses(read(path.with_suffix(".tar.gz"), tmp_path)) == ["ok", "broken_archive"]
 
 
 @pytest.mark.parametrize(
@@ -121,9 +127,9 @@ def test_a_member_that_is_said_to_end_far_behind_the_tar_is_passed_over(tmp_path
     rows = read(path, tmp_path)
     assert list(zip(keys(rows), statuses(rows), strict=True))[:2] == [("a", "ok"), ("c", "ok")]
     assert statuses(rows)[2:] == ["broken_archive"]
-    path.with_suffix(".tar.gz").write_bytes(gzip.compress(content))  # which is read from front to back
-    rows = read(path.with_suffix(".tar.gz"), tmp_path)
-    assert (statuses(rows)[0], statuses(rows)[-1]) == ("ok", "broken_archive")
+    rows = read(written(path, content, True), tmp_path)
+    found = dict(zip(keys(rows), statuses(rows), strict=True))
+    assert (found["a"], found["c"], statuses(rows)[-1]) == ("ok", "ok", "broken_archive")
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -171,3 +177,27 @@ def test_a_member_with_holes_is_not_taken_for_its_bytes(tmp_path):
     assert statuses(rows) == ["missing_file", "ok"]
     assert "holes" in rows[0].fault.message
     assert tar_stem(str(path)).endswith("t")
+
+
+def test_a_stream_is_read_on_behind_more_than_is_kept_of_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(tar_members, "_BLOCK", 1000)
+    monkeypatch.setattr(tar_members, "_KEPT", 3000)
+    path = tmp_path / "t.tar"
+    content = tar_of(path, *(f"{number:02d}" for number in range(40)))
+    for number in (7, 30):  # the header of an image
+        content[number * 6 * BLOCK : (number * 6 + 1) * BLOCK] = b"x" * BLOCK
+    rows = read(written(path, content, True), tmp_path)
+    assert [row.key for row in rows if statuses([row]) == ["missing_file"]] == ["07", "30"]
+    assert len(rows) == 41 and statuses(rows).count("ok") == 38
+    assert rows[-1].fault.message.count("read again from byte") == 2
+
+
+def test_a_packed_tar_that_breaks_off_says_so_behind_its_damage(tmp_path):
+    path = tmp_path / "t.tar"
+    content = tar_of(path, "a", "b", "c")
+    content[6 * BLOCK : 7 * BLOCK] = b"x" * BLOCK
+    cut = gzip.compress(content, 0)[: -4 * BLOCK]
+    path.with_suffix(".tar.gz").write_bytes(cut)
+    rows = read(path.with_suffix(".tar.gz"), tmp_path)
+    assert statuses(rows)[:2] == ["ok", "missing_file"]
+    assert "read again from byte" in rows[-1].fault.message and "packing is broken" in rows[-1].fault.message
