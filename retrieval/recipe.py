@@ -7,7 +7,7 @@ Where a run happens (folder, workers, device) is a command-line setting and no p
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from animate.beside import recipes
 from animate.strict_toml import RecipeError, apply_overrides, from_table, named_in, read_toml
@@ -16,6 +16,9 @@ Activation = Literal["auto", "gelu", "quick_gelu"]
 Head = Literal["none", "mean", "eot", "tokens", "cross"]
 Precision = Literal["fp32", "bf16", "fp16"]
 SelectOn = Literal["none", "validation", "test"]
+#: The parts of a data set that a model can be judged by.
+PartName = Literal["validation", "test"]
+PARTS: tuple[PartName, ...] = get_args(PartName)
 #: How names of models begin that are no names of open_clip's own list, and the file that describes such a
 #: model.
 LOCAL_DIR, HF_HUB, OPEN_CLIP_CONFIG = "local-dir:", "hf-hub:", "open_clip_config.json"

@@ -46,12 +46,14 @@ def evaluate(
     from retrieval.curve import draw_curve, parse_curve
     from retrieval.errors import DataError
     from retrieval.paths import check_result
-    from retrieval.recipe import recipe_from_table
+    from retrieval.recipe import PARTS, recipe_from_table
     from retrieval.reference import find_model
     from retrieval.runs import read_info
 
     check_device(device)
     check_result(out)
+    if part not in PARTS:
+        raise DataError(f"part = {part!r}: must be one of {', '.join(PARTS)}")
     points = parse_curve(curve) if curve else []
     found = find_model(model)
     if found.checkpoint is None and not data:
@@ -59,10 +61,8 @@ def evaluate(
     found = replace(found, table=with_data(found.table, data, set_ or ()))
     recipe = recipe_from_table(found.table)
 
-    from retrieval.datasets import PARTS, open_dataset
+    from retrieval.datasets import open_dataset
 
-    if part not in PARTS:
-        raise DataError(f"part = {part!r}: must be one of {', '.join(PARTS)}")
     dataset = open_dataset(recipe.data)
     check_judged(dataset, part, post or ())
     if found.checkpoint is not None:

@@ -3,13 +3,11 @@
 from collections.abc import Callable
 
 from retrieval.datasets.clips import (
-    PARTS,
     Absent,
     Clips,
     Dataset,
     Example,
     Motion,
-    PartName,
     Split,
     count_left_out,
     overlaps,
@@ -21,7 +19,7 @@ from retrieval.datasets.shards import shards
 from retrieval.datasets.table import table
 from retrieval.datasets.vatex import vatex
 from retrieval.errors import DataError
-from retrieval.recipe import DataSpec
+from retrieval.recipe import PARTS, DataSpec, PartName
 
 DATASETS: dict[str, Callable[[DataSpec], Dataset]] = {
     "shards": shards,

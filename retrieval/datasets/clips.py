@@ -5,18 +5,16 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, get_args, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int64
 
 from retrieval.datasets.reader import Fitted, FrameReader
 from retrieval.errors import DataError
+from retrieval.recipe import PARTS
 from retrieval.video import Status, Unreadable
 
-#: The parts of a data set that a model can be judged by.
-PartName = Literal["validation", "test"]
-PARTS: tuple[PartName, ...] = get_args(PartName)
 #: Bytes of a file's beginning that tell it from others, with its size: films are as quick as clips.
 HASHED_BYTES = 64 * 1024
 #: Keys of the recipe by which one's own data has these parts.

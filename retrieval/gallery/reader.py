@@ -3,6 +3,7 @@
 import mmap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from threading import Lock
 
 import faiss
 import numpy as np
@@ -47,6 +48,8 @@ class Gallery:
         self._token_starts = np.load(folder / "token_starts.npy", mmap_mode="r")
         self._frame_starts = np.load(folder / "frame_starts.npy", mmap_mode="r")
         self._table = pq.ParquetFile(folder / "videos.parquet")
+        # Two threads that read from one ParquetFile at a time end the process, or wait for ever.
+        self._reading = Lock()
         groups = [self._table.metadata.row_group(i).num_rows for i in range(self._table.num_row_groups)]
         self._group_starts = np.cumsum([0, *groups])
 
@@ -88,9 +91,10 @@ class Gallery:
         return bits_to_floats(_slice(self._frames, self._frame_starts, row))
 
     def row(self, row: int) -> GalleryRow:
-        """One video's line of the table."""
+        """One video's line of the table; threads may ask at once, as those of a server do."""
         group = int(np.searchsorted(self._group_starts, row, side="right")) - 1
-        table = self._table.read_row_group(group, columns=GalleryRow.COLUMNS)
+        with self._reading:
+            table = self._table.read_row_group(group, columns=GalleryRow.COLUMNS)
         return GalleryRow.of(table.slice(row - int(self._group_starts[group]), 1).to_pylist()[0])
 
     def rows(self) -> Iterator[GalleryRow]:

@@ -1,5 +1,8 @@
 """The coarse stage of a gallery finds what brute force finds."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -35,3 +38,23 @@ def test_rows_are_found_across_row_groups(tmp_path, monkeypatch):
     monkeypatch.setattr("retrieval.gallery.writer.ROWS_PER_GROUP", 4)
     gallery = write(tmp_path / "gallery", entries(10))
     assert [gallery.row(i).video_id for i in range(10)] == [f"v{i}" for i in range(10)]
+
+
+def test_one_thread_at_a_time_reads_the_table(tmp_path):
+    """A page asks for many rows at once; pyarrow's file would end the process, now and then."""
+    gallery = write(tmp_path / "gallery", entries(3))
+    table, inside, most = gallery._table, [0], [0]
+
+    class Slow:
+        def read_row_group(self, *given, **options):
+            inside[0] += 1
+            most[0] = max(most[0], inside[0])
+            time.sleep(0.02)
+            inside[0] -= 1
+            return table.read_row_group(*given, **options)
+
+    gallery._table = Slow()
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(gallery.row, [0, 1, 2] * 8))
+    assert [row.video_id for row in found] == ["v0", "v1", "v2"] * 8
+    assert most == [1]
