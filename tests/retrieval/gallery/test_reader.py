@@ -40,7 +40,7 @@ def test_rows_are_found_across_row_groups(tmp_path, monkeypatch):
     assert [gallery.row(i).video_id for i in range(10)] == [f"v{i}" for i in range(10)]
 
 
-def test_one_thread_at_a_time_reads_the_table(tmp_path):
+def test_one_thread_at_a_time_reads_the_table(tmp_path, monkeypatch):
     """A page asks for many rows at once; pyarrow's file would end the process, now and then."""
     gallery = write(tmp_path / "gallery", entries(3))
     table, inside, most = gallery._table, [0], [0]
@@ -53,7 +53,7 @@ def test_one_thread_at_a_time_reads_the_table(tmp_path):
             inside[0] -= 1
             return table.read_row_group(*given, **options)
 
-    gallery._table = Slow()
+    monkeypatch.setattr(gallery, "_table", Slow())
     with ThreadPoolExecutor(8) as threads:
         found = list(threads.map(gallery.row, [0, 1, 2] * 8))
     assert [row.video_id for row in found] == ["v0", "v1", "v2"] * 8
